@@ -1,0 +1,46 @@
+"""The line's contracts: one method each. A stage is swapped by passing another object that has the method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from .types import Conditions, Faces, Motion, Sentence, Speech
+
+
+class Reader(Protocol):
+    def read(self, text: str) -> Iterator[Sentence]:
+        """Read `text` sentence by sentence, lazily. Offsets count characters of `text`. Raises UsageError if nothing can be said."""
+
+
+class Speaker(Protocol):
+    rate: int  # samples a second of every Speech given
+
+    def speak(self, sentence: Sentence) -> Iterator[Speech]:
+        """Say one sentence as one or more stretches, in order; together they cover each word once."""
+
+
+class Mover(Protocol):
+    def move(self, sentence: Sentence | None, speech: Speech) -> Motion:
+        """Move the face for the next stretch of speech; without a sentence the stretch is silence and the face idles.
+
+        Gives the frames whose instant falls into the stretch, which begins where the one before ended.
+        """
+
+
+class Renderer(Protocol):
+    def render(self, motion: Motion) -> Conditions:
+        """Rasterise a batch of frames."""
+
+
+class Generator(Protocol):
+    def generate(self, conditions: Conditions) -> Faces:
+        """Paint a batch of frames."""
+
+
+class Sink(Protocol):
+    def send(self, faces: Faces) -> None:
+        """Take the next frames of the video, in order."""
+
+    def hear(self, speech: Speech) -> None:
+        """Take the next stretch of sound, in order, ahead of its frames."""
