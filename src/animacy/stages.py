@@ -10,7 +10,10 @@ from .types import Conditions, Faces, Motion, Sentence, Speech
 
 class Reader(Protocol):
     def read(self, text: str) -> Iterator[Sentence]:
-        """Read `text` sentence by sentence, lazily. Offsets count characters of `text`. Raises UsageError if nothing can be said."""
+        """Read `text` sentence by sentence, lazily. Offsets count characters of `text`.
+
+        Raises UsageError if there is nothing to say.
+        """
 
 
 class Speaker(Protocol):

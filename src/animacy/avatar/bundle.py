@@ -229,7 +229,7 @@ def _build(read: Read) -> Avatar:
         Light(direction=_unit(x, "direction"), colour=_vector(x, "colour", 0, 100)) for x in _rows(head, "lights", MAX_LIGHTS)
     )
     arrays = _arrays(read("mesh.npz", MAX_FILE), len(materials))
-    textures = {name: _texture(name, mode, read(f"{name}.png", MAX_FILE)) for name, mode in TEXTURES.items()}
+    textures: dict[str, Any] = {name: _texture(name, mode, read(f"{name}.png", MAX_FILE)) for name, mode in TEXTURES.items()}
     if textures["albedo"].shape != textures["surface"].shape:
         raise AnimacyError("albedo.png and surface.png differ in size; they share one UV map and need one size")
     eye = _vector(camera, "position", -100, 100)
