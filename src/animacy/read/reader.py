@@ -1,0 +1,159 @@
+"""The reader: one pass over the text, a sentence at a time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+
+from ..errors import UsageError
+from ..types import EMOTIONS, Language, Score, Sentence, Word
+from .script import check_language, check_readable, foreign_words, language_of, shorten
+from .split import sentence_spans
+from .stress import stresses
+from .words import Token, tokens
+
+_log = logging.getLogger(__name__)
+_SPOKEN_LIMIT = 400  # of one sentence: Latin characters; a Han character counts four
+
+
+class TextReader:
+    """Reads English and Mandarin, also mixed.
+
+    `language` decides how digits are said where the text does not tell ("auto": by the sentence, else by the one before);
+    `emotion` (weights from `parse_emotion`) takes the place of what the model finds, in every sentence.
+    Raises UsageError for an unknown language or emotion.
+    """
+
+    def __init__(self, language: str = "auto", emotion: Mapping[str, float] | None = None) -> None:
+        from .feeling import Feelings
+
+        check_language(language)
+        self._language = language
+        self._emotion = None if emotion is None else _complete(emotion)
+        self._feelings = Feelings()
+
+    def read(self, text: str) -> Iterator[Sentence]:
+        """Read `text` sentence by sentence, lazily. Offsets count characters of `text`.
+
+        Raises UsageError at once if there is nothing to say or the text is in another script.
+        """
+        check_readable(text)
+        sentences = self._sentences(text)
+        first = next(sentences, None)
+        if first is None:
+            given = f"{shorten(text.strip())!r}" if text.strip() else "an empty text"
+            raise UsageError(f"nothing to say in {given}: give words in English or Mandarin")
+        return _chain(first, sentences)
+
+    def _sentences(self, text: str) -> Iterator[Sentence]:
+        usual: Language = "zh" if self._language == "zh" else "en"
+        if self._language == "auto":
+            usual = language_of(text[:2000], usual)
+        for start, end, whole in sentence_spans(text):
+            piece = text[start:end]
+            language = language_of(piece, usual) if self._language == "auto" else usual
+            if left_out := foreign_words(piece):
+                _log.warning("left out %r: only English and Mandarin are read", shorten(left_out[0]))
+            found = tokens(piece, language)
+            if not found:
+                continue
+            usual = language
+            if not found[-1].after:
+                found[-1].after = "." if whole else ","
+            for part in _cut(found):
+                yield self._sentence(piece, start, part, language)
+
+    def _sentence(self, piece: str, offset: int, part: list[Token], language: Language) -> Sentence:
+        # A whole sentence keeps its quotes and marks; one that was cut runs from its first word to the next one's start.
+        begin, end = part[0].start, part[-1].end
+        end += len(piece[end:]) if part[-1].end == _last_end(piece, part) else 0
+        text = piece[begin:end]
+        feeling = self._feelings.of(text)
+        weights = stresses(part, language)
+        words = tuple(
+            Word(t.text, offset + t.start, offset + t.end, stress, t.spoken, t.language, t.after)
+            for t, stress in zip(part, weights, strict=True)
+        )
+        emotion = feeling.emotion if self._emotion is None else self._emotion
+        return Sentence(text, offset + begin, offset + end, language, emotion, feeling.valence, feeling.excitement, words)
+
+
+def _last_end(piece: str, part: list[Token]) -> int:
+    return part[-1].end
+
+
+def _chain(first: Sentence, rest: Iterator[Sentence]) -> Iterator[Sentence]:
+    yield first
+    yield from rest
+
+
+def _cut(found: list[Token]) -> Iterator[list[Token]]:
+    """Cut a sentence whose spoken form is too long, where possible after punctuation."""
+    part: list[Token] = []
+    size = 0
+    for token in found:
+        length = sum(4 if "\u3400" <= c <= "\u9fff" else 1 for c in token.spoken) + 1
+        if part and size + length > _SPOKEN_LIMIT:
+            cut = next((i + 1 for i in range(len(part) - 1, len(part) // 3, -1) if part[i].after), len(part))
+            part[cut - 1].after = part[cut - 1].after or ","
+            yield part[:cut]
+            part = part[cut:]
+            size = sum(len(t.spoken) + 1 for t in part)
+        part.append(token)
+        size += length
+    yield part
+
+
+def _complete(emotion: Mapping[str, float]) -> Mapping[str, float]:
+    """All seven weights, summing to 1: what is not given goes to neutral."""
+    unknown = [name for name in emotion if name not in EMOTIONS]
+    if unknown:
+        raise UsageError(f"emotion {shorten(unknown[0])!r} is not known: choose from {', '.join(EMOTIONS)}")
+    if any(not 0 <= weight <= 1 for weight in emotion.values()) or sum(emotion.values()) > 1 + 1e-6:
+        raise UsageError("emotion weights must lie between 0 and 1 and sum to at most 1, e.g. joy:0.8,surprise:0.2")
+    given = {name: float(emotion.get(name, 0.0)) for name in EMOTIONS}
+    rest = 1.0 - sum(given.values())
+    if rest > 0 and "neutral" not in emotion:
+        given["neutral"] = rest
+    total = sum(given.values())
+    if total == 0:
+        raise UsageError("emotion weights are all 0: give at least one, e.g. joy:0.8")
+    return {name: weight / total for name, weight in given.items()}
+
+
+def parse_emotion(text: str) -> dict[str, float]:
+    """The seven weights of "joy:0.8,surprise:0.2" (or "joy", which is joy:1); what is left of 1 goes to neutral.
+
+    Raises UsageError that names the seven emotions.
+    """
+    given: dict[str, float] = {}
+    for item in text.split(","):
+        name, colon, number = item.strip().partition(":")
+        name = name.strip().lower()
+        if name not in EMOTIONS:
+            raise UsageError(f"emotion {shorten(name)!r} is not known: choose from {', '.join(EMOTIONS)}, e.g. joy:0.8")
+        try:
+            weight = float(number) if colon else 1.0
+        except ValueError:
+            weight = float("nan")
+        if not 0 <= weight <= 1:
+            raise UsageError(
+                f"emotion {name} has weight {shorten(number.strip())!r}: give a number from 0 to 1, e.g. {name}:0.8"
+            )
+        if name in given:
+            raise UsageError(f"emotion {name} is given twice: give each of {', '.join(EMOTIONS)} at most once")
+        given[name] = weight
+    return dict(_complete(given))
+
+
+def read_score(text: str, language: str = "auto", emotion: Mapping[str, float] | None = None) -> Score:
+    """Read a whole text at once. For many texts make one TextReader and call `score_of` on what it reads."""
+    return score_of(tuple(TextReader(language, emotion).read(text)))
+
+
+def score_of(sentences: tuple[Sentence, ...]) -> Score:
+    """The sentences as a Score, in the language that most of the text is in."""
+    size = {"en": 0, "zh": 0}
+    for sentence in sentences:
+        size[sentence.language] += len(sentence.text) * (3 if sentence.language == "zh" else 1)
+    return Score("zh" if size["zh"] > size["en"] else "en", sentences)
