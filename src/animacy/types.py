@@ -6,7 +6,7 @@ Score -> Speech -> Motion -> Conditions -> Faces. All are immutable records; arr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -199,26 +199,3 @@ class Faces:
     """Painted frames, ready to be laid over a background."""
 
     rgba: NDArray[np.uint8]  # [B, H, W, 4] sRGB, premultiplied alpha, row 0 on top
-
-
-@dataclass(frozen=True, slots=True)
-class Timeline:
-    """All that was performed, in seconds from the video's start; `as_json` gives the schema of `--timeline`."""
-
-    fps: int
-    duration: float
-    score: Score
-    words: list[dict[str, Any]] = field(default_factory=list)  # {"text", "start", "end"}, one for each word of the score
-    phones: list[dict[str, Any]] = field(default_factory=list)  # {"symbol", "start", "end", "word"}
-    weights: list[list[float]] = field(default_factory=list)  # [T][52]
-    pose: list[list[float]] = field(default_factory=list)  # [T][6]
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "fps": self.fps,
-            "duration": self.duration,
-            "score": self.score.as_json(),
-            "words": self.words,
-            "phones": self.phones,
-            "motion": {"names": list(ARKIT), "weights": self.weights, "pose": self.pose},
-        }

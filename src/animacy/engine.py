@@ -1,0 +1,88 @@
+"""The line, a stage a line: read, speak, move, render, generate, send."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .ahead import ahead
+from .stages import Generator as FaceGenerator
+from .stages import Mover, Reader, Renderer, Sink, Speaker
+from .timeline import Timeline
+from .types import Sentence, Speech
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The stages, wired once. `sinks` each get every frame and every sample."""
+
+    reader: Reader
+    speaker: Speaker
+    mover: Mover
+    renderer: Renderer
+    generator: FaceGenerator
+    sinks: tuple[Sink, ...]
+    lead: float = 0.3  # seconds of idle face before the first word ...
+    tail: float = 0.7  # ... and after the last
+    batch: int = 8  # frames that go through render and generate at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a performance has come."""
+
+    position: int  # characters of the text that are performed
+    seconds: float  # of video
+    frames: int
+
+
+def perform(
+    text: str,
+    line: Line,
+    *,
+    timeline: Timeline | None = None,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> Progress:
+    """Perform `text`: sentence by sentence, frames following the speech as it is made. Memory does not grow with the text.
+
+    Speech is synthesised in a thread of its own, at most two stretches ahead of the frames. `timeline` collects what was
+    performed (it does grow). `report` is called after each batch of frames. Raises what the stages raise; closing the
+    sinks is the caller's.
+    """
+    position = frames = samples = 0
+    with ahead(_stretches(text, line), bound=2) as stretches:
+        for sentence, speech in stretches:
+            motion = line.mover.move(sentence, speech)
+            if timeline is not None:
+                timeline.add(sentence, speech, motion)
+            for sink in line.sinks:
+                sink.hear(speech)
+            samples += len(speech.samples)
+            if sentence is not None and speech.words:
+                position = sentence.words[speech.words[-1].word].end
+            for part in motion.batches(line.batch):
+                faces = line.generator.generate(line.renderer.render(part))
+                for sink in line.sinks:
+                    sink.send(faces)
+                frames += len(part)
+                report(Progress(position, samples / speech.rate, frames))
+    return Progress(position, samples / line.speaker.rate, frames)
+
+
+def _stretches(text: str, line: Line) -> Generator[tuple[Sentence | None, Speech], None, None]:
+    """All that is heard, in order, between two silences."""
+    silent = True
+    for sentence in line.reader.read(text):
+        if silent:  # not before the first sentence is there: a text with nothing to say shall fail before anything is sent
+            yield None, silence(line.lead, line.speaker.rate)
+            silent = False
+        for speech in line.speaker.speak(sentence):
+            yield sentence, speech
+    yield None, silence(line.tail, line.speaker.rate)
+
+
+def silence(seconds: float, rate: int) -> Speech:
+    """A stretch in which nothing is said."""
+    return Speech(np.zeros(round(seconds * rate), np.float32), rate, (), ())
