@@ -1,0 +1,175 @@
+"""Coarticulation: timed phones -> six articulators and two contacts at any instant -> mouth weights.
+
+Each phone pulls every articulator towards its target with a dominance that is flat over the phone and falls off before and
+after it; what is seen is the weighted mean (Cohen and Massaro, 1993). A mean never overshoots, and neighbours show through
+where a phone does not care. Rounding reaches further ahead than back, as in speech (Perkell and Matthies, 1992, measured 100 to
+200 ms of anticipation). What speech cannot do without, contact of the lips on p b m and of lip and teeth on f v, does not take
+part in the mean: it is a gate, 1 at the phone's centre whatever the rate of speech, that closes the lips over it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..types import ARKIT, Sentence, Speech
+from .visemes import Viseme, visemes
+
+Array = NDArray[np.float64]
+
+JAW, SPREAD, FUNNEL, PUCKER, TEETH, TONGUE = range(6)
+REACH_BEFORE = np.array([0.065, 0.075, 0.125, 0.125, 0.060, 0.045])  # s, over which dominance falls to 1/e ahead of a phone ...
+REACH_AFTER = np.array([0.075, 0.085, 0.095, 0.095, 0.070, 0.045])  # ... and after it
+LEAD = 0.025  # s that articulators run ahead of the sound they make
+REST_HOLD = 0.03  # dominance of the mouth at rest, always there
+SILENCE = 0.09  # s: gaps longer than this are pauses in which the mouth comes to rest
+CLOSING, OPENING = 0.075, 0.065  # s that lips take to meet and to part
+LOUDNESS = 0.07  # RMS of a vowel at ordinary level, about -23 dBFS
+FORGET = 0.8  # s after which a phone no longer shows
+
+INDEX = {name: i for i, name in enumerate(ARKIT)}
+
+
+def ease(x: Array) -> Array:
+    """0 to 1 for x from 0 to 1 along the minimum-jerk path (Flash and Hogan, 1985)."""
+    x = np.clip(x, 0.0, 1.0)
+    return x * x * x * (10.0 - 15.0 * x + 6.0 * x * x)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One viseme in time, seconds from the video's start."""
+
+    start: float
+    end: float
+    target: Array  # [6]
+    hold: Array  # [6]
+    contact: str
+    onset: float  # its pull fades in from here ...
+    full: float  # ... to here, so that a new stretch never makes the mouth jump
+
+
+def segments(sentence: Sentence | None, speech: Speech, start: float) -> list[Segment]:
+    """The visemes of one stretch whose first sample is heard `start` seconds into the video."""
+    rate = speech.rate
+    found: list[Segment] = []
+    first = start + speech.phones[0].start / rate if speech.phones else start
+    full = max(first - 0.5 * LEAD, start + 0.08)
+    before = 0
+    for phone in speech.phones:
+        if phone.start - before > SILENCE * rate:
+            found.append(_rest(start + before / rate + 0.03, start + phone.start / rate - 0.03, start, full))
+        before = phone.end
+        loud = _loudness(speech, phone.start, phone.end)
+        stress = sentence.words[phone.word].stress if sentence is not None and phone.word < len(sentence.words) else 0.4
+        excited = sentence.excitement if sentence is not None else 0.4
+        gain = loud * (0.88 + 0.24 * stress) * (0.94 + 0.18 * excited)
+        parts = visemes(phone.symbol)
+        ends = np.cumsum([v.length for v in parts])
+        edges = np.concatenate([[0.0], ends / ends[-1]]) * (phone.end - phone.start) + phone.start
+        for v, a, b in zip(parts, edges[:-1], edges[1:], strict=True):
+            found.append(_segment(v, start + a / rate, start + b / rate, gain if v.vowel else 1.0, start, full))
+    tail = len(speech.samples)
+    if found:
+        found.append(_rest(start + before / rate + 0.03, max(start + tail / rate, start + before / rate + 0.2), start, full))
+    return found
+
+
+def _segment(v: Viseme, start: float, end: float, gain: float, onset: float, full: float) -> Segment:
+    target = np.array([v.jaw * gain, v.spread, v.funnel, v.pucker, v.teeth, v.tongue])
+    lips = v.lips_hold
+    hold = np.array([v.jaw_hold, lips, lips, lips, lips, 1.0 if v.tongue else 0.8])
+    return Segment(start - LEAD, end - LEAD, target, hold, v.contact, onset, full)
+
+
+def _rest(start: float, end: float, onset: float, full: float) -> Segment:
+    return Segment(start, max(end, start + 0.01), np.zeros(6), np.full(6, 0.7), "", onset, full)
+
+
+def _loudness(speech: Speech, start: int, end: int) -> float:
+    """About 1 for a phone at ordinary level; 20 dB make a third."""
+    samples = speech.samples[start:end]
+    rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else 0.0
+    return float(np.clip((max(rms, 1e-5) / LOUDNESS) ** 0.2, 0.72, 1.22))
+
+
+def articulate(parts: list[Segment], times: Array, fps: int) -> tuple[Array, Array, Array]:
+    """Articulators [T, 6], lip contact [T] and lip-to-teeth contact [T], all 0..1, at the instants `times` [T]."""
+    total = np.zeros((len(times), 6))
+    weight = np.full((len(times), 6), REST_HOLD)
+    lips = np.zeros(len(times))
+    teeth = np.zeros(len(times))
+    half = min(0.5 / fps + 0.002, 0.045)  # a frame's worth around the centre, so that some frame shows the contact
+    for s in parts:
+        near = (times > s.start - 0.5) & (times < s.end + 0.5)
+        if not near.any():
+            continue
+        t = times[near]
+        ahead = np.maximum(s.start - t, 0.0)[:, None] / REACH_BEFORE
+        after = np.maximum(t - s.end, 0.0)[:, None] / REACH_AFTER
+        pull = s.hold * np.exp(-np.square(ahead + after)) * ease((t - s.onset) / (s.full - s.onset))[:, None]
+        weight[near] += pull
+        total[near] += pull * s.target
+        if s.contact:
+            start, end = s.start + LEAD, s.end + LEAD  # contact follows the sound itself
+            centre = 0.5 * (start + end)
+            closed = min(start + 0.1 * (end - start), centre - half)
+            parted = max(start + 0.8 * (end - start), centre + half)
+            gate = np.minimum(ease((t - (closed - CLOSING)) / CLOSING), 1.0 - ease((t - parted) / OPENING))
+            into = lips if s.contact == "lips" else teeth
+            into[near] = np.maximum(into[near], gate)
+    return total / weight, lips, teeth
+
+
+def mouth_weights(shape: Array, lips: Array, teeth: Array, face: Array) -> Array:
+    """Add the mouth to the expression `face` [T, 52] and return weights [T, 52].
+
+    shape [T, 6], lips [T], teeth [T] as `articulate` gives them. mouthClose undoes jawOpen at the lips, so closed lips are
+    mouthClose = jawOpen with everything else that parts them gated off.
+    """
+    out = face.copy()
+    open_ = 1.0 - lips  # what still parts the lips
+    bite = 1.0 - teeth
+    jaw, spread, funnel, pucker, part, tongue = (shape[:, i] for i in range(6))
+    busy = np.clip(weight_of(shape), 0.0, 1.0)
+    rounded = np.clip(funnel + pucker, 0.0, 1.0)
+
+    def put(name: str, values: Array) -> None:
+        out[:, INDEX[name]] = values
+
+    def pair(name: str) -> tuple[Array, Array]:
+        return face[:, INDEX[name + "Left"]], face[:, INDEX[name + "Right"]]
+
+    def put_pair(name: str, left: Array, right: Array) -> None:
+        put(name + "Left", left)
+        put(name + "Right", right)
+
+    jaw = jaw + face[:, INDEX["jawOpen"]] * (1.0 - 0.6 * busy)
+    jaw = jaw * (1.0 - 0.45 * lips) * (1.0 - 0.5 * teeth)
+    put("jawOpen", jaw)
+    put("mouthClose", jaw * np.maximum(lips, 0.55 * teeth))
+    put("mouthFunnel", funnel * open_ * bite + 0.1 * funnel * teeth)
+    put("mouthPucker", np.maximum(face[:, INDEX["mouthPucker"]], pucker * (1.0 - 0.3 * lips) * (1.0 - 0.4 * teeth)))
+    put("mouthRollLower", np.maximum(face[:, INDEX["mouthRollLower"]], 0.10 * lips + 0.42 * teeth))
+    put("mouthRollUpper", np.maximum(face[:, INDEX["mouthRollUpper"]] * bite, 0.08 * lips))
+    put("mouthShrugLower", np.maximum(face[:, INDEX["mouthShrugLower"]], 0.10 * teeth))
+    put("tongueOut", tongue * open_ * bite)
+    for name, values, keep in (
+        ("mouthSmile", 0.18 * spread * open_, 1.0 - 0.45 * rounded),
+        ("mouthStretch", 0.40 * spread * (1.0 - 0.5 * lips), 1.0 - 0.7 * rounded),
+        ("mouthPress", 0.22 * lips, 1.0 - 0.8 * busy * open_),
+        ("mouthLowerDown", 0.42 * part * open_ * bite, open_ * bite),
+        ("mouthUpperUp", 0.20 * part * open_ + 0.22 * teeth * open_, open_),
+        ("mouthFrown", np.zeros_like(jaw), 1.0 - 0.3 * busy),
+    ):
+        left, right = pair(name)
+        put_pair(name, values + left * keep, values + right * keep)
+    return np.clip(out, 0.0, 1.0)
+
+
+def weight_of(shape: Array) -> Array:
+    """How much the mouth is at work, about 0 at rest and 1 in speech."""
+    speaking: Array = 4.0 * shape[:, JAW] + shape[:, TEETH] + shape[:, FUNNEL] + shape[:, PUCKER]
+    return speaking

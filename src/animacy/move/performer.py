@@ -1,0 +1,166 @@
+"""From a sentence and how it is said to the motion of face and head, stretch after stretch."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from ..types import ARKIT, Motion, Sentence, Speech
+from .expression import expression
+from .life import DEGREE, Blinks, Gaze, Gestures, drift
+from .mouth import FORGET, Segment, articulate, mouth_weights, segments
+from .visemes import is_vowel
+
+Array = NDArray[np.float64]
+
+INDEX = {name: i for i, name in enumerate(ARKIT)}
+EASE = 0.12  # s, time constant of each of three lags: an expression takes about half a second from 10 to 90 %
+LINGER = 0.8  # s that an expression outlasts its sentence
+PAUSE = 0.12  # s without a phone that part two phrases
+EYE_SIDE, EYE_UP, EYE_DOWN = 14 * DEGREE, 9.5 * DEGREE, 10.5 * DEGREE  # how far eyeLook... at 1 turn the default avatar's eyes
+STRESSED = 0.5  # words from here on are beaten
+
+
+class Performer:
+    """Moves one face through a video of `fps` frames a second. A `stages.Mover`.
+
+    Frame n shows the instant n / fps. Give the stretches of speech in order and without gaps, silence as stretches without
+    a sentence; the frames given for each are those whose instant lies within it, so that the count is exact over any time.
+    The same seed gives the same motion. What is kept between two calls does not grow.
+    Raises UsageError if fps is not 1..120 or if the sample rate changes.
+    """
+
+    def __init__(self, fps: int = 25, seed: int = 0) -> None:
+        if not 1 <= fps <= 120:
+            raise UsageError(f"fps is {fps}; needed: 1 to 120")
+        self.fps = fps
+        self.seed = seed
+        self._rate = 0
+        self._sample = 0  # where the next stretch begins
+        self._parts: list[Segment] = []
+        self._blinks = Blinks(seed)
+        self._gaze = Gaze(seed)
+        self._gestures = Gestures(seed)
+        self._spoke = -9.0  # when the last phone ended
+        self._target = np.zeros(len(ARKIT) + 1)  # expression, and liveliness at the end
+        self._lags = np.zeros((3, len(ARKIT) + 1))
+        rng = np.random.default_rng((seed, 5))
+        self._sides = 1.0 + 0.07 * rng.uniform(-1, 1, len(ARKIT))  # nobody smiles evenly
+
+    def move(self, sentence: Sentence | None, speech: Speech) -> Motion:
+        """The next frames, [T, 52] and [T, 6]; T may be 0 for a stretch shorter than a frame."""
+        if self._rate not in (0, speech.rate):
+            raise UsageError(f"speech at {speech.rate} Hz after speech at {self._rate} Hz; one video needs one rate")
+        self._rate = speech.rate
+        first = -(-self._sample * self.fps // self._rate)
+        start = self._sample / self._rate
+        self._sample += len(speech.samples)
+        end = self._sample / self._rate
+        times = np.arange(first, -(-self._sample * self.fps // self._rate)) / self.fps
+
+        self._parts = [s for s in self._parts if s.end > start - FORGET] + segments(sentence, speech, start)
+        pauses = self._gesture(sentence, speech, start)
+        self._blinks.advance(end, pauses)
+        self._gaze.advance(end, pauses)
+        motion = self._frames(sentence, times, first)
+        self._blinks.forget(end)
+        self._gaze.forget(end)
+        self._gestures.forget(end)
+        return motion
+
+    def _gesture(self, sentence: Sentence | None, speech: Speech, start: float) -> list[float]:
+        """Plan nods, brows and breaths of a stretch; gives when its phrases end, in seconds."""
+        excitement = sentence.excitement if sentence is not None else 0.3
+        rate, pauses = speech.rate, []
+        vowels: dict[int, tuple[float, float]] = {}  # word -> energy and time of its strongest vowel
+        for i, phone in enumerate(speech.phones):
+            begins, ends = start + phone.start / rate, start + phone.end / rate
+            if begins - self._spoke > PAUSE:
+                self._gestures.phrase(begins, begins - self._spoke, excitement, start)
+            self._spoke = ends
+            following = speech.phones[i + 1].start / rate + start if i + 1 < len(speech.phones) else ends + 2 * PAUSE
+            if following - ends > PAUSE:
+                pauses.append(ends)
+            if is_vowel(phone.symbol):
+                energy = float(np.square(speech.samples[phone.start : phone.end], dtype=np.float64).sum())
+                if phone.word not in vowels or energy > vowels[phone.word][0]:
+                    vowels[phone.word] = (energy, begins + 0.4 * (ends - begins))
+        if sentence is not None:
+            for word, (_, vowel) in sorted(vowels.items(), key=lambda item: item[1][1]):
+                if word < len(sentence.words) and sentence.words[word].stress >= STRESSED:
+                    self._gestures.stress(vowel, sentence.words[word].stress, excitement, start)
+        return pauses
+
+    def _frames(self, sentence: Sentence | None, times: Array, first: int) -> Motion:
+        seed = self.seed
+        if sentence is not None:
+            self._target[:-1] = expression(sentence.emotion, sentence.valence, sentence.excitement)
+            self._target[-1] = 0.6 + 0.4 * sentence.excitement
+        held = self._hold_expression(sentence, times)
+        face, lively = held[:, :-1] * self._sides, 0.45 + held[:, -1]
+
+        # a face at rest is never quite still
+        face[:, INDEX["browInnerUp"]] += 0.03 * (1 + drift(times, seed, 10, 0.05, 0.5) / 2)
+        for k, side in enumerate(("Left", "Right")):
+            face[:, INDEX["mouthSmile" + side]] += 0.05 + 0.015 * drift(times, seed, 11 + k, 0.04, 0.4)
+            face[:, INDEX["mouthPress" + side]] += 0.012 * (1 + drift(times, seed, 13 + k, 0.04, 0.3) / 2)
+        face = np.clip(face, 0.0, 1.0)
+        raise_ = sum((b.at(times) for b in self._gestures.brows), np.zeros(len(times)))
+        for name, share in (
+            ("browInnerUp", 0.75),
+            ("browOuterUpLeft", 0.8),
+            ("browOuterUpRight", 0.72),
+            ("eyeWideLeft", 0.25),
+            ("eyeWideRight", 0.25),
+        ):
+            face[:, INDEX[name]] += share * raise_
+        face[:, [INDEX["browDownLeft"], INDEX["browDownRight"]]] *= np.clip(1.0 - raise_, 0.0, 1.0)[:, None]
+
+        shape, lips, teeth = articulate(self._parts, times, self.fps)
+        weights = mouth_weights(shape, lips, teeth, np.clip(face, 0.0, 1.0))
+
+        pose = np.zeros((len(times), 6))
+        breath = np.sin(2 * np.pi * (0.25 * times + 0.03 * drift(times, seed, 20, 0.02, 0.06)))
+        inhale = sum((b.at(times) for b in self._gestures.breaths), np.zeros(len(times)))
+        for axis, size in enumerate((0.55, 0.9, 0.6)):
+            pose[:, axis] = size * DEGREE * drift(times, seed, axis) * lively
+        pose[:, :3] += self._gestures.head(times)
+        pose[:, 0] -= (0.25 * breath + 0.8 * inhale) * DEGREE
+        pose[:, 3] = 0.0008 * drift(times, seed, 3) * lively
+        pose[:, 4] = 0.0007 * breath + 0.0016 * inhale
+        pose[:, 5] = 0.0010 * drift(times, seed, 5) * lively + 0.0006 * breath
+
+        self._eyes(weights, pose, times)
+        return Motion(np.clip(weights, 0.0, 1.0).astype(np.float32), pose.astype(np.float32), first, self.fps)
+
+    def _hold_expression(self, sentence: Sentence | None, times: Array) -> Array:
+        """The expression eased towards the sentence's, [T, 53]."""
+        step = 1.0 - np.exp(-1.0 / (self.fps * EASE))
+        held = np.empty((len(times), len(self._target)))
+        for i, t in enumerate(times):
+            if sentence is None and t > self._spoke + LINGER:
+                self._target[:] = 0.0
+            value = self._target
+            for lag in self._lags:
+                lag += step * (value - lag)
+                value = lag
+            held[i] = value
+        return held
+
+    def _eyes(self, weights: Array, pose: Array, times: Array) -> None:
+        """Keep the eyes on what is looked at while the head moves; lids go with them."""
+        yaw, pitch = self._gaze.look(times)
+        yaw, pitch = yaw - pose[:, 1], pitch - pose[:, 0]
+        left, right = np.maximum(yaw, 0.0) / EYE_SIDE, np.maximum(-yaw, 0.0) / EYE_SIDE
+        up, down = np.maximum(-pitch, 0.0) / EYE_UP, np.maximum(pitch, 0.0) / EYE_DOWN
+        closed = self._blinks.closed(times, self.fps)
+        for side, out, in_ in (("Left", left, right), ("Right", right, left)):
+            weights[:, INDEX["eyeLookOut" + side]] = out
+            weights[:, INDEX["eyeLookIn" + side]] = in_
+            weights[:, INDEX["eyeLookUp" + side]] = up
+            weights[:, INDEX["eyeLookDown" + side]] = down + 0.05 * closed
+            blink, wide, squint = (INDEX[name + side] for name in ("eyeBlink", "eyeWide", "eyeSquint"))
+            weights[:, blink] = closed + (1.0 - closed) * np.clip(weights[:, blink] + 0.25 * down, 0.0, 0.4)
+            weights[:, wide] = (weights[:, wide] + 0.3 * up) * (1.0 - closed)
+            weights[:, squint] *= 1.0 - 0.7 * closed
