@@ -1,0 +1,44 @@
+# Two commands: `make demo` and `make test`. Both set up what they need in .venv and reuse it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: demo test check lint fast clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.run
+	@mkdir -p out
+	$(BIN)/animacy say "Hello, I'm so glad that you are here! 你好，很高兴见到你，今天天气真不错。" -o out/hello.mp4
+
+# Everything, the face tracker and the aligner among the judges.
+test: $(VENV)/.test
+	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+
+fast: $(VENV)/.test
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+check: lint test
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is too old: Animacy needs Python 3.11 or newer; set PYTHON=python3.12, say" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements/run.txt pyproject.toml | $(VENV)/bin/python
+	$(PIP) install -q -r requirements/run.txt
+	$(PIP) install -q --no-deps -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run requirements/test.txt requirements/tracker.txt
+	$(PIP) install -q -r requirements/test.txt
+	$(PIP) install -q --no-deps -r requirements/tracker.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) out build .coverage .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,285 @@
+"""The command `animacy`. Exit codes: 0 done, 1 failed, 2 asked for what cannot be, 130 interrupted."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NoReturn
+
+from . import __version__
+from .errors import AnimacyError, UsageError
+
+MAX_CHARACTERS = 2_000_000
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; gives the exit code."""
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.DEBUG if arguments.debug else logging.WARNING, format="animacy: %(message)s")
+    if not arguments.debug:  # a library's deprecations are no concern of the person at the terminal
+        warnings.simplefilter("ignore")
+    for stream in (sys.stdout, sys.stderr):  # whatever the locale, the texts are Unicode
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        run: Callable[[argparse.Namespace], None] = arguments.run
+        run(arguments)
+        sys.stdout.flush()
+        return 0
+    except KeyboardInterrupt:
+        return _failed("interrupted", 130, arguments.debug)
+    except BrokenPipeError:  # the reader of our output has left, as `head` does: no news to anybody
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except AnimacyError as error:
+        return _failed(str(error), error.exit_code, arguments.debug)
+    except MemoryError:
+        return _failed("out of memory: give less text at a time or a smaller --size", 1, arguments.debug)
+    except Exception as error:
+        return _failed(f"{type(error).__name__}: {error} (this is a defect; --debug shows where)", 1, arguments.debug)
+
+
+def _failed(message: str, code: int, debug: bool) -> int:
+    if debug:
+        logging.getLogger(__name__).debug("failed", exc_info=True)
+    line = " ".join(message.split())
+    sys.stderr.write(f"animacy: {line}\n")
+    return code
+
+
+def _terminated(number: int, frame: object) -> NoReturn:
+    raise SystemExit(128 + number)  # unwinds, so that half-written files go
+
+
+def _parser() -> Parser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--debug", action="store_true", help="log everything and show tracebacks")
+    parser = Parser(prog="animacy", description="Text in, a talking, feeling face out.")
+    parser.add_argument("--version", action="version", version=f"animacy {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    say = commands.add_parser("say", parents=[common], help="perform a text and write a video", description="Perform a text.")
+    _add_text(say)
+    say.add_argument("-o", "--output", metavar="FILE.mp4", help="the video to write")
+    say.add_argument("--wav", metavar="FILE", help="write the speech alone, too")
+    say.add_argument("--timeline", metavar="FILE.json", help="write words, phones and motion with their times, too")
+    say.add_argument("--size", type=int, default=512, help="pixels a side, an even number (512)")
+    say.add_argument("--fps", type=int, default=25, help="frames a second (25)")
+    say.add_argument("--voice", help="a name that `animacy voices` lists (one that speaks the text's language)")
+    say.add_argument("--avatar", default="default", help="`default`, or the path of a bundle's folder or .zip")
+    say.add_argument("--language", default="auto", help="auto, en or zh (auto)")
+    say.add_argument("--emotion", metavar="NAME:WEIGHT[,...]", help="perform with this emotion, e.g. joy:0.8")
+    say.add_argument("--seed", type=int, default=0, help="of blinks, gaze and small movements (0)")
+    say.add_argument("--renderer", choices=("auto", "gl", "cpu"), default="auto", help="what rasterises (auto)")
+    say.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    say.set_defaults(run=_say)
+
+    read = commands.add_parser("read", parents=[common], help="show what is read out of a text", description="Read a text.")
+    _add_text(read)
+    read.add_argument("--input", metavar="FILE", help="read each line of FILE as a text of its own: one JSON object a line")
+    read.add_argument("--json", action="store_true", help="print JSON")
+    read.add_argument("--language", default="auto", help="auto, en or zh (auto)")
+    read.add_argument("--emotion", metavar="NAME:WEIGHT[,...]", help="in place of the emotion that is found")
+    read.set_defaults(run=_read)
+
+    voices = commands.add_parser("voices", parents=[common], help="list the voices", description="List the voices.")
+    voices.set_defaults(run=_voices)
+
+    avatar = commands.add_parser("avatar", parents=[common], help="check an avatar bundle", description="Check a bundle.")
+    avatar.add_argument("path", nargs="?", default="default", help="`default`, or the path of a bundle's folder or .zip")
+    avatar.set_defaults(run=_avatar)
+
+    doctor = commands.add_parser("doctor", parents=[common], help="show what works here", description="Show what works here.")
+    doctor.set_defaults(run=_doctor)
+    return parser
+
+
+def _add_text(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("text", nargs="?", metavar="TEXT", help="what to say; - reads standard input")
+    parser.add_argument("--file", metavar="FILE", help="a UTF-8 file that holds the text; - reads standard input")
+
+
+def _text(arguments: argparse.Namespace) -> str:
+    if (arguments.text is None) == (arguments.file is None):
+        given = "both TEXT and --file" if arguments.file is not None else "no text"
+        raise UsageError(f"{given} given: give TEXT, --file FILE, or - for standard input")
+    if arguments.text is not None and arguments.text != "-":
+        return _limited(arguments.text, "TEXT")
+    return _limited(_contents(arguments.file or "-"), arguments.file or "standard input")
+
+
+def _contents(name: str) -> str:
+    try:
+        data = sys.stdin.buffer.read(8 * MAX_CHARACTERS) if name == "-" else Path(name).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{name} cannot be read: {reason}") from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{name} is not UTF-8 (byte {error.start}): save it as UTF-8 text") from error
+
+
+def _limited(text: str, name: str) -> str:
+    if len(text) > MAX_CHARACTERS:
+        raise UsageError(f"{name} has {len(text)} characters, the limit is {MAX_CHARACTERS}: split it")
+    return text
+
+
+def _emotion(arguments: argparse.Namespace) -> dict[str, float] | None:
+    from .read import parse_emotion
+
+    return None if arguments.emotion is None else dict(parse_emotion(arguments.emotion))
+
+
+def _bundle(name: str) -> Path:
+    if name == "default":
+        return Path(__file__).parent / "avatar" / "default"
+    try:
+        if Path(name).exists():
+            return Path(name)
+    except (OSError, ValueError):
+        pass
+    raise UsageError(f"avatar {name!r}: no such file or folder; give `default` or the path of a bundle's folder or .zip")
+
+
+def _say(arguments: argparse.Namespace) -> None:
+    if arguments.output is None:
+        raise UsageError("no output given: add -o FILE.mp4")
+    if Path(arguments.output).suffix.lower() != ".mp4":
+        raise UsageError(f"-o {arguments.output}: needed a name that ends in .mp4")
+    if not 1 <= arguments.fps <= 120:
+        raise UsageError(f"--fps {arguments.fps}: needed 1 to 120")
+    if arguments.size % 2 or not 64 <= arguments.size <= 2048:
+        raise UsageError(f"--size {arguments.size}: needed an even number from 64 to 2048")
+    names = [os.path.realpath(n) for n in (arguments.output, arguments.wav, arguments.timeline) if n is not None]
+    if len(set(names)) < len(names):
+        raise UsageError("-o, --wav and --timeline name the same file: give each its own")
+    text = _text(arguments)
+
+    from . import avatar, engine, timeline
+    from .generate import Shaded
+    from .move import Performer
+    from .progress import Bar
+    from .read import TextReader, main_language
+    from .render import make_renderer
+    from .send import Mp4, Wav
+    from .send.partial import PartialFile
+    from .speak import make_speaker, voice_for
+
+    with ExitStack() as stack:
+        bar = stack.enter_context(Bar(len(text), sys.stderr, quiet=arguments.quiet))
+        bar.stage("loading the avatar")
+        face = avatar.load(_bundle(arguments.avatar))
+        bar.stage("loading the models")
+        reader = TextReader(arguments.language, _emotion(arguments))
+        reader.read(text)  # a text with nothing to say shall not wait for the voice
+        voice = arguments.voice or voice_for(main_language(text, arguments.language))
+        speaker = make_speaker(voice)
+        output = stack.enter_context(Mp4(arguments.output, arguments.size, arguments.fps, speaker.rate, face.background))
+        sinks: list[Any] = [output]
+        if arguments.wav is not None:
+            sinks.append(stack.enter_context(Wav(arguments.wav, speaker.rate)))
+        record = None
+        if arguments.timeline is not None:
+            record_file = PartialFile(Path(arguments.timeline))
+            stack.callback(record_file.discard)
+            record = timeline.Timeline(arguments.fps)
+        renderer = stack.enter_context(make_renderer(arguments.renderer, face, arguments.size))
+        line = engine.Line(
+            reader=reader,
+            speaker=speaker,
+            mover=Performer(arguments.fps, arguments.seed),
+            renderer=renderer,
+            generator=Shaded(),
+            sinks=tuple(sinks),
+        )
+        bar.stage("performing")
+        done = engine.perform(text, line, timeline=record, report=bar.performed)
+        bar.stage("finishing the file")
+        if record is not None:
+            timeline.save(record, record_file)
+    if not arguments.quiet:
+        size = f"{arguments.size}x{arguments.size}"
+        print(f"{arguments.output}: {done.seconds:.1f} s, {done.frames} frames of {size}, voice {voice}")
+
+
+def _read(arguments: argparse.Namespace) -> None:
+    from .read import TextReader, read_score
+
+    if arguments.input is None:
+        text = _text(arguments)
+        score = read_score(text, TextReader(arguments.language, _emotion(arguments)))
+        if arguments.json:
+            _print_json(score.as_json())
+            return
+        for sentence in score.sentences:
+            mood = ", ".join(f"{name} {weight:.2f}" for name, weight in _strongest(sentence.emotion))
+            print(f"{sentence.text.strip()}\n  {mood}; valence {sentence.valence:+.2f}, excitement {sentence.excitement:.2f}")
+            print("  " + " ".join(f"{w.spoken}({w.stress:.1f})" for w in sentence.words))
+        return
+    if arguments.text is not None or arguments.file is not None:
+        raise UsageError("--input and a text given: give one of them")
+    reader = TextReader(arguments.language, _emotion(arguments))
+    for line in _lines(arguments.input):
+        try:
+            _print_json(read_score(line, reader).as_json())
+        except UsageError as error:  # one line in, one line out: a line with nothing to say is an object without sentences
+            _print_json({"language": "en", "sentences": [], "error": str(error)})
+
+
+def _lines(name: str) -> Iterator[str]:
+    text = _contents(name)
+    if text:
+        yield from (line.removesuffix("\r") for line in text.removesuffix("\n").split("\n"))
+
+
+def _strongest(emotion: Any) -> list[tuple[str, float]]:
+    return sorted(emotion.items(), key=lambda pair: -pair[1])[:2]
+
+
+def _print_json(value: Any) -> None:
+    text = json.dumps(value, ensure_ascii=False)
+    if any("\ud800" <= c <= "\udfff" for c in text):  # a lone surrogate has no UTF-8: escape it, as JSON allows
+        text = json.dumps(value)
+    print(text)
+
+
+def _voices(arguments: argparse.Namespace) -> None:
+    from .speak import VOICES
+
+    for voice in VOICES.values():
+        print(f"{voice.name:<14} {voice.language}  {voice.sex:<6}  {voice.description}")
+
+
+def _avatar(arguments: argparse.Namespace) -> None:
+    from . import avatar
+
+    face = avatar.load(_bundle(arguments.path))
+    print(f"{face.name}: {len(face.triangles)} triangles, {len(face.positions)} vertices, 52 shapes, {face.frame_size} pixels")
+    print(f"licence: {face.licence}")
+    for line in face.provenance:
+        print(f"from: {line}")
+
+
+def _doctor(arguments: argparse.Namespace) -> None:
+    from .doctor import examine
+
+    for name, works, remark in examine():
+        print(f"{'yes' if works else 'no ':<4}{name:<28}{remark}")
