@@ -11,7 +11,9 @@ from animacy.types import ARKIT
 SKIN, EYE, TOOTH, HAIR, CLOTH = range(5)
 
 
-def ball(radius: float, centre: tuple[float, float, float], rings: int, sectors: int) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+def ball(
+    radius: float, centre: tuple[float, float, float], rings: int, sectors: int
+) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """Positions [V, 3], uv [V, 2], tangents [V, 3], triangles [F, 3] of a closed ball with a seam at the back."""
     v, u = np.mgrid[0 : rings + 1, 0 : sectors + 1]
     theta, phi = np.pi * v / rings, 2 * np.pi * u / sectors  # from the top; from the back, over the speaker's right

@@ -188,7 +188,9 @@ def _band(  # type: ignore[no-untyped-def]
     for d in range(len(drawn)):
         if drawn[d, 2] >= first and drawn[d, 1] < first + height:
             m = material[drawn[d, 0]]
-            _rasterise(first, drawn[d], triangles, fixed, vertices, materials[m, CUTOUT] != f32(0), levels[m], albedo, depth, ids)
+            _rasterise(
+                first, drawn[d], triangles, fixed, vertices, materials[m, CUTOUT] != f32(0), levels[m], albedo, depth, ids
+            )
     _resolve(rows, ids, vertices, triangles, material, materials, levels, albedo, surface, lights, ambient, lens, out)
 
 
@@ -428,7 +430,11 @@ def _light(material, n, g, t, v, a, rough, open_, sun, lights, ambient):  # type
     sg = mirror * (ambient[2, 1] + (ambient[1, 1] - ambient[2, 1]) * up)
     sb = mirror * (ambient[2, 2] + (ambient[1, 2] - ambient[2, 2]) * up)
     root = np.sqrt(sun)
-    ir, ig, ib = f32(1) / ((f32(1) + wr) * (f32(1) + wr)), f32(1) / ((f32(1) + wg) * (f32(1) + wg)), f32(1) / ((f32(1) + wb) * (f32(1) + wb))
+    ir, ig, ib = (
+        f32(1) / ((f32(1) + wr) * (f32(1) + wr)),
+        f32(1) / ((f32(1) + wg) * (f32(1) + wg)),
+        f32(1) / ((f32(1) + wb) * (f32(1) + wb)),
+    )
     for q in range(len(lights)):
         l = (lights[q, 0], lights[q, 1], lights[q, 2])  # noqa: E741
         cr, cg, cb = lights[q, 3], lights[q, 4], lights[q, 5]
