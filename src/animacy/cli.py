@@ -10,7 +10,6 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -68,7 +67,7 @@ def _terminated(number: int, frame: object) -> NoReturn:
 
 
 def _parser() -> Parser:
-    common = argparse.ArgumentParser(add_help=False)
+    common = Parser(add_help=False)
     common.add_argument("--debug", action="store_true", help="log everything and show tracebacks")
     parser = Parser(prog="animacy", description="Text in, a talking, feeling face out.")
     parser.add_argument("--version", action="version", version=f"animacy {__version__}")
@@ -148,84 +147,44 @@ def _emotion(arguments: argparse.Namespace) -> dict[str, float] | None:
     return None if arguments.emotion is None else dict(parse_emotion(arguments.emotion))
 
 
-def _bundle(name: str) -> Path:
-    if name == "default":
-        return Path(__file__).parent / "avatar" / "default"
-    try:
-        if Path(name).exists():
-            return Path(name)
-    except (OSError, ValueError):
-        pass
-    raise UsageError(f"avatar {name!r}: no such file or folder; give `default` or the path of a bundle's folder or .zip")
-
-
 def _say(arguments: argparse.Namespace) -> None:
     if arguments.output is None:
         raise UsageError("no output given: add -o FILE.mp4")
     if Path(arguments.output).suffix.lower() != ".mp4":
         raise UsageError(f"-o {arguments.output}: needed a name that ends in .mp4")
-    if not 1 <= arguments.fps <= 120:
-        raise UsageError(f"--fps {arguments.fps}: needed 1 to 120")
-    if arguments.size % 2 or not 64 <= arguments.size <= 2048:
-        raise UsageError(f"--size {arguments.size}: needed an even number from 64 to 2048")
-    names = [os.path.realpath(n) for n in (arguments.output, arguments.wav, arguments.timeline) if n is not None]
-    if len(set(names)) < len(names):
-        raise UsageError("-o, --wav and --timeline name the same file: give each its own")
     text = _text(arguments)
-
-    from . import avatar, engine, timeline
-    from .generate import Shaded
-    from .move import Performer
     from .progress import Bar
-    from .read import TextReader, main_language
-    from .render import make_renderer
-    from .send import Mp4, Wav
-    from .send.partial import PartialFile
-    from .speak import make_speaker, voice_for
+    from .say import say
 
-    with ExitStack() as stack:
-        bar = stack.enter_context(Bar(len(text), sys.stderr, quiet=arguments.quiet))
-        bar.stage("loading the avatar")
-        face = avatar.load(_bundle(arguments.avatar))
-        bar.stage("loading the models")
-        reader = TextReader(arguments.language, _emotion(arguments))
-        reader.read(text)  # a text with nothing to say shall not wait for the voice
-        voice = arguments.voice or voice_for(main_language(text, arguments.language))
-        speaker = make_speaker(voice)
-        output = stack.enter_context(Mp4(arguments.output, arguments.size, arguments.fps, speaker.rate, face.background))
-        sinks: list[Any] = [output]
-        if arguments.wav is not None:
-            sinks.append(stack.enter_context(Wav(arguments.wav, speaker.rate)))
-        record = None
-        if arguments.timeline is not None:
-            record_file = PartialFile(Path(arguments.timeline))
-            stack.callback(record_file.discard)
-            record = timeline.Timeline(arguments.fps)
-        renderer = stack.enter_context(make_renderer(arguments.renderer, face, arguments.size))
-        line = engine.Line(
-            reader=reader,
-            speaker=speaker,
-            mover=Performer(arguments.fps, arguments.seed),
-            renderer=renderer,
-            generator=Shaded(),
-            sinks=tuple(sinks),
+    with Bar(len(text), sys.stderr, quiet=arguments.quiet) as bar:
+        done = say(
+            text,
+            arguments.output,
+            wav=arguments.wav,
+            timeline_file=arguments.timeline,
+            size=arguments.size,
+            fps=arguments.fps,
+            voice=arguments.voice,
+            avatar=arguments.avatar,
+            language=arguments.language,
+            emotion=_emotion(arguments),
+            seed=arguments.seed,
+            renderer=arguments.renderer,
+            stage=bar.stage,
+            report=bar.performed,
         )
-        bar.stage("performing")
-        done = engine.perform(text, line, timeline=record, report=bar.performed)
-        bar.stage("finishing the file")
-        if record is not None:
-            timeline.save(record, record_file)
     if not arguments.quiet:
         size = f"{arguments.size}x{arguments.size}"
-        print(f"{arguments.output}: {done.seconds:.1f} s, {done.frames} frames of {size}, voice {voice}")
+        print(f"{arguments.output}: {done.seconds:.1f} s, {done.frames} frames of {size}")
 
 
 def _read(arguments: argparse.Namespace) -> None:
-    from .read import TextReader, read_score
+    from .read import TextReader
+    from .read.reader import score_of
 
     if arguments.input is None:
         text = _text(arguments)
-        score = read_score(text, TextReader(arguments.language, _emotion(arguments)))
+        score = score_of(tuple(TextReader(arguments.language, _emotion(arguments)).read(text)))
         if arguments.json:
             _print_json(score.as_json())
             return
@@ -239,7 +198,7 @@ def _read(arguments: argparse.Namespace) -> None:
     reader = TextReader(arguments.language, _emotion(arguments))
     for line in _lines(arguments.input):
         try:
-            _print_json(read_score(line, reader).as_json())
+            _print_json(score_of(tuple(reader.read(line))).as_json())
         except UsageError as error:  # one line in, one line out: a line with nothing to say is an object without sentences
             _print_json({"language": "en", "sentences": [], "error": str(error)})
 
@@ -271,7 +230,7 @@ def _voices(arguments: argparse.Namespace) -> None:
 def _avatar(arguments: argparse.Namespace) -> None:
     from . import avatar
 
-    face = avatar.load(_bundle(arguments.path))
+    face = avatar.load(avatar.find(arguments.path))
     print(f"{face.name}: {len(face.triangles)} triangles, {len(face.positions)} vertices, 52 shapes, {face.frame_size} pixels")
     print(f"licence: {face.licence}")
     for line in face.provenance:

@@ -25,10 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..errors import AnimacyError
+from ..errors import AnimacyError, UsageError
 from ..types import ARKIT
 
 SCHEMA = 1
+DEFAULT = Path(__file__).parent / "default"
 MAX_VERTICES = 200_000
 MAX_TRIANGLES = 400_000
 MAX_DELTAS = 8_000_000
@@ -113,6 +114,19 @@ ARRAYS: dict[str, tuple[str, tuple[str | int, ...], int]] = {
     "shape_delta": ("float32", ("K", 3), MAX_DELTAS * 12),
 }
 TEXTURES = {"albedo": "RGBA", "surface": "RGBA", "background": "RGB"}
+
+
+def find(name: str | Path) -> Path:
+    """The path of the bundle called `name`: "default" is the one that the package ships. Raises UsageError if there is none."""
+    path = DEFAULT if name == "default" else Path(name)
+    try:
+        if path.exists():
+            return path
+    except (OSError, ValueError):  # a name too long or with a NUL names nothing either
+        pass
+    raise UsageError(
+        f"avatar {str(name)[:200]!r}: no such file or folder; give `default` or the path of a bundle's folder or .zip"
+    )
 
 
 def load(path: str | Path) -> Avatar:

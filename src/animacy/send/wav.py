@@ -9,7 +9,7 @@ from types import TracebackType
 import numpy as np
 
 from ..errors import AnimacyError
-from ..types import Speech
+from ..types import Faces, Speech
 from .partial import PartialFile
 
 
@@ -28,6 +28,9 @@ class Wav:
             self._wave.writeframes(np.rint(np.clip(speech.samples, -1, 1) * 32767).astype("<i2").tobytes())
         except OSError as error:
             raise AnimacyError(f"{self._file.path} cannot be written: {error.strerror}") from error
+
+    def send(self, faces: Faces) -> None:
+        """A picture makes no sound."""
 
     def __enter__(self) -> Wav:
         return self

@@ -1,0 +1,122 @@
+"""A text into a video file: the line, wired."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from . import engine, timeline
+from .avatar import find, load
+from .engine import Line, Progress
+from .errors import UsageError
+from .generate import Shaded
+from .move import Performer
+from .read import TextReader
+from .render import make_renderer
+from .send import Mp4, Wav
+from .send.partial import PartialFile
+from .speak import make_speaker
+from .stages import Sink
+
+
+def say(
+    text: str,
+    output: str | Path,
+    *,
+    wav: str | Path | None = None,
+    timeline_file: str | Path | None = None,
+    size: int = 512,
+    fps: int = 25,
+    voice: str | None = None,
+    avatar: str | Path = "default",
+    language: str = "auto",
+    emotion: Mapping[str, float] | None = None,
+    seed: int = 0,
+    renderer: str = "auto",
+    stage: Callable[[str], None] = lambda name: None,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> Progress:
+    """Perform `text` into the MP4 file `output`, and its speech and timeline into files of their own where asked for.
+
+    size: pixels a side, even, 64..2048. fps: 1..120. voice: a name of `animacy.speak.VOICES`, or None for one that speaks
+    each sentence's language. avatar: "default" or a bundle's path. emotion: weights by name in place of what is read.
+    `stage` is told what begins, `report` what was performed. All files appear whole, at the end, or not at all.
+    Raises UsageError for what cannot be asked for, AnimacyError for what failed.
+    """
+    names = [Path(n).resolve() for n in (output, wav, timeline_file) if n is not None]
+    if len(set(names)) < len(names):
+        raise UsageError("the video, --wav and --timeline name the same file: give each its own")
+    with ExitStack() as stack:
+        record = None
+        if timeline_file is not None:
+            record, record_file = timeline.Timeline(fps), PartialFile(Path(timeline_file))
+            stack.callback(record_file.discard)
+        line = stack.enter_context(
+            opened(
+                output,
+                wav=wav,
+                size=size,
+                fps=fps,
+                voice=voice,
+                avatar=avatar,
+                language=language,
+                emotion=emotion,
+                seed=seed,
+                renderer=renderer,
+                stage=stage,
+                text=text,
+            )
+        )
+        stage("performing")
+        done = engine.perform(text, line, timeline=record, report=report)
+        stage("finishing the files")
+        if record is not None:
+            timeline.save(record, record_file)
+        return done
+
+
+@contextmanager
+def opened(
+    output: str | Path,
+    *,
+    wav: str | Path | None = None,
+    size: int = 512,
+    fps: int = 25,
+    voice: str | None = None,
+    avatar: str | Path = "default",
+    language: str = "auto",
+    emotion: Mapping[str, float] | None = None,
+    seed: int = 0,
+    renderer: str = "auto",
+    stage: Callable[[str], None] = lambda name: None,
+    text: str | None = None,
+) -> Iterator[Line]:
+    """The line that writes `output`, loaded and ready; see `say` for the arguments. Leaving the block closes the files.
+
+    If `text` is given and there is nothing to say in it, that is raised before the voice is loaded.
+    """
+    if not 1 <= fps <= 120:
+        raise UsageError(f"--fps {fps}: needed 1 to 120")
+    with ExitStack() as stack:
+        stage("loading the avatar")
+        face = load(find(avatar))
+        stage("reading the text")
+        reader = TextReader(language, emotion)
+        if text is not None:
+            reader.read(text)
+        stage("loading the voice")
+        speaker = make_speaker(voice)
+        film = stack.enter_context(Mp4(output, size, fps, speaker.rate, face.background))
+        sinks: list[Sink] = [film]
+        if wav is not None:
+            sinks.append(stack.enter_context(Wav(wav, speaker.rate)))
+        stage("preparing the renderer")
+        yield Line(
+            reader=reader,
+            speaker=speaker,
+            mover=Performer(fps, seed),
+            renderer=stack.enter_context(make_renderer(renderer, face, size)),
+            generator=Shaded(),
+            sinks=tuple(sinks),
+        )
