@@ -1,0 +1,51 @@
+"""Who is built: every choice that makes one face differ from another, in one readable place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Colour = tuple[float, float, float]  # sRGB, 0..1
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    name: str
+    targets: Mapping[str, float]  # modelling target of the wheel (without .target.gz) -> weight; `l-` brings its twin
+    skin: Colour
+    lips: Colour
+    blush: Colour
+    iris: Colour
+    iris_ring: Colour
+    hair: Colour
+    hair_light: Colour
+    brow: Colour
+    cloth: Colour
+    backdrop: tuple[Colour, Colour] = ((0.62, 0.63, 0.64), (0.30, 0.32, 0.35))  # behind the head, at the corners
+    seed: int = 7
+
+
+def woman() -> Identity:
+    """The default avatar: a young woman, a blend of the base mesh's three ethnic poles, nobody in particular."""
+    macro = "macrodetails/"
+    return Identity(
+        name="Ani",
+        targets={
+            macro + "caucasian-female-young": 0.55,
+            macro + "asian-female-young": 0.30,
+            macro + "african-female-young": 0.15,
+            macro + "universal-female-young-averagemuscle-averageweight": 1.0,
+            "head/head-oval": 0.35,
+        },
+        skin=(0.83, 0.65, 0.56),
+        lips=(0.70, 0.40, 0.38),
+        blush=(0.82, 0.50, 0.44),
+        iris=(0.42, 0.31, 0.20),
+        iris_ring=(0.16, 0.11, 0.08),
+        hair=(0.20, 0.135, 0.10),
+        hair_light=(0.40, 0.27, 0.18),
+        brow=(0.22, 0.15, 0.115),
+        cloth=(0.30, 0.42, 0.45),
+    )
+
+
