@@ -21,6 +21,7 @@ from machine import machine
 
 from animacy.engine import Line, perform
 from animacy.say import opened
+from animacy.send import Mp4
 from animacy.types import Faces, Speech
 
 TEXTS = {
@@ -33,9 +34,10 @@ TEXTS = {
 
 
 class Stopwatch:
-    """A sink that notes when things come out of the encoder's door."""
+    """A sink, after the film, that notes when the film's first encoded frame was there and the first frame that shows speech."""
 
-    def __init__(self) -> None:
+    def __init__(self, film: Mp4) -> None:
+        self._film = film
         self.began = time.perf_counter()
         self.first = self.spoken = 0.0
         self._speaking = False
@@ -45,13 +47,16 @@ class Stopwatch:
 
     def send(self, faces: Faces) -> None:
         now = time.perf_counter() - self.began
-        self.first = self.first or now
+        if self._film.encoded:
+            self.first = self.first or now
         if self._speaking:
             self.spoken = self.spoken or now
 
 
 def once(line: Line, text: str) -> dict[str, float]:
-    watch = Stopwatch()
+    film = line.sinks[0]
+    assert isinstance(film, Mp4)
+    watch = Stopwatch(film)
     done = perform(text, Line(line.reader, line.speaker, line.mover, line.renderer, line.generator, (*line.sinks, watch)))
     total = time.perf_counter() - watch.began
     return {

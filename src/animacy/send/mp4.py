@@ -39,6 +39,7 @@ class Mp4:
         self._i420 = np.empty((size * 3 // 2, size), np.uint8)
         self._frames = 0
         self._samples = 0
+        self._encoded = 0
         self._rate, self._fps = rate, fps
         try:
             # Sound for a whole phrase is muxed before its first frame: the muxer has to hold it back, however long.
@@ -68,6 +69,11 @@ class Mp4:
         """How many frames were sent."""
         return self._frames
 
+    @property
+    def encoded(self) -> int:
+        """How many frames have left the encoder, which looks some frames ahead."""
+        return self._encoded
+
     def hear(self, speech: Speech) -> None:
         if speech.rate != self._rate:
             raise ValueError(f"speech at {speech.rate} Hz in a file opened for {self._rate} Hz")
@@ -93,9 +99,12 @@ class Mp4:
 
     def _write(self, stream: av.VideoStream | av.AudioStream, frame: av.VideoFrame | av.AudioFrame | None) -> None:
         try:
-            self._container.mux(stream.encode(frame))  # type: ignore[arg-type]  # each stream gets its own kind
+            packets = stream.encode(frame)  # type: ignore[arg-type]  # each stream gets its own kind
+            self._container.mux(packets)
         except OSError as error:
             raise AnimacyError(f"{self._file.path} cannot be written: {error.strerror}") from error
+        if stream is self._video:
+            self._encoded += len(packets)
 
     def __enter__(self) -> Mp4:
         return self
