@@ -34,7 +34,7 @@ TEXTS = {
 
 
 class Stopwatch:
-    """A sink, after the film, that notes when the film's first encoded frame was there and the first frame that shows speech."""
+    """A sink, after the film, that notes when an encoded frame was there first, and when the first that shows speech was sent."""
 
     def __init__(self, film: Mp4) -> None:
         self._film = film
