@@ -34,7 +34,7 @@ TEXTS = {
 
 
 class Stopwatch:
-    """A sink, after the film, that notes when its first encoded frame was there, and when the first frame with speech was sent."""
+    """A sink, after the film, that notes when its first encoded frame was there, and the first that shows speech."""
 
     def __init__(self, film: Mp4) -> None:
         self._film = film
