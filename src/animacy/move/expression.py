@@ -23,7 +23,7 @@ UNITS: dict[str, dict[str, float]] = {
     "anger": {"browDown": 0.75, "eyeWide": 0.15, "eyeSquint": 0.35, "mouthPress": 0.30, "noseSneer": 0.20, "mouthFrown": 0.15},
     "disgust": {
         "noseSneer": 0.65,
-        "mouthUpperUp": 0.28,
+        "mouthUpperUp": 0.24,
         "mouthFrown": 0.30,
         "browDown": 0.35,
         "cheekSquint": 0.25,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +22,18 @@ DEGREE = math.pi / 180
 
 def drift(times: Array, seed: int, channel: int, low: float = 0.03, high: float = 0.4) -> Array:
     """Smooth noise [T] of unit variance that never repeats: five sines whose frequencies, `low` to `high` Hz, are seeded."""
+    frequency, phase, size = _sines(seed, channel, low, high)
+    waves: Array = np.sin(2 * np.pi * times[:, None] * frequency + phase) @ size
+    return waves
+
+
+@lru_cache(maxsize=256)
+def _sines(seed: int, channel: int, low: float, high: float) -> tuple[Array, Array, Array]:
     rng = np.random.default_rng((seed, 1, channel))
     frequency = low * (high / low) ** ((np.arange(5) + rng.random(5)) / 5)
-    size = frequency**-0.5  # slow movement is large, quick movement small
     phase = rng.random(5) * 2 * np.pi
-    waves: Array = np.sin(2 * np.pi * times[:, None] * frequency + phase) @ size
-    return waves / math.sqrt(float(size @ size) / 2)
+    size = frequency**-0.5  # slow movement is large, quick movement small
+    return frequency, phase, size / math.sqrt(float(size @ size) / 2)
 
 
 # --- blinks --------------------------------------------------------------------------------------------------------------
@@ -186,14 +193,17 @@ class Gestures:
     raised: float = -9.0
     shifted: float = -9.0
     breathed: float = -9.0
-    rng: np.random.Generator = field(init=False)
+    by_word: np.random.Generator = field(init=False)
+    by_phrase: np.random.Generator = field(init=False)
 
     def __post_init__(self) -> None:
-        self.rng = np.random.default_rng((self.seed, 4))
+        self.by_word = np.random.default_rng((self.seed, 4))
+        self.by_phrase = np.random.default_rng((self.seed, 6))
 
     def stress(self, vowel: float, stress: float, excitement: float, start: float) -> None:
         """A stressed word whose vowel is heard at `vowel`, in a stretch that begins at `start`."""
-        vary, turn, brow, skip = self.rng.uniform(0.75, 1.25), self.rng.uniform(-1, 1), self.rng.random(), self.rng.random()
+        rng = self.by_word
+        vary, turn, brow, skip = rng.uniform(0.75, 1.25), rng.uniform(-1, 1), rng.random(), rng.random()
         lively = 0.7 + 0.6 * excitement
         if vowel - self.nodded >= 0.5 and skip < 0.55 + 0.45 * stress:
             onset = max(vowel - 0.22, start)
@@ -201,16 +211,16 @@ class Gestures:
             self.nods.append(Beat(onset, peak, peak + 0.42, (0.9 + 2.2 * stress) * lively * vary * DEGREE, turn * 0.5))
             self.nodded = vowel
         if vowel - self.raised >= 1.1 and brow < 0.25 + 0.6 * stress:
-            onset = max(vowel - 0.20, start)
-            peak = max(vowel - 0.02, onset + 0.14)
-            self.brows.append(Beat(onset, peak, peak + 0.5, (0.15 + 0.35 * stress) * lively * vary))
+            onset = max(vowel - 0.24, start)
+            peak = max(vowel, onset + 0.2)
+            self.brows.append(Beat(onset, peak, peak + 0.5, (0.10 + 0.22 * stress) * lively * vary))
             self.raised = vowel
 
     def phrase(self, onset: float, silent: float, excitement: float, start: float) -> None:
         """A phrase begins at `onset` after `silent` seconds without speech."""
-        by = self.rng.standard_normal(3) * np.array([0.9, 1.9, 1.2]) * DEGREE * (0.8 + 0.4 * excitement)
+        by = self.by_phrase.standard_normal(3) * np.array([0.9, 1.9, 1.2]) * DEGREE * (0.8 + 0.4 * excitement)
         if silent > 0.2 and onset - self.breathed > 1.5:
-            begin = max(onset - min(silent, 0.45), start)
+            begin = max(onset - min(silent, 0.35), start)
             peak = max(onset, begin + 0.2)
             self.breaths.append(Beat(begin, peak, peak + 1.4, float(np.clip(silent / 0.4, 0.4, 1.0))))
             self.breathed = onset

@@ -10,6 +10,7 @@ part in the mean: it is a gate, 1 at the phone's centre whatever the rate of spe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,8 +48,8 @@ class Segment:
     target: Array  # [6]
     hold: Array  # [6]
     contact: str
-    onset: float  # its pull fades in from here ...
-    full: float  # ... to here, so that a new stretch never makes the mouth jump
+    onset: float  # its stretch takes over from here ...
+    full: float  # ... to here, so that it never makes the mouth jump
 
 
 def segments(sentence: Sentence | None, speech: Speech, start: float) -> list[Segment]:
@@ -56,7 +57,7 @@ def segments(sentence: Sentence | None, speech: Speech, start: float) -> list[Se
     rate = speech.rate
     found: list[Segment] = []
     first = start + speech.phones[0].start / rate if speech.phones else start
-    full = max(first - 0.5 * LEAD, start + 0.08)
+    full = max(first - 0.5 * LEAD, start + 0.1)
     before = 0
     for phone in speech.phones:
         if phone.start - before > SILENCE * rate:
@@ -97,30 +98,28 @@ def _loudness(speech: Speech, start: int, end: int) -> float:
 
 def articulate(parts: list[Segment], times: Array, fps: int) -> tuple[Array, Array, Array]:
     """Articulators [T, 6], lip contact [T] and lip-to-teeth contact [T], all 0..1, at the instants `times` [T]."""
+    shape = np.zeros((len(times), 6))
     total = np.zeros((len(times), 6))
     weight = np.full((len(times), 6), REST_HOLD)
-    lips = np.zeros(len(times))
-    teeth = np.zeros(len(times))
+    contact = {"lips": np.zeros(len(times)), "teeth": np.zeros(len(times))}
     half = min(0.5 / fps + 0.002, 0.045)  # a frame's worth around the centre, so that some frame shows the contact
-    for s in parts:
-        near = (times > s.start - 0.5) & (times < s.end + 0.5)
-        if not near.any():
-            continue
-        t = times[near]
-        ahead = np.maximum(s.start - t, 0.0)[:, None] / REACH_BEFORE
-        after = np.maximum(t - s.end, 0.0)[:, None] / REACH_AFTER
-        pull = s.hold * np.exp(-np.square(ahead + after)) * ease((t - s.onset) / (s.full - s.onset))[:, None]
-        weight[near] += pull
-        total[near] += pull * s.target
-        if s.contact:
-            start, end = s.start + LEAD, s.end + LEAD  # contact follows the sound itself
-            centre = 0.5 * (start + end)
-            closed = min(start + 0.1 * (end - start), centre - half)
-            parted = max(start + 0.8 * (end - start), centre + half)
-            gate = np.minimum(ease((t - (closed - CLOSING)) / CLOSING), 1.0 - ease((t - parted) / OPENING))
-            into = lips if s.contact == "lips" else teeth
-            into[near] = np.maximum(into[near], gate)
-    return total / weight, lips, teeth
+    for (onset, full), stretch in groupby(parts, key=lambda s: (s.onset, s.full)):
+        known = ease((times - onset) / (full - onset))  # what a stretch brings was not known before it began
+        for s in stretch:
+            ahead = np.maximum(s.start - times, 0.0)[:, None] / REACH_BEFORE
+            after = np.maximum(times - s.end, 0.0)[:, None] / REACH_AFTER
+            pull = s.hold * np.exp(-np.square(ahead + after))
+            weight += pull
+            total += pull * s.target
+            if s.contact:
+                start, end = s.start + LEAD, s.end + LEAD  # contact follows the sound itself
+                centre = 0.5 * (start + end)
+                closed = min(start + 0.1 * (end - start), centre - half)
+                parted = max(start + 0.8 * (end - start), centre + half)
+                gate = np.minimum(ease((times - (closed - CLOSING)) / CLOSING), 1.0 - ease((times - parted) / OPENING))
+                contact[s.contact] = np.maximum(contact[s.contact], gate * known)
+        shape += known[:, None] * (total / weight - shape)
+    return shape, contact["lips"], contact["teeth"]
 
 
 def mouth_weights(shape: Array, lips: Array, teeth: Array, face: Array) -> Array:
