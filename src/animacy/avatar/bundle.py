@@ -15,7 +15,9 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +40,7 @@ MAX_LIGHTS = 4
 MAX_SIDE = 4096
 MAX_FRAME = 2048
 MAX_FILE = 128 << 20
+MAX_ARCHIVE = 256 << 20
 MAX_JSON = 1 << 20
 KINDS = ("skin", "eye", "tooth", "hair", "cloth")
 
@@ -137,9 +140,13 @@ def load(path: str | Path) -> Avatar:
     if not path.exists():
         raise AnimacyError(f"avatar {path}: no such file or folder; give a bundle's folder or .zip")
     try:
+        if not path.is_file():
+            raise AnimacyError(f"avatar {path}: neither a file nor a folder; give a bundle's folder or .zip")
+        if path.stat().st_size > MAX_ARCHIVE:
+            raise AnimacyError(f"avatar {path}: {path.stat().st_size} bytes, the limit of a .zip is {MAX_ARCHIVE}")
         with zipfile.ZipFile(path) as archive:
             return _parse(str(path), lambda name, limit: _read_member(archive, name, limit))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except UNZIP as error:
         raise AnimacyError(f"avatar {path}: not a readable .zip ({error}); give a bundle's folder or .zip") from error
     except OSError as error:
         raise AnimacyError(f"avatar {path}: {error.strerror or error}") from error
@@ -187,12 +194,19 @@ def save(avatar: Avatar, folder: str | Path) -> None:
 
 Read = Callable[[str, int], bytes]  # (name, most bytes) -> contents
 
+# What zipfile raises on archives that were cut, flipped or made up. ValueError: names and offsets that make no sense.
+UNZIP = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, OverflowError, zlib.error)
+
 
 def _read_file(path: Path, limit: int) -> bytes:
     try:
-        if path.stat().st_size > limit:
-            raise AnimacyError(f"{path.name} has {path.stat().st_size} bytes, the limit is {limit}")
-        return path.read_bytes()
+        if not path.is_file():  # a pipe would be waited for
+            raise AnimacyError(f"{path.name}: {'not a file' if path.exists() else 'no such file'}")
+        size = path.stat().st_size
+        if size > limit:
+            raise AnimacyError(f"{path.name} has {size} bytes, the limit is {limit}")
+        with path.open("rb") as file:
+            return file.read(size)
     except OSError as error:
         raise AnimacyError(f"{path.name}: {error.strerror or error}") from error
 
@@ -204,8 +218,13 @@ def _read_member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
         raise AnimacyError(f"{name}: not in the archive (it belongs at its top level)") from None
     if info.file_size > limit:
         raise AnimacyError(f"{name} has {info.file_size} bytes, the limit is {limit}")
-    with archive.open(info) as file:  # a header may lie about the size: never read past the limit
-        data = file.read(limit + 1)
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # LZMA's dictionary alone may take 4 GB
+        raise AnimacyError(f"{name} is packed with method {info.compress_type}; needed: stored or deflated")
+    try:
+        with archive.open(info) as file:  # a header may lie about the size: never read past the limit
+            data = file.read(limit + 1)
+    except UNZIP as error:
+        raise AnimacyError(f"{name} cannot be unpacked: {error}") from error
     if len(data) > limit:
         raise AnimacyError(f"{name} has more than {limit} bytes")
     return data
@@ -215,7 +234,8 @@ def _parse(path: str, read: Read) -> Avatar:
     try:
         return _build(read)
     except AnimacyError as error:
-        raise AnimacyError(f"avatar {path}: {error}") from error
+        reason = " ".join(str(error).split())  # parsers quote what they read, line breaks and all
+        raise AnimacyError(f"avatar {path}: {reason[:500]}") from error
 
 
 def _build(read: Read) -> Avatar:
@@ -225,8 +245,8 @@ def _build(read: Read) -> Avatar:
         raise AnimacyError(f"avatar.json is not JSON: {error}") from error
     if not isinstance(head, dict):
         raise AnimacyError("avatar.json holds no object")
-    if head.get("schema") != SCHEMA:
-        raise AnimacyError(f"avatar.json has schema {head.get('schema')!r}, this version reads {SCHEMA}")
+    if type(head.get("schema")) is not int or head["schema"] != SCHEMA:  # true is not 1
+        raise AnimacyError(f"avatar.json has schema {head.get('schema')!r:.40}, this version reads {SCHEMA}")
     camera = _table(head, "camera")
     materials = tuple(
         Material(
@@ -255,7 +275,7 @@ def _build(read: Read) -> Avatar:
         name=_text(head, "name"),
         licence=_text(head, "licence"),
         provenance=tuple(_texts(head, "provenance")),
-        frame_size=int(_number(head, "frame_size", 16, MAX_FRAME)),
+        frame_size=_whole(head, "frame_size", 16, MAX_FRAME),
         camera=Camera(eye, target, _number(camera, "fov_degrees", 1, 120), near, _number(camera, "far", near + 1e-3, 1e4)),
         lights=lights,
         sky=_vector(head, "sky", 0, 100),
@@ -273,16 +293,17 @@ def _arrays(data: bytes, materials: int) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             for name, (dtype, shape, limit) in ARRAYS.items():
-                blob = _read_member(archive, f"{name}.npy", limit + 4096)
-                array = np.lib.format.read_array(io.BytesIO(blob), allow_pickle=False)
-                if array.dtype != np.dtype(dtype) or array.ndim != len(shape):
-                    raise AnimacyError(f"mesh.npz: {name} is {array.dtype} {list(array.shape)}, needed {dtype} {list(shape)}")
+                array = _array(name, dtype, _read_member(archive, f"{name}.npy", limit + 4096))
+                if array.ndim != len(shape):
+                    raise AnimacyError(f"{name} has shape {list(array.shape)}, needed {list(shape)}")
                 for got, want in zip(array.shape, shape, strict=True):
                     if got != (sizes.setdefault(want, got) if isinstance(want, str) else want):
-                        raise AnimacyError(f"mesh.npz: {name} has shape {list(array.shape)}, needed {list(shape)} with {sizes}")
-                arrays[name] = np.ascontiguousarray(array)
-    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise AnimacyError(f"mesh.npz cannot be read: {error}") from error
+                        raise AnimacyError(f"{name} has shape {list(array.shape)}, needed {list(shape)} with {sizes}")
+                arrays[name] = array
+    except AnimacyError as error:
+        raise AnimacyError(f"mesh.npz: {error}") from error
+    except UNZIP as error:
+        raise AnimacyError(f"mesh.npz is not a readable .npz: {error}") from error
     for name, array in arrays.items():
         if array.dtype == np.float32 and not np.isfinite(array).all():
             raise AnimacyError(f"mesh.npz: {name} holds numbers that are not finite")
@@ -309,19 +330,48 @@ def _arrays(data: bytes, materials: int) -> dict[str, Any]:
     for name in ("follow", "sun", "uv"):
         if arrays[name].min() < 0 or arrays[name].max() > 1:
             raise AnimacyError(f"mesh.npz: {name} must lie within 0..1")
+    length = np.linalg.norm(arrays["tangents"][:, :3], axis=1)
+    if (np.abs(length - 1) > 0.01).any() or (np.abs(arrays["tangents"][:, 3]) != 1).any():
+        raise AnimacyError("mesh.npz: tangents must be unit vectors with a handedness of 1 or -1")
     return arrays
 
 
+def _array(name: str, dtype: str, data: bytes) -> NDArray[Any]:
+    """An array from the bytes of a .npy file of version 1.0 as numpy.save writes it: plain numbers of `dtype`, rows first.
+
+    Stricter than numpy.load, which evaluates the header as a Python literal and takes memory before it looks at the data.
+    """
+    found = NPY.match(data)
+    if not found or int.from_bytes(found[1], "little") != len(found[0]) - 10:
+        raise AnimacyError(f"{name} is not a .npy file of version 1.0 with plain numbers")
+    descr, order, shape = found[2].decode(), found[3], tuple(int(n) for n in found[4].replace(b",", b" ").split())
+    needed = np.dtype(dtype).newbyteorder("<")
+    if descr != needed.str or order != b"False":
+        raise AnimacyError(f"{name} holds {descr}{' by columns' if order == b'True' else ''}, needed {needed.str} by rows")
+    if math.prod(shape) * needed.itemsize != len(data) - len(found[0]):
+        raise AnimacyError(f"{name} says shape {list(shape)} and holds {len(data) - len(found[0])} bytes of numbers")
+    return np.frombuffer(data, needed, offset=len(found[0])).reshape(shape).astype(dtype)
+
+
+NPY = re.compile(
+    rb"\x93NUMPY\x01\x00([\x00-\xff]{2})"
+    rb"\{'descr': '([<>|][a-z][0-9]{1,2})', 'fortran_order': (True|False), "
+    rb"'shape': \(([0-9]{0,9}(?:, ?[0-9]{1,9}){0,3},?)\), \} *\n"
+)
+
+
 def _texture(name: str, mode: str, data: bytes) -> NDArray[np.uint8]:
+    width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")  # IHDR, the first chunk
+    if data[:8] != b"\x89PNG\r\n\x1a\n" or width != height or not 1 <= width <= MAX_SIDE:
+        raise AnimacyError(f"{name}.png is not a square PNG of 1 to {MAX_SIDE} pixels a side")
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            width, height = image.size
-            if width != height or width > MAX_SIDE or width < 1:
-                raise AnimacyError(f"{name}.png is {width}x{height}; needed: square, up to {MAX_SIDE}")
+            if image.size != (width, height):
+                raise AnimacyError(f"{name}.png has two sizes")
             if image.mode != mode:
                 raise AnimacyError(f"{name}.png has mode {image.mode}, needed {mode} with 8 bits a channel")
             return np.array(image)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, EOFError, OverflowError, zlib.error, Image.DecompressionBombError) as error:
         raise AnimacyError(f"{name}.png is not a readable PNG: {error}") from error
 
 
@@ -376,8 +426,15 @@ def _flag(table: dict[str, Any], key: str) -> bool:
 def _number(table: dict[str, Any], key: str, low: float, high: float) -> float:
     value = _get(table, key)
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise AnimacyError(f"avatar.json: {key} is {value!r}, needed a number from {low:g} to {high:g}")
+        raise AnimacyError(f"avatar.json: {key} is {str(value)[:40]!r}, needed a number from {low:g} to {high:g}")
     return float(value)
+
+
+def _whole(table: dict[str, Any], key: str, low: int, high: int) -> int:
+    value = _number(table, key, low, high)
+    if value != int(value):
+        raise AnimacyError(f"avatar.json: {key} is {value}, needed a whole number")
+    return int(value)
 
 
 def _vector(table: dict[str, Any], key: str, low: float, high: float) -> tuple[float, float, float]:
