@@ -33,6 +33,7 @@ MAX_SIZE = 2048
 
 SKIN, EYE, TOOTH, HAIR, CLOTH = range(5)
 KIND, SPECULAR, WRAP, TWO_SIDED, CUTOUT, NEARBY = 0, 1, 2, 5, 6, 7  # columns of Scene.materials
+index = np.uint64  # unsigned: Numba need not look for indices that count from the end
 HALF = SUBPIXEL // 2
 FULL = SUBPIXEL
 
@@ -270,7 +271,8 @@ def _texel(u, v, level):  # type: ignore[no-untyped-def]
     x0, y0 = np.int32(left), np.int32(top)
     x1, y1 = min(x0 + 1, side - 1), min(y0 + 1, side - 1)
     x0, y0 = min(max(x0, 0), side - 1), min(max(y0, 0), side - 1)
-    return start + y0 * side + x0, start + y0 * side + x1, start + y1 * side + x0, start + y1 * side + x1, x - left, y - top
+    upper, lower = start + y0 * side, start + y1 * side
+    return index(upper + x0), index(upper + x1), index(lower + x0), index(lower + x1), x - left, y - top
 
 
 @numba.njit(**fast)
@@ -324,7 +326,7 @@ def _resolve(  # type: ignore[no-untyped-def]
                         py += f32(t >> 1)
                 px = f32(2 * x) + f32(0.5) + px / n
                 py = f32(2 * y) + f32(0.5) + py / n
-                i, j, k = triangles[f, 0], triangles[f, 1], triangles[f, 2]
+                i, j, k = index(triangles[f, 0]), index(triangles[f, 1]), index(triangles[f, 2])
                 a, b, c, w, area = _shares(vertices, i, j, k, px, py)
                 u = a * vertices[i, U] + b * vertices[j, U] + c * vertices[k, U]
                 v = a * vertices[i, V] + b * vertices[j, V] + c * vertices[k, V]
@@ -429,6 +431,9 @@ def _light(material, n, g, t, v, a, rough, open_, sun, lights, ambient):  # type
     sr = mirror * (ambient[2, 0] + (ambient[1, 0] - ambient[2, 0]) * up)
     sg = mirror * (ambient[2, 1] + (ambient[1, 1] - ambient[2, 1]) * up)
     sb = mirror * (ambient[2, 2] + (ambient[1, 2] - ambient[2, 2]) * up)
+    lean1 = lean2 = t
+    if kind == f32(HAIR):
+        lean1, lean2 = _leaning(t, g, f32(-0.12)), _leaning(t, g, f32(0.16))
     root = np.sqrt(sun)
     ir, ig, ib = (
         f32(1) / ((f32(1) + wr) * (f32(1) + wr)),
@@ -451,11 +456,11 @@ def _light(material, n, g, t, v, a, rough, open_, sun, lights, ambient):  # type
         dr += cr * (shadow + soft * wr) * er
         dg += cg * (shadow + soft * wg) * eg
         db += cb * (shadow + soft * wb) * eb
-        h = _unit(l[0] + v[0], l[1] + v[1], l[2] + v[2])
+        lh2 = max(f32(0.5) + f32(0.5) * _dot(l, v), f32(1e-4))  # (L.H)^2; L + V is 2 L.H long
         if kind == f32(HAIR):
             face = f0 * shadow * max(gl + f32(0.35), f32(0)) * f32(1 / 1.35)
-            first = face * f32(6) * _highlight(t, g, h, f32(-0.12), 40)
-            second = face * f32(9) * _highlight(t, g, h, f32(0.16), 10)
+            first = face * f32(6) * _highlight(_dot(lean1, l) + _dot(lean1, v), lh2, 40)
+            second = face * f32(9) * _highlight(_dot(lean2, l) + _dot(lean2, v), lh2, 10)
             sr += cr * (first + second * np.sqrt(ar))
             sg += cg * (first + second * np.sqrt(ag))
             sb += cb * (first + second * np.sqrt(ab))
@@ -472,12 +477,12 @@ def _light(material, n, g, t, v, a, rough, open_, sun, lights, ambient):  # type
                 sg += cg * k
                 sb += cb * k
         elif kind != f32(CLOTH) and nl > f32(0):
-            nh, lh = _dot(n, h), _dot(l, h)
+            nh2 = (nl + nv) * (nl + nv) / (f32(4) * lh2)
             if kind == f32(SKIN):
-                lobe = f32(0.75) * _lobe(nh, lh, rough) + f32(0.25) * _lobe(nh, lh, f32(0.5) * rough)
+                lobe = f32(0.8) * _lobe(nh2, lh2, rough) + f32(0.2) * _lobe(nh2, lh2, f32(0.6) * rough)
             else:
-                lobe = _lobe(nh, lh, rough)
-            k = shadow * nl * lobe * (f0 + (f32(1) - f0) * _fifth(f32(1) - lh))
+                lobe = _lobe(nh2, lh2, rough)
+            k = shadow * nl * lobe * (f0 + (f32(1) - f0) * _fifth(f32(1) - np.sqrt(lh2)))
             sr += cr * k
             sg += cg * k
             sb += cb * k
@@ -491,18 +496,21 @@ def _light(material, n, g, t, v, a, rough, open_, sun, lights, ambient):  # type
 
 
 @numba.njit(**fast)
-def _lobe(nh, lh, rough):  # type: ignore[no-untyped-def]
+def _lobe(nh2, lh2, rough):  # type: ignore[no-untyped-def]
     a2 = max(rough * rough, f32(0.02))
     a2 *= a2
-    d = nh * nh * (a2 - f32(1)) + f32(1)
-    return a2 / (d * d * f32(4) * max(lh * lh, f32(0.1)) * (rough + f32(0.5)))
+    d = nh2 * (a2 - f32(1)) + f32(1)
+    return a2 / (d * d * f32(4) * max(lh2, f32(0.1)) * (rough + f32(0.5)))
 
 
 @numba.njit(**fast)
-def _highlight(t, g, h, lean, power):  # type: ignore[no-untyped-def]
-    x, y, z = _unit(t[0] + lean * g[0], t[1] + lean * g[1], t[2] + lean * g[2])
-    th = x * h[0] + y * h[1] + z * h[2]
-    base = max(f32(1) - th * th, f32(0))
+def _leaning(t, g, lean):  # type: ignore[no-untyped-def]
+    return _unit(t[0] + lean * g[0], t[1] + lean * g[1], t[2] + lean * g[2])
+
+
+@numba.njit(**fast)
+def _highlight(tlv, lh2, power):  # type: ignore[no-untyped-def]
+    base = max(f32(1) - tlv * tlv / (f32(4) * lh2), f32(0))
     value = f32(1)
     while power:  # by squaring: the same roundings in both languages
         if power & 1:

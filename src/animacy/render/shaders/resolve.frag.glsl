@@ -39,16 +39,15 @@ vec3 bounced(float o, vec3 a) {
     return max(vec3(o), ((o * p + q) * o + r) * o);
 }
 
-float lobe(float nh, float lh, float rough) {
+float lobe(float nh2, float lh2, float rough) {
     float a2 = max(rough * rough, 0.02);
     a2 *= a2;
-    float d = nh * nh * (a2 - 1.0) + 1.0;
-    return a2 / (d * d * 4.0 * max(lh * lh, 0.1) * (rough + 0.5));
+    float d = nh2 * (a2 - 1.0) + 1.0;
+    return a2 / (d * d * 4.0 * max(lh2, 0.1) * (rough + 0.5));
 }
 
-float highlight(vec3 t, vec3 g, vec3 h, float lean, int power) {
-    float th = dot(unit(t + lean * g), h);
-    float base = max(1.0 - th * th, 0.0), value = 1.0;
+float highlight(float tlv, float lh2, int power) {
+    float base = max(1.0 - tlv * tlv / (4.0 * lh2), 0.0), value = 1.0;
     while (power > 0) {
         if ((power & 1) == 1) value *= base;
         base *= base;
@@ -77,6 +76,7 @@ vec3 light(int m, vec3 n, vec3 g, vec3 t, vec3 v, vec3 a, float rough, float ope
     if (kind == HAIR || kind == CLOTH) mirror *= 0.3;
     vec3 specular = mirror * (ground + (sky - ground) * (0.5 + 0.5 * dot(m_dir, up)));
 
+    vec3 lean1 = unit(t - 0.12 * g), lean2 = unit(t + 0.16 * g);
     float root = sqrt(sun);
     vec3 energy = 1.0 / ((1.0 + w) * (1.0 + w));
     for (int q = 0; q < lamps; q++) {
@@ -90,10 +90,12 @@ vec3 light(int m, vec3 n, vec3 g, vec3 t, vec3 v, vec3 a, float rough, float ope
             e = 0.6 * sqrt(max(1.0 - tl * tl, 0.0)) * max(nl + 0.5, 0.0) * (1.0 / 1.5) + 0.4 * e;
         }
         diffuse += c * (shadow + soft * w) * e;
-        vec3 h = unit(l + v);
+        float lh2 = max(0.5 + 0.5 * dot(l, v), 1e-4);
         if (kind == HAIR) {
             float face = f0 * shadow * max(gl + 0.35, 0.0) * (1.0 / 1.35);
-            specular += c * (face * 6.0 * highlight(t, g, h, -0.12, 40) + face * 9.0 * highlight(t, g, h, 0.16, 10) * sqrt(a));
+            float first = face * 6.0 * highlight(dot(lean1, l) + dot(lean1, v), lh2, 40);
+            float second = face * 9.0 * highlight(dot(lean2, l) + dot(lean2, v), lh2, 10);
+            specular += c * (first + second * sqrt(a));
         } else if (kind == EYE) {
             float ahead = dot(m_dir, l);
             if (ahead > 0.3) {
@@ -104,9 +106,9 @@ vec3 light(int m, vec3 n, vec3 g, vec3 t, vec3 v, vec3 a, float rough, float ope
                 specular += c * (14.0 * box * max(shadow, 0.3) * (f0 + (1.0 - f0) * fifth(1.0 - gv)));
             }
         } else if (kind != CLOTH && nl > 0.0) {
-            float nh = dot(n, h), lh = dot(l, h);
-            float d = kind == SKIN ? 0.75 * lobe(nh, lh, rough) + 0.25 * lobe(nh, lh, 0.5 * rough) : lobe(nh, lh, rough);
-            specular += c * (shadow * nl * d * (f0 + (1.0 - f0) * fifth(1.0 - lh)));
+            float nh2 = (nl + nv) * (nl + nv) / (4.0 * lh2);
+            float d = kind == SKIN ? 0.8 * lobe(nh2, lh2, rough) + 0.2 * lobe(nh2, lh2, 0.6 * rough) : lobe(nh2, lh2, rough);
+            specular += c * (shadow * nl * d * (f0 + (1.0 - f0) * fifth(1.0 - sqrt(lh2))));
         }
     }
     if (kind == CLOTH) {
