@@ -114,7 +114,6 @@ UNITS = {
     "MW": ("megawatt", "megawatts"),
     "kWh": ("kilowatt hour", "kilowatt hours"),
     "mAh": ("milliamp hour", "milliamp hours"),
-    "B": ("byte", "bytes"),
     "KB": ("kilobyte", "kilobytes"),
     "kB": ("kilobyte", "kilobytes"),
     "MB": ("megabyte", "megabytes"),
@@ -153,6 +152,11 @@ MAGNITUDES = {
     "K": "thousand",
     "m": "million",
     "M": "million",
+    "Mn": "million",
+    "Bn": "billion",
+    "Tn": "trillion",
+    "kn": "thousand",
+    "Kn": "thousand",
     "mn": "million",
     "bn": "billion",
     "b": "billion",
@@ -593,7 +597,7 @@ def mixed(text: str) -> str:
         elif len(number) == 3 and number[0] != "0" and number[1:] != "00":
             words.append(f"{cardinal(int(number[0]))} {'oh ' if number[1] == '0' else ''}{cardinal(int(number[1:]))}")
         else:
-            words.append(cardinal(int(number)) if len(number) <= 4 and number[0] != "0" else digits(number))
+            words.append(year(int(number)) if len(number) <= 4 and number[0] != "0" else digits(number))
     return " ".join(words)
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
+
+from .english import spell
 
 _DIGITS = "零一二三四五六七八九"
 _SCALES = ("", "万", "亿", "万亿")
@@ -312,11 +315,41 @@ def measure(number: str, unit: str) -> str:
     return signed(number, name) + name
 
 
-def money(sign: str, number: str, magnitude: str = "") -> str:
-    """ "三点五元" for "¥", "3.50"; "一点二亿美元" for "$", "1.2", "亿"."""
+def money(sign: str, number: str, magnitude: str = "", following: str = "") -> str:
+    """ "三点五元" for "¥", "3.50"; "一百二十万美元" for "$", "1.2", "million"; the unit is left to `following` that names it."""
+    if magnitude and magnitude not in _MAGNITUDES:
+        number, magnitude = _in_ten_thousands(number, _ENGLISH_MAGNITUDES[magnitude])
     if "." in number and not magnitude:
         number = number.rstrip("0").rstrip(".")  # ¥3.50 is 三点五元
-    return signed(number, magnitude or MONEY[sign]) + magnitude + MONEY[sign]
+    unit = "" if following.startswith((MONEY[sign], "块", "万", "亿")) else MONEY[sign]
+    return signed(number, magnitude or MONEY[sign]) + magnitude + unit
+
+
+_MAGNITUDES = ("千万", "百万", "十万", "万亿", "万", "亿", "千")
+_ENGLISH_MAGNITUDES = {
+    "thousand": 1_000, "k": 1_000, "K": 1_000, "million": 10**6, "m": 10**6, "M": 10**6, "mn": 10**6, "Mn": 10**6,
+    "billion": 10**9, "b": 10**9, "B": 10**9, "bn": 10**9, "Bn": 10**9, "trillion": 10**12, "T": 10**12, "Tn": 10**12, "Kn": 1_000, "kn": 1_000,
+}  # fmt: skip
+
+
+def _in_ten_thousands(number: str, factor: int) -> tuple[str, str]:
+    """An English amount in the scales of Mandarin: 1.2 million -> 120 and 万."""
+    value = Decimal(number.replace(",", "")) * factor
+    for scale, name in ((10**8, "亿"), (10**4, "万")):
+        if abs(value) >= scale:
+            return f"{(value / scale).normalize():f}", name
+    return f"{value.normalize():f}", ""
+
+
+def mixed(text: str) -> str:
+    """Letters and digits in one word: "Windows10" -> "Windows 十", "mp3" -> "M P 三"."""
+    words = []
+    for letters, number in re.findall(r"([^\W\d_]+)|(\d+)", text):
+        if letters:
+            words.append(spell(letters) if len(letters) <= 3 else letters)
+        else:
+            words.append(cardinal(int(number)) if len(number) <= 2 and number[0] != "0" else digits(number))
+    return " ".join(words)
 
 
 def fraction(top: int, bottom: int) -> str:
@@ -347,7 +380,7 @@ def time(hour: int, minute: int, second: int | None = None, half: str = "") -> s
 def year_before(text: str, following: str) -> str | None:
     """The digits of a year in front of 年, or None where it is a number of years (10年, 100年, 3000年)."""
     if not following.startswith("年") or (
-        following.startswith(("年级", "年来", "年前", "年后", "年内", "年间")) and len(text) < 4
+        following.startswith(("年级", "年代", "年来", "年前", "年后", "年内", "年间")) and len(text) < 4
     ):
         return None
     if len(text) == 4 and text[0] in "12" and text != "1000":

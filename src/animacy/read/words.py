@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import unicodedata
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -34,8 +35,9 @@ class Token:
 _MARK = "\u0300-\u036f\u200b-\u200d\u2060\u00ad\ufe0e\ufe0f"  # combining and invisible: part of the word around them
 _LETTER = f"(?![{HAN}])[^\\W\\d_]"
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060\u00ad\ufe0e\ufe0f\u202a-\u202e\u2066-\u2069\ufeff]")
-_NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,60}(?:\.\d{1,40})?)"
-_SIGN = r"(?:(?<![\w.,)\]])[-+])?"
+_NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,60}(?:\.\d{1,40})?|(?<![\w.])\.\d{1,40})"
+# A hyphen is a sign where nothing stands before it, and after the Mandarin words that lead up to a value.
+_SIGN = r"(?:(?:(?<![\w.,)\]%])|(?<=[是为到至温约达]))[-+])?"
 _UNITS = "|".join(sorted(map(re.escape, {*english.UNITS, *mandarin.UNITS}), key=len, reverse=True))
 _CURRENCY = r"(?:US\$|[$£€¥₹₩₽฿])"
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)"
@@ -54,6 +56,7 @@ _NUMERIC: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             rf"(?P<h>[01]?\d|2[0-4]):(?P<m>[0-5]\d)(?::(?P<s>[0-5]\d))?(?:\s?(?P<half>[AaPp]\.?[Mm]\.?){_END_ASCII})?(?![\d:]){_END_ASCII}",
         ),
         ("clock", rf"(?P<h>1[0-2]|0?[1-9])\s?(?P<half>[AaPp](?:\.[Mm]\.|[Mm])){_END_ASCII}"),
+        ("moneys", rf"(?P<c>{_CURRENCY})(?P<a>{_NUMBER})[-–]{_CURRENCY}?(?P<b>{_NUMBER})(?![\d-])"),
         (
             "money",
             rf"(?P<sign>[-+]?){_CURRENCY.replace('(?:', '(?P<c>')}\s?(?P<n>[-+]?{_NUMBER})"
@@ -64,12 +67,18 @@ _NUMERIC: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             r"(?:\+\d{1,3}[ -]?)?(?:\(\d{2,4}\)[ -]?|\d{3}[ -])\d{3,4}[ -]\d{3,4}(?![\d-])|\+\d[\d -]{6,18}\d|1[3-9]\d{9}(?!\d)"
             r"|0\d{2,3}-\d{7,8}(?!\d)|\d{3}-\d{4}(?![\d-])|(?<!\d)400-\d{3}-\d{4}",
         ),
+        ("feet", r"(?P<a>\d)'(?P<b>\d{1,2})\""),
+        ("sides", r"(?P<a>\d{1,5})[x×](?P<b>\d{1,5})" + _END_ASCII),
+        ("vulgar", r"(?P<w>\d{1,3})?\s?(?P<f>[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞])"),
+        ("hash", r"#(?P<n>\d{1,9})" + _END_ASCII),
         ("score", r"(?P<a>\d{1,3}):(?P<b>\d{1,3})(?![\d:])"),
         ("version", rf"\d+\.\d+\.\d+(?:\.\d+)*{_END_ASCII}"),
-        ("range", rf"(?P<a>{_NUMBER})\s?[–~—]\s?(?P<b>{_NUMBER})(?P<u>\s?(?:{_UNITS}){_END_ASCII}|[%‰°])?"),
-        ("range", rf"(?P<a>{_NUMBER})-(?P<b>{_NUMBER})(?P<u>\s?(?:{_UNITS}){_END_ASCII}|[%‰°])?(?!-?\d)"),
+        ("range", rf"(?P<a>{_NUMBER})%?\s?[–~—]\s?(?P<b>{_NUMBER})(?P<u>\s?(?:{_UNITS}){_END_ASCII}|[%‰°])?"),
+        ("range", rf"(?P<a>{_NUMBER})%?-(?P<b>{_NUMBER})(?P<u>\s?(?:{_UNITS}){_END_ASCII}|[%‰°])?(?!-?\d)"),
         ("decade", rf"'?(?P<n>(?:1[0-9]|20)\d0|[1-9]0)'?s{_END}"),
         ("ordinal", rf"(?P<n>\d{{1,9}}|\d{{1,3}}(?:,\d{{3}})+)(?:st|nd|rd|th|ST|ND|RD|TH){_END_ASCII}"),
+        ("big", rf"(?P<n>{_NUMBER})(?P<g>M|B|bn){_END_ASCII}"),
+        ("fold", rf"(?P<n>{_NUMBER})x{_END_ASCII}"),
         ("unit", rf"(?P<n>{_SIGN}{_NUMBER})\s?(?P<u>°\s?[CF]|{_UNITS}){_END_ASCII}"),
         ("unit", rf"(?P<n>{_SIGN}{_NUMBER})\s?(?P<u>[%‰°℃℉])"),
         ("fraction", rf"(?P<w>\d{{1,3}} )?(?P<a>\d{{1,3}})/(?P<b>\d{{1,3}})(?![\d/]){_END_ASCII}"),
@@ -78,7 +87,9 @@ _NUMERIC: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     )
 )
 _MINUS_MONEY = re.compile(rf"[-+](?={_CURRENCY}\s?\d)")
-_STARTS_NUMERIC = re.compile(rf"{_SIGN}(?:{_CURRENCY}\s?[-+]?)?\d|'\d0s|[-+]{_CURRENCY}\s?\d|\(\d{{3}}\) ?\d{{3}}-\d{{4}}|\+\d")
+_STARTS_NUMERIC = re.compile(
+    rf"{_SIGN}(?:{_CURRENCY}\s?[-+]?)?\.?\d|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞]|(?<!\w)#\d|'\d0s|[-+]{_CURRENCY}\s?\d|\(\d{{3}}\) ?\d{{3}}-\d{{4}}|(?<![\w)])\+\d"
+)
 
 _TOKEN = re.compile(
     "|".join(
@@ -87,6 +98,7 @@ _TOKEN = re.compile(
             r"(?P<email>[A-Za-z0-9][\w.+-]{0,63}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+)",
             r"(?P<domain>(?<![\w.])[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*\.(?:com|org|net|edu|gov|io|ai|cn|dev|app|co\.uk)"
             r"(?![\w])(?:/[^\s<>\"'，。、；！？（）\u3400-\u9fff]*(?<![.,;:!?)]))?)",
+            r"(?P<joined>(?<![\w&])[A-Z]{1,3}&[A-Z]{1,3}(?![\w&])|(?<!\w)C\+\+(?!\w)|(?<!\w)[CF]#(?!\w))",
             r"(?P<tagged>[#@](?=[^\W_]))",
             r"(?P<version>(?<![\w.])[vV]\d+(?:\.\d+)*(?![\w]))",
             rf"(?P<numeric>{_STARTS_NUMERIC.pattern})",
@@ -95,7 +107,7 @@ _TOKEN = re.compile(
             r"(?P<dotted>(?<!\w)(?:[A-Za-z]\.){2,}|(?<!\w)(?:[Pp]h\.D\.))",
             r"(?P<slashed>(?<!\w)(?:w/o|w/|b/c)(?=\s))",
             rf"(?P<word>{_LETTER}(?:{_LETTER}|[{_MARK}])*+(?:['-](?:{_LETTER}|[{_MARK}])++)*+(?:\d[A-Za-z0-9]*)?(?:(?<=[sS])'(?!\w))?)",
-            r"(?P<symbol>[&+=×÷%]|(?<=\d)\s?[*/](?=\s?\d)|<(?=\s?\d)|>(?=\s?\d))",
+            r"(?P<symbol>[&+=×÷%±≈≤≥≠]|~(?=\s?[\d$£€¥])|(?<=\w)[²³]|(?<=\d )x(?= \d)|(?<=\d)\s?[*/](?=\s?\d)|<(?=\s?\d)|>(?=\s?\d))",
         )
     )
 )
@@ -110,7 +122,17 @@ _SYMBOLS: dict[str, tuple[str, str]] = {
     "%": ("percent", "百分号"),
     "<": ("is less than", "小于"),
     ">": ("is greater than", "大于"),
+    "~": ("about", "约"),
+    "±": ("plus or minus", "正负"),
+    "≈": ("is about", "约等于"),
+    "≤": ("is at most", "小于等于"),
+    "≥": ("is at least", "大于等于"),
+    "≠": ("is not", "不等于"),
+    "²": ("squared", "平方"),
+    "³": ("cubed", "立方"),
+    "x": ("times", "乘以"),
 }
+_WEEKDAYS = frozenset("Mon Tue Tues Wed Thu Thur Thurs Fri".split())
 _GREEK = dict(
     zip(
         "αβγδεζηθικλμνξοπρστυφχψω",
@@ -167,6 +189,8 @@ _YEAR_LED = frozenset(
         "fall",
     ]
 )
+_DECADE_LED = frozenset("the his her their my your our its early mid late in".split())
+_NUMBERED = frozenset("boeing airbus flight room route highway area apartment suite bus channel".split())
 _NAMES_BEFORE_ROMAN = frozenset(
     [
         "war",
@@ -232,6 +256,7 @@ def tokens(piece: str, language: Language) -> list[Token]:
 def _is_shouting(plain: str) -> bool:
     """Whether most of the words are in capitals, so that capitals say nothing about one of them."""
     words = re.findall(r"[A-Za-z]{2,}", plain)
+    words = [w for w in words if w not in english.SPELLED and w not in english.SAID_AS_WORDS]
     capital = sum(w.isupper() for w in words)
     return capital >= 2 and capital * 2 > len(words)
 
@@ -273,6 +298,11 @@ def _word(piece: str, plain: str, begin: int, end: int, language: Language, shou
             spoken = "Street"
         return Token(piece[begin:end], begin, end, spoken, "en", "word")
     lower = written.lower()
+    if written == "St" and plain[end : end + 1] == ".":  # at the end of a sentence
+        return Token(piece[begin:end], begin, end, "Street", "en", "word")
+    if written in _WEEKDAYS or (written in ("Sat", "Sun") and re.match(r"[.–-]", plain[end:])):
+        end += plain[end : end + 1] == "." and bool(plain[end + 1 :].strip())
+        return Token(piece[begin:end], begin, end, english.DAYS[lower], "en", "word")
     if lower in english.ABBREVIATIONS and lower not in ("co", "al"):
         return Token(piece[begin:end], begin, end, english.ABBREVIATIONS[lower], "en", "word")
     if lower in ("no", "nos") and re.match(r"\.\s?\d", plain[end:]):
@@ -294,14 +324,15 @@ def _word(piece: str, plain: str, begin: int, end: int, language: Language, shou
     if not re.match(r"[A-Za-z\u00aa-\u024f\u1d00-\u1eff\ufb00-\ufb06\u2c60-\u2c7f\ua722-\ua7ff\u0250-\u02af]", written):
         return None
     if re.search(r"\d", written):
-        return Token(piece[begin:end], begin, end, _clean(english.mixed(written)), "en", "number")
+        spoken = english.mixed(written) if language == "en" else mandarin.mixed(written)
+        return Token(piece[begin:end], begin, end, _clean(spoken), "en", "number")
     letters = written.removesuffix("'s")
     if written.isupper() or (letters.isupper() and letters != written):
         value = english.roman(written)
         if (
             value
             and found
-            and (len(written) > 1 or written in "VX")
+            and (len(written) > 1 or (written == "V" and not found[-1].text.endswith(".")))
             and (found[-1].text[:1].isupper() or found[-1].text.lower() in _NAMES_BEFORE_ROMAN)
             and not found[-1].text.isupper()
             and not found[-1].after
@@ -315,7 +346,7 @@ def _word(piece: str, plain: str, begin: int, end: int, language: Language, shou
             spoken = english.spell(letters) + ("'s" if letters != written else "")
             return Token(piece[begin:end], begin, end, spoken, "en", "letters")
         if len(letters) > 1 and letters not in english.SAID_AS_WORDS:
-            return Token(piece[begin:end], begin, end, _clean(written), "en", "word", loud=True)
+            return Token(piece[begin:end], begin, end, _clean(written), "en", "word", loud=language == "en" and not shouting)
     elif re.fullmatch(r"[A-Z]{2,}s", written) and written[:-1] in english.SPELLED:
         return Token(piece[begin:end], begin, end, english.spell(written[:-1]) + "s", "en", "letters")
     return Token(piece[begin:end], begin, end, _clean(written), "en", "word")
@@ -625,6 +656,13 @@ def _dotted(piece: str, plain: str, begin: int, end: int, language: Language, sh
     return Token(piece[begin:end], begin, end, spoken, "en", "letters" if len(spoken) > 1 and spoken.isupper() else "word")
 
 
+def _joined(piece: str, plain: str, begin: int, end: int, language: Language, shouting: bool, found: list[Token]) -> Token:
+    """Letters and marks that are said one by one: Q&A, AT&T, C++, C#."""
+    names = {"&": "and", "+": "plus", "#": "sharp"}
+    spoken = " ".join(names.get(c, c) for c in plain[begin:end])
+    return Token(piece[begin:end], begin, end, spoken, "en", "letters")
+
+
 def _slashed(piece: str, plain: str, begin: int, end: int, language: Language, shouting: bool, found: list[Token]) -> Token:
     return Token(piece[begin:end], begin, end, english.ABBREVIATIONS[plain[begin:end].lower()], "en", "word")
 
@@ -645,7 +683,11 @@ def _symbol(
     written = plain[begin:end].strip()
     begin = end - len(written)
     left, right = plain[:begin].rstrip()[-1:], plain[end:].lstrip()[:1]
-    if not (left.isalnum() or left in ")%") or not (right.isalnum() or right in "(-$£€¥"):
+    if written in "~±":
+        left = "0"
+    elif written in "²³":
+        right = "0"
+    if not (left.isalnum() or left in ")%²³") or not (right.isalnum() or right in "(-$£€¥"):
         return None  # not between two things that it could join
     if written == "/" and not (plain[begin - 1] == " "):
         return None
@@ -654,6 +696,7 @@ def _symbol(
 
 
 _READERS: dict[str, Callable[[str, str, int, int, Language, bool, list[Token]], Token | None]] = {
+    "joined": _joined,
     "url": _address,
     "email": _address,
     "domain": _address,
@@ -675,7 +718,7 @@ def _numeric(piece: str, plain: str, begin: int, language: Language, found: list
         previous = found[-1] if found and not plain[found[-1].end : begin].strip() else None
         if kind == "phone":
             return list(_phone(piece, match, language))
-        spoken = say(kind, match.groupdict(), match.group(), plain[match.end() : match.end() + 8], previous)
+        spoken = say(kind, match.groupdict(), match.group(), plain[match.end() : match.end() + 12], previous)
         if spoken is None:
             continue
         end = match.end()
@@ -716,6 +759,23 @@ def _say_english(kind: str, part: dict[str, Any], written: str, following: str, 
         case "money":
             magnitude = {"万": "ten thousand", "亿": "hundred million", "千": "thousand"}.get(part["g"] or "", part["g"] or "")
             return english.money(part["c"], (part["sign"] or "") + part["n"], magnitude)
+        case "moneys":
+            return f"{english.decimal(part['a'])} to {english.money(part['c'], part['b'])}"
+        case "feet":
+            return f"{english.decimal(part['a'])} foot {english.decimal(part['b'])}"
+        case "sides":
+            a, b = int(part["a"]), int(part["b"])
+            return f"{english.year(a)} by {english.year(b)}"
+        case "vulgar":
+            top, bottom = map(int, unicodedata.normalize("NFKC", part["f"]).split("\u2044"))
+            spoken = english.fraction(top, bottom)
+            return f"{english.decimal(part['w'])} and {spoken.replace('one ', 'a ', 1)}" if part["w"] else spoken
+        case "hash":
+            return "number " + english.decimal(part["n"])
+        case "big":
+            return f"{english.decimal(part['n'])} {english.MAGNITUDES[part['g']]}"
+        case "fold":
+            return english.decimal(part["n"]) + " times"
         case "score":
             return f"{english.decimal(part['a'])} to {english.decimal(part['b'])}"
         case "version":
@@ -727,6 +787,8 @@ def _say_english(kind: str, part: dict[str, Any], written: str, following: str, 
             high = english.year(int(part["b"])) if both_years else english.decimal(part["b"])
             return f"{low} to {high}" + (f" {english.UNITS[unit][1]}" if unit in english.UNITS else "")
         case "decade":
+            if len(part["n"]) == 2 and written[0] != "'" and (previous is None or previous.text.lower() not in _DECADE_LED):
+                return None  # "1m 20s"
             return english.decade(part["n"])
         case "ordinal":
             return english.ordinal(int(part["n"].replace(",", "")))
@@ -734,13 +796,13 @@ def _say_english(kind: str, part: dict[str, Any], written: str, following: str, 
             unit = part["u"].replace("° ", "°")
             if unit not in english.UNITS:
                 return None
-            if unit in ("in", "m", "s", "h", "l", "B", "V", "W", "g") and unit == "in" and " " in written:
+            if unit == "in" and " " in written and re.match(r"\s\w", following):
                 return None  # "5 in the morning"
             return english.measure(part["n"], unit)
         case "fraction":
             top, bottom = int(part["a"]), int(part["b"])
-            if (top, bottom) == (24, 7):
-                return "twenty four seven"
+            if (top, bottom) in ((24, 7), (9, 11)) or (top % 10 == bottom % 10 == 0 and top + bottom == 100):
+                return f"{english.cardinal(top)} {english.cardinal(bottom)}"  # 24/7, 9/11, 50/50
             whole = f"{english.cardinal(int(part['w']))} and " if part["w"] else ""
             spoken = english.fraction(top, bottom)
             return whole + (spoken.replace("one ", "a ", 1) if whole and top == 1 else spoken)
@@ -748,6 +810,10 @@ def _say_english(kind: str, part: dict[str, Any], written: str, following: str, 
             return english.mixed(written)
     if written[0] not in "+-" and re.fullmatch(r"\d{4}", written) and _is_year(int(written), following, previous):
         return english.year(int(written))
+    if previous is not None and previous.text.lower() in _NUMBERED and re.fullmatch(r"[1-9]\d[1-9]", written):
+        return english.mixed(written)
+    if re.match(rf"\s(?:{'|'.join(english.MONTHS)})\b", following + " ") and re.fullmatch(r"[1-9]|[12]\d|3[01]", written):
+        return english.ordinal(int(written))
     if (
         previous is not None
         and previous.text.rstrip(".").capitalize()[:3].lower() in _MONTHS
@@ -780,21 +846,29 @@ def _say_mandarin(kind: str, part: dict[str, Any], written: str, following: str,
         case "clock":
             return mandarin.time(int(part["h"]), 0, None, part["half"])
         case "money":
-            magnitude = {"million": "百万", "billion": "十亿", "thousand": "千", "k": "千", "K": "千"}.get(
-                part["g"] or "", part["g"] or ""
-            )
-            return mandarin.money(
-                part["c"],
-                (part["sign"] or "") + part["n"],
-                magnitude if magnitude in ("千万", "百万", "十万", "万亿", "万", "亿", "千", "十亿") else "",
-            )
+            return mandarin.money(part["c"], (part["sign"] or "") + part["n"], part["g"] or "", following)
+        case "moneys":
+            return f"{mandarin.decimal(part['a'])}到{mandarin.money(part['c'], part['b'])}"
+        case "feet":
+            return f"{mandarin.decimal(part['a'])}英尺{mandarin.decimal(part['b'])}英寸"
+        case "sides":
+            return f"{mandarin.decimal(part['a'])}乘{mandarin.decimal(part['b'])}"
+        case "vulgar":
+            top, bottom = map(int, unicodedata.normalize("NFKC", part["f"]).split("\u2044"))
+            return (f"{mandarin.decimal(part['w'])}又" if part["w"] else "") + mandarin.fraction(top, bottom)
+        case "hash":
+            return mandarin.decimal(part["n"]) + ("" if following.startswith("号") else "号")
+        case "big":
+            return mandarin.decimal(part["n"]) + (" M" if part["g"] == "M" else " B")
+        case "fold":
+            return mandarin.decimal(part["n"], "倍") + "倍"
         case "score":
             return f"{mandarin.decimal(part['a'])}比{mandarin.decimal(part['b'])}"
         case "version":
             return mandarin.version(written)
         case "range":
             unit = (part["u"] or "").strip()
-            if unit == "%":
+            if unit == "%" or "%" in written:
                 return f"{mandarin.percent(part['a'])}到{mandarin.percent(part['b'])}"
             if following.startswith("年") and all(re.fullmatch(r"[12]\d{3}", part[k]) for k in "ab"):
                 return f"{mandarin.year(part['a'])}到{mandarin.year(part['b'])}"

@@ -122,7 +122,7 @@ def train_feeling(data: Path, out: Path, cache: Path | None) -> None:
     """Train the heads for emotion, valence and arousal; write `out`/feeling.npz and print the development figures."""
     texts, labels = goemotions(data / "goemotions_ekman_train.tsv")
     prose, mood = emobank(data / "emobank_train.csv")
-    own = [line.split("\t") for line in OWN_MANDARIN.read_text(encoding="utf-8").splitlines()[1:]]
+    own = [line.split("\t") for line in OWN.read_text(encoding="utf-8").splitlines()[1:]]
     x, x_prose, x_own = inputs(texts, cache), inputs(prose, cache), inputs([text for _, text in own], cache)
     y_own = np.eye(len(EMOTIONS), dtype=np.float32)[[EMOTIONS.index(name) for name, _ in own]]
 
@@ -134,7 +134,7 @@ def train_feeling(data: Path, out: Path, cache: Path | None) -> None:
     neutral = np.tile(np.eye(len(EMOTIONS), dtype=np.float32)[EMOTIONS.index("neutral")], (int(calm.sum()), 1))
     target = labels / labels.sum(1, keepdims=True)
     rare = target @ (target.mean(0) ** -0.5)  # rarer emotions weigh more, by the root of their rarity
-    weight = np.concatenate([rare / rare.mean(), np.full(len(neutral), 0.25), np.full(len(own), 5.0)]).astype(np.float32)
+    weight = np.concatenate([rare / rare.mean(), np.full(len(neutral), 0.25), np.full(len(own), 8.0)]).astype(np.float32)
     emotion = fit_head(
         (np.concatenate([x, x_prose[calm], x_own]) - mean) / scale,
         np.concatenate([target, neutral, y_own]),
@@ -178,8 +178,8 @@ def train_feeling(data: Path, out: Path, cache: Path | None) -> None:
         print(f"{name}: Pearson {np.corrcoef(read, mood[:, i])[0, 1]:.3f}")
 
 
-OWN_MANDARIN = Path(__file__).with_name("mandarin_feeling.tsv")
-"""Sentences written for this project: the heads learn from English, and these show them Mandarin."""
+OWN = Path(__file__).with_name("own_feeling.tsv")
+"""Sentences written for this project: the corpora hold no Mandarin, and little of what a host says aloud."""
 
 
 def helsinki(path: Path) -> list[tuple[list[str], list[str], Array]]:
