@@ -25,10 +25,11 @@ lint: $(VENV)/.test
 
 check: lint test
 
+# Debian's python3 comes without ensurepip, so the environment gets the pip that lies in tools/.
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is too old: Animacy needs Python 3.11 or newer; set PYTHON=python3.12, say" >&2; exit 1; }
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments: apt-get install python3-venv" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is missing or too old: Animacy needs Python 3.11 or newer; try make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv --without-pip $(VENV)
+	@$@ tools/pip-*.whl/pip --disable-pip-version-check install -q --no-index tools/pip-*.whl || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.run: requirements/run.txt pyproject.toml | $(VENV)/bin/python
 	$(PIP) install -q -r requirements/run.txt
