@@ -205,12 +205,12 @@ class Gestures:
         rng = self.by_word
         vary, turn, brow, skip = rng.uniform(0.75, 1.25), rng.uniform(-1, 1), rng.random(), rng.random()
         lively = 0.7 + 0.6 * excitement
-        if vowel - self.nodded >= 0.5 and skip < 0.55 + 0.45 * stress:
+        if vowel - self.nodded >= 0.75 and skip < 0.55 + 0.45 * stress:
             onset = max(vowel - 0.22, start)
             peak = max(vowel, onset + 0.16)
-            self.nods.append(Beat(onset, peak, peak + 0.42, (0.9 + 2.2 * stress) * lively * vary * DEGREE, turn * 0.5))
+            self.nods.append(Beat(onset, peak, peak + 0.42, (0.7 + 2.0 * stress) * lively * vary * DEGREE, turn * 0.5))
             self.nodded = vowel
-        if vowel - self.raised >= 1.1 and brow < 0.25 + 0.6 * stress:
+        if vowel - self.raised >= 1.4 and brow < 0.25 + 0.6 * stress:
             onset = max(vowel - 0.24, start)
             peak = max(vowel, onset + 0.2)
             self.brows.append(Beat(onset, peak, peak + 0.5, (0.10 + 0.22 * stress) * lively * vary))
@@ -218,7 +218,7 @@ class Gestures:
 
     def phrase(self, onset: float, silent: float, excitement: float, start: float) -> None:
         """A phrase begins at `onset` after `silent` seconds without speech."""
-        by = self.by_phrase.standard_normal(3) * np.array([0.9, 1.9, 1.2]) * DEGREE * (0.8 + 0.4 * excitement)
+        by = self.by_phrase.standard_normal(3) * np.array([0.8, 1.8, 0.8]) * DEGREE * (0.8 + 0.4 * excitement)
         if silent > 0.2 and onset - self.breathed > 1.5:
             begin = max(onset - min(silent, 0.35), start)
             peak = max(onset, begin + 0.2)

@@ -21,13 +21,15 @@ from .visemes import Viseme, visemes
 Array = NDArray[np.float64]
 
 JAW, SPREAD, FUNNEL, PUCKER, TEETH, TONGUE = range(6)
-REACH_BEFORE = np.array([0.065, 0.075, 0.125, 0.125, 0.060, 0.045])  # s, over which dominance falls to 1/e ahead of a phone ...
-REACH_AFTER = np.array([0.075, 0.085, 0.095, 0.095, 0.070, 0.045])  # ... and after it
+REACH_BEFORE = np.array([0.058, 0.070, 0.120, 0.120, 0.055, 0.040])  # s, over which dominance falls to 1/e ahead of a phone ...
+REACH_AFTER = np.array([0.066, 0.080, 0.090, 0.090, 0.062, 0.040])  # ... and after it
 LEAD = 0.025  # s that articulators run ahead of the sound they make
 REST_HOLD = 0.03  # dominance of the mouth at rest, always there
 SILENCE = 0.09  # s: gaps longer than this are pauses in which the mouth comes to rest
 CLOSING, OPENING = 0.075, 0.065  # s that lips take to meet and to part
+SPEAKING = 0.6  # s around phones in which the face makes room for speech
 LOUDNESS = 0.07  # RMS of a vowel at ordinary level, about -23 dBFS
+WIDE = 0.36  # jawOpen from which it is held back, never to pass 0.51
 FORGET = 0.8  # s after which a phone no longer shows
 
 INDEX = {name: i for i, name in enumerate(ARKIT)}
@@ -48,6 +50,7 @@ class Segment:
     target: Array  # [6]
     hold: Array  # [6]
     contact: str
+    phone: bool  # not a pause
     onset: float  # its stretch takes over from here ...
     full: float  # ... to here, so that it never makes the mouth jump
 
@@ -59,17 +62,19 @@ def segments(sentence: Sentence | None, speech: Speech, start: float) -> list[Se
     first = start + speech.phones[0].start / rate if speech.phones else start
     full = max(first - 0.5 * LEAD, start + 0.1)
     before = 0
-    for phone in speech.phones:
+    for i, phone in enumerate(speech.phones):
         if phone.start - before > SILENCE * rate:
             found.append(_rest(start + before / rate + 0.03, start + phone.start / rate - 0.03, start, full))
-        before = phone.end
         loud = _loudness(speech, phone.start, phone.end)
         stress = sentence.words[phone.word].stress if sentence is not None and phone.word < len(sentence.words) else 0.4
         excited = sentence.excitement if sentence is not None else 0.4
         gain = loud * (0.88 + 0.24 * stress) * (0.94 + 0.18 * excited)
         parts = visemes(phone.symbol)
+        last = i + 1 == len(speech.phones) or speech.phones[i + 1].start - phone.end > SILENCE * rate
+        until = _sounding(speech, phone.start, phone.end) if last and not parts[-1].contact else phone.end
+        before = until
         ends = np.cumsum([v.length for v in parts])
-        edges = np.concatenate([[0.0], ends / ends[-1]]) * (phone.end - phone.start) + phone.start
+        edges = np.concatenate([[0.0], ends / ends[-1]]) * (until - phone.start) + phone.start
         for v, a, b in zip(parts, edges[:-1], edges[1:], strict=True):
             found.append(_segment(v, start + a / rate, start + b / rate, gain if v.vowel else 1.0, start, full))
     tail = len(speech.samples)
@@ -82,11 +87,22 @@ def _segment(v: Viseme, start: float, end: float, gain: float, onset: float, ful
     target = np.array([v.jaw * gain, v.spread, v.funnel, v.pucker, v.teeth, v.tongue])
     lips = v.lips_hold
     hold = np.array([v.jaw_hold, lips, lips, lips, lips, 1.0 if v.tongue else 0.8])
-    return Segment(start - LEAD, end - LEAD, target, hold, v.contact, onset, full)
+    return Segment(start - LEAD, end - LEAD, target, hold, v.contact, True, onset, full)
 
 
 def _rest(start: float, end: float, onset: float, full: float) -> Segment:
-    return Segment(start, max(end, start + 0.01), np.zeros(6), np.full(6, 0.7), "", onset, full)
+    return Segment(start, max(end, start + 0.01), np.zeros(6), np.full(6, 0.7), "", False, onset, full)
+
+
+def _sounding(speech: Speech, start: int, end: int) -> int:
+    """Where the last phone before a pause dies away: aligners give it the silence, too."""
+    window = max(speech.rate // 50, 1)
+    blocks = speech.samples[start : start + (end - start) // window * window].reshape(-1, window)
+    if len(blocks) < 4:
+        return end
+    level = np.sqrt(np.mean(np.square(blocks, dtype=np.float64), axis=1))
+    heard = np.flatnonzero(level > 0.06 * level.max())
+    return start + (int(heard[-1]) + 1) * window if len(heard) and level.max() > 0.0 else end
 
 
 def _loudness(speech: Speech, start: int, end: int) -> float:
@@ -96,11 +112,15 @@ def _loudness(speech: Speech, start: int, end: int) -> float:
     return float(np.clip((max(rms, 1e-5) / LOUDNESS) ** 0.2, 0.72, 1.22))
 
 
-def articulate(parts: list[Segment], times: Array, fps: int) -> tuple[Array, Array, Array]:
-    """Articulators [T, 6], lip contact [T] and lip-to-teeth contact [T], all 0..1, at the instants `times` [T]."""
+def articulate(parts: list[Segment], times: Array, fps: int) -> tuple[Array, Array, Array, Array]:
+    """The mouth at the instants `times` [T]: articulators [T, 6], lip contact [T], lip-to-teeth contact [T], speaking [T].
+
+    All are 0..1; `speaking` is 1 within phones and eases to 0 around them.
+    """
     shape = np.zeros((len(times), 6))
     total = np.zeros((len(times), 6))
     weight = np.full((len(times), 6), REST_HOLD)
+    speaking = np.zeros(len(times))
     contact = {"lips": np.zeros(len(times)), "teeth": np.zeros(len(times))}
     half = min(0.5 / fps + 0.002, 0.045)  # a frame's worth around the centre, so that some frame shows the contact
     for (onset, full), stretch in groupby(parts, key=lambda s: (s.onset, s.full)):
@@ -111,6 +131,9 @@ def articulate(parts: list[Segment], times: Array, fps: int) -> tuple[Array, Arr
             pull = s.hold * np.exp(-np.square(ahead + after))
             weight += pull
             total += pull * s.target
+            if s.phone:
+                gap = np.maximum(np.maximum(s.start - times, times - s.end), 0.0)
+                speaking = np.maximum(speaking, known * (1.0 - ease(gap / SPEAKING)))
             if s.contact:
                 start, end = s.start + LEAD, s.end + LEAD  # contact follows the sound itself
                 centre = 0.5 * (start + end)
@@ -119,20 +142,19 @@ def articulate(parts: list[Segment], times: Array, fps: int) -> tuple[Array, Arr
                 gate = np.minimum(ease((times - (closed - CLOSING)) / CLOSING), 1.0 - ease((times - parted) / OPENING))
                 contact[s.contact] = np.maximum(contact[s.contact], gate * known)
         shape += known[:, None] * (total / weight - shape)
-    return shape, contact["lips"], contact["teeth"]
+    return shape, contact["lips"], contact["teeth"], speaking
 
 
-def mouth_weights(shape: Array, lips: Array, teeth: Array, face: Array) -> Array:
+def mouth_weights(shape: Array, lips: Array, teeth: Array, speaking: Array, face: Array) -> Array:
     """Add the mouth to the expression `face` [T, 52] and return weights [T, 52].
 
-    shape [T, 6], lips [T], teeth [T] as `articulate` gives them. mouthClose undoes jawOpen at the lips, so closed lips are
-    mouthClose = jawOpen with everything else that parts them gated off.
+    shape [T, 6], lips [T], teeth [T], speaking [T] as `articulate` gives them. mouthClose undoes jawOpen at the lips, so closed
+    lips are mouthClose = jawOpen with everything else that parts them gated off.
     """
     out = face.copy()
     open_ = 1.0 - lips  # what still parts the lips
     bite = 1.0 - teeth
     jaw, spread, funnel, pucker, part, tongue = (shape[:, i] for i in range(6))
-    busy = np.clip(weight_of(shape), 0.0, 1.0)
     rounded = np.clip(funnel + pucker, 0.0, 1.0)
 
     def put(name: str, values: Array) -> None:
@@ -145,30 +167,26 @@ def mouth_weights(shape: Array, lips: Array, teeth: Array, face: Array) -> Array
         put(name + "Left", left)
         put(name + "Right", right)
 
-    jaw = jaw + face[:, INDEX["jawOpen"]] * (1.0 - 0.6 * busy)
-    jaw = jaw * (1.0 - 0.45 * lips) * (1.0 - 0.5 * teeth)
+    smile = 0.5 * (face[:, INDEX["mouthSmileLeft"]] + face[:, INDEX["mouthSmileRight"]])
+    jaw = jaw * (1.0 + 0.35 * smile) + face[:, INDEX["jawOpen"]] * (1.0 - 0.6 * speaking)  # a smile draws the lips together
+    jaw = np.where(jaw > WIDE, WIDE + 0.15 * (1.0 - np.exp((WIDE - jaw) / 0.15)), jaw)
+    jaw = jaw * (1.0 - 0.65 * lips) * (1.0 - 0.6 * teeth)
     put("jawOpen", jaw)
     put("mouthClose", jaw * np.maximum(lips, 0.55 * teeth))
     put("mouthFunnel", funnel * open_ * bite + 0.1 * funnel * teeth)
     put("mouthPucker", np.maximum(face[:, INDEX["mouthPucker"]], pucker * (1.0 - 0.3 * lips) * (1.0 - 0.4 * teeth)))
-    put("mouthRollLower", np.maximum(face[:, INDEX["mouthRollLower"]], 0.10 * lips + 0.42 * teeth))
-    put("mouthRollUpper", np.maximum(face[:, INDEX["mouthRollUpper"]] * bite, 0.08 * lips))
+    put("mouthRollLower", np.maximum(face[:, INDEX["mouthRollLower"]], 0.14 * lips + 0.60 * teeth))
+    put("mouthRollUpper", np.maximum(face[:, INDEX["mouthRollUpper"]] * bite, 0.12 * lips))
     put("mouthShrugLower", np.maximum(face[:, INDEX["mouthShrugLower"]], 0.10 * teeth))
     put("tongueOut", tongue * open_ * bite)
     for name, values, keep in (
-        ("mouthSmile", 0.18 * spread * open_, 1.0 - 0.45 * rounded),
+        ("mouthSmile", 0.18 * spread * open_, (1.0 - 0.25 * speaking) * (1.0 - 0.45 * rounded)),
         ("mouthStretch", 0.40 * spread * (1.0 - 0.5 * lips), 1.0 - 0.7 * rounded),
-        ("mouthPress", 0.22 * lips, 1.0 - 0.8 * busy * open_),
+        ("mouthPress", 0.25 * lips, 1.0 - 0.85 * speaking * open_),
         ("mouthLowerDown", 0.42 * part * open_ * bite, open_ * bite),
-        ("mouthUpperUp", 0.20 * part * open_ + 0.22 * teeth * open_, open_),
-        ("mouthFrown", np.zeros_like(jaw), 1.0 - 0.3 * busy),
+        ("mouthUpperUp", 0.20 * part * open_ + 0.26 * teeth * open_, open_),
+        ("mouthFrown", np.zeros_like(jaw), 1.0 - 0.3 * speaking),
     ):
         left, right = pair(name)
         put_pair(name, values + left * keep, values + right * keep)
     return np.clip(out, 0.0, 1.0)
-
-
-def weight_of(shape: Array) -> Array:
-    """How much the mouth is at work, about 0 at rest and 1 in speech."""
-    speaking: Array = 4.0 * shape[:, JAW] + shape[:, TEETH] + shape[:, FUNNEL] + shape[:, PUCKER]
-    return speaking

@@ -19,7 +19,7 @@ EASE = 0.12  # s, time constant of each of three lags: an expression takes about
 LINGER = 0.8  # s that an expression outlasts its sentence
 PAUSE = 0.12  # s without a phone that part two phrases
 EYE_SIDE, EYE_UP, EYE_DOWN = 14 * DEGREE, 9.5 * DEGREE, 10.5 * DEGREE  # how far eyeLook... at 1 turn the default avatar's eyes
-STRESSED = 0.5  # words from here on are beaten
+STRESSED = 0.6  # words from here on are beaten
 
 
 class Performer:
@@ -117,13 +117,13 @@ class Performer:
             face[:, INDEX[name]] += share * raise_
         face[:, [INDEX["browDownLeft"], INDEX["browDownRight"]]] *= np.clip(1.0 - raise_, 0.0, 1.0)[:, None]
 
-        shape, lips, teeth = articulate(self._parts, times, self.fps)
-        weights = mouth_weights(shape, lips, teeth, np.clip(face, 0.0, 1.0))
+        mouth = articulate(self._parts, times, self.fps)
+        weights = mouth_weights(*mouth, np.clip(face, 0.0, 1.0))
 
         pose = np.zeros((len(times), 6))
         breath = np.sin(2 * np.pi * (0.25 * times + 0.03 * drift(times, seed, 20, 0.02, 0.06)))
         inhale = sum((b.at(times) for b in self._gestures.breaths), np.zeros(len(times)))
-        for axis, size in enumerate((0.55, 0.9, 0.6)):
+        for axis, size in enumerate((0.55, 0.9, 0.45)):
             pose[:, axis] = size * DEGREE * drift(times, seed, axis) * lively
         pose[:, :3] += self._gestures.head(times)
         pose[:, 0] -= (0.25 * breath + 0.8 * inhale) * DEGREE
@@ -161,6 +161,6 @@ class Performer:
             weights[:, INDEX["eyeLookUp" + side]] = up
             weights[:, INDEX["eyeLookDown" + side]] = down + 0.05 * closed
             blink, wide, squint = (INDEX[name + side] for name in ("eyeBlink", "eyeWide", "eyeSquint"))
-            weights[:, blink] = closed + (1.0 - closed) * np.clip(weights[:, blink] + 0.25 * down, 0.0, 0.4)
+            weights[:, blink] = closed + (1.0 - closed) * np.clip(weights[:, blink] + 0.1 * down, 0.0, 0.4)
             weights[:, wide] = (weights[:, wide] + 0.3 * up) * (1.0 - closed)
             weights[:, squint] *= 1.0 - 0.7 * closed

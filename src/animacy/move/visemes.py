@@ -2,7 +2,7 @@
 
 Targets are six numbers that a speaker controls (jaw, spread, funnel, pucker, teeth, tongue), not 52 weights; `mouth.py` turns
 them into weights. Vowel targets follow the vowel chart (height -> jaw, rounding -> funnel and pucker); the scale is set so
-that the widest vowel parts the lips by about 10 mm on a head whose jawOpen parts them by 34 mm at 1.
+that the widest vowel parts the lips by about 13 mm on a head whose jawOpen parts them by 34 mm at 1.
 Dominance, after Cohen and Massaro (1993), "Modeling coarticulation in synthetic visual speech", says how firmly a phone holds
 its targets against its neighbours: a /k/ lets the lips do what the vowels around it want, a /w/ does not.
 """
@@ -57,38 +57,38 @@ _RHOTIC = Viseme(0.07, funnel=0.35, pucker=0.25, teeth=0.2, jaw_hold=0.8, lips_h
 
 VISEMES: dict[str, Viseme] = {
     # vowels, from close to open; front, central, back
-    "i": _vowel(0.06, spread=0.5, teeth=0.4),
-    "y": _vowel(0.05, funnel=0.2, pucker=0.65, teeth=0.1),
-    "ɪ": _vowel(0.10, spread=0.3),
-    "ʏ": _vowel(0.09, funnel=0.2, pucker=0.5, teeth=0.15),
-    "e": _vowel(0.14, spread=0.35),
-    "ø": _vowel(0.13, funnel=0.3, pucker=0.4, teeth=0.2),
-    "ɛ": _vowel(0.19, spread=0.25),
-    "œ": _vowel(0.19, funnel=0.35, pucker=0.25, teeth=0.2),
-    "æ": _vowel(0.26, spread=0.25, teeth=0.35),
-    "ɶ": _vowel(0.26, funnel=0.3, pucker=0.15, teeth=0.2),
-    "a": _vowel(0.29, spread=0.08),
-    "ɨ": _vowel(0.08, spread=0.2),
-    "ʉ": _vowel(0.07, funnel=0.25, pucker=0.5, teeth=0.15),
-    "ɘ": _vowel(0.12, spread=0.1),
-    "ɵ": _vowel(0.12, funnel=0.3, pucker=0.3, teeth=0.2),
-    "ə": _vowel(0.12),
-    "ɜ": _vowel(0.16),
-    "ɞ": _vowel(0.17, funnel=0.3, pucker=0.2, teeth=0.2),
-    "ɐ": _vowel(0.22),
-    "ɚ": _vowel(0.11, funnel=0.3, pucker=0.12, teeth=0.25),
-    "ɝ": _vowel(0.13, funnel=0.35, pucker=0.15, teeth=0.25),
-    "ɯ": _vowel(0.07, spread=0.25),
-    "u": _vowel(0.06, funnel=0.35, pucker=0.6, teeth=0.1),
-    "ʊ": _vowel(0.10, funnel=0.35, pucker=0.35, teeth=0.15),
-    "ɤ": _vowel(0.15, spread=0.12),
-    "o": _vowel(0.15, funnel=0.4, pucker=0.4, teeth=0.15),
-    "ʌ": _vowel(0.22),
-    "ɔ": _vowel(0.23, funnel=0.4, pucker=0.2, teeth=0.2),
-    "ɑ": _vowel(0.30),
-    "ɒ": _vowel(0.27, funnel=0.3, pucker=0.1, teeth=0.2),
-    "ɿ": _vowel(0.05, spread=0.3, teeth=0.45),  # Mandarin si, as Sinologists write it
-    "ʅ": _vowel(0.06, funnel=0.2, spread=0.1, teeth=0.4),  # Mandarin shi
+    "i": _vowel(0.08, spread=0.5, teeth=0.4),
+    "y": _vowel(0.07, funnel=0.2, pucker=0.65, teeth=0.1),
+    "ɪ": _vowel(0.14, spread=0.3),
+    "ʏ": _vowel(0.12, funnel=0.2, pucker=0.5, teeth=0.15),
+    "e": _vowel(0.19, spread=0.35),
+    "ø": _vowel(0.18, funnel=0.3, pucker=0.4, teeth=0.2),
+    "ɛ": _vowel(0.26, spread=0.25),
+    "œ": _vowel(0.26, funnel=0.35, pucker=0.25, teeth=0.2),
+    "æ": _vowel(0.35, spread=0.25, teeth=0.35),
+    "ɶ": _vowel(0.35, funnel=0.3, pucker=0.15, teeth=0.2),
+    "a": _vowel(0.39, spread=0.08),
+    "ɨ": _vowel(0.11, spread=0.2),
+    "ʉ": _vowel(0.09, funnel=0.25, pucker=0.5, teeth=0.15),
+    "ɘ": _vowel(0.16, spread=0.1),
+    "ɵ": _vowel(0.16, funnel=0.3, pucker=0.3, teeth=0.2),
+    "ə": _vowel(0.16),
+    "ɜ": _vowel(0.22),
+    "ɞ": _vowel(0.23, funnel=0.3, pucker=0.2, teeth=0.2),
+    "ɐ": _vowel(0.30),
+    "ɚ": _vowel(0.15, funnel=0.3, pucker=0.12, teeth=0.25),
+    "ɝ": _vowel(0.18, funnel=0.35, pucker=0.15, teeth=0.25),
+    "ɯ": _vowel(0.09, spread=0.25),
+    "u": _vowel(0.08, funnel=0.35, pucker=0.6, teeth=0.1),
+    "ʊ": _vowel(0.14, funnel=0.35, pucker=0.35, teeth=0.15),
+    "ɤ": _vowel(0.20, spread=0.12),
+    "o": _vowel(0.20, funnel=0.4, pucker=0.4, teeth=0.15),
+    "ʌ": _vowel(0.30),
+    "ɔ": _vowel(0.31, funnel=0.4, pucker=0.2, teeth=0.2),
+    "ɑ": _vowel(0.41),
+    "ɒ": _vowel(0.36, funnel=0.3, pucker=0.1, teeth=0.2),
+    "ɿ": _vowel(0.07, spread=0.3, teeth=0.45),  # Mandarin si, as Sinologists write it
+    "ʅ": _vowel(0.08, funnel=0.2, spread=0.1, teeth=0.4),  # Mandarin shi
     # labials
     **dict.fromkeys("pbmɓʙɸβ", _LIPS),
     **dict.fromkeys("fvɱʋⱱ", _TEETH),
@@ -109,12 +109,12 @@ VISEMES: dict[str, Viseme] = {
     **dict.fromkeys("kgɡŋxɣɰɴqɢχʁɠʟ", _VELAR),
     **dict.fromkeys("hɦħʕʔʡʜʢ", _GLOTTAL),
     # modified symbols that differ in more than degree
-    "ɹ̩": _vowel(0.05, spread=0.3, teeth=0.45),
-    "z̩": _vowel(0.05, spread=0.3, teeth=0.45),
-    "ɻ̩": _vowel(0.06, funnel=0.2, spread=0.1, teeth=0.4),
-    "ʐ̩": _vowel(0.06, funnel=0.2, spread=0.1, teeth=0.4),
-    "ᵻ": _vowel(0.10, spread=0.2),
-    "ᵊ": _vowel(0.11),
+    "ɹ̩": _vowel(0.07, spread=0.3, teeth=0.45),
+    "z̩": _vowel(0.07, spread=0.3, teeth=0.45),
+    "ɻ̩": _vowel(0.08, funnel=0.2, spread=0.1, teeth=0.4),
+    "ʐ̩": _vowel(0.08, funnel=0.2, spread=0.1, teeth=0.4),
+    "ᵻ": _vowel(0.14, spread=0.2),
+    "ᵊ": _vowel(0.15),
     "ɫ̩": _LATERAL,
 }
 
