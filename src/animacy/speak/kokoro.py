@@ -7,6 +7,7 @@ gives the same samples.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -70,6 +71,14 @@ class Kokoro:
         self._style = style(voice_name)
         self._session = _load(threads)
         self._run("hˈI.", 1.0)  # the first run allocates
+
+    def with_voice(self, voice_name: str) -> Kokoro:
+        """The same network, loaded once, with another voice."""
+        other = copy.copy(self)
+        other.voice = voice(voice_name)
+        other.offset = other.voice.offset
+        other._style = style(voice_name)
+        return other
 
     def speak(self, sentence: Sentence) -> Iterator[Speech]:
         """Say one sentence in one or more stretches of 24 kHz mono. Excitement sets the pace, 0.94 to 1.12."""
