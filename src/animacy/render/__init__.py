@@ -32,9 +32,9 @@ class Drawing(AbstractContextManager["Drawing"], Protocol):
 def make_renderer(kind: Literal["auto", "gl", "cpu"] | str, avatar: Avatar, size: int) -> Drawing:
     """The renderer of that kind for `avatar` at `size` pixels square.
 
-    "auto" takes OpenGL where it runs on a real GPU, and the CPU otherwise: Mesa's software OpenGL is slower than our own rasteriser.
-    It logs once what it took and why. Raises UsageError for another kind or a size out of range, AnimacyError with a remedy
-    where "gl" is asked for and cannot be had.
+    "auto" takes OpenGL where it runs on a real GPU, and the CPU otherwise: Mesa's software OpenGL is slower than our own
+    rasteriser. It logs once what it took and why. Raises UsageError for another kind or a size out of range, AnimacyError with
+    a remedy where "gl" is asked for and cannot be had.
     """
     if kind not in ("auto", "gl", "cpu"):
         raise UsageError(f"renderer {kind!r} is unknown; give auto, gl or cpu")

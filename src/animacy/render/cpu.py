@@ -1,9 +1,9 @@
 """The rasteriser for machines without a GPU: Numba kernels that follow the specification in shading.py.
 
-A frame is deformed and projected once, then drawn in bands of rows, each small enough for its depth and triangle numbers to stay in
-a core's cache. Kernels release the GIL, and bands go to a small thread pool of ours: Numba's own `prange` is not used because
-its work queue must not be entered by two Python threads at once, and speech runs beside the drawing. What a band shows does not
-depend on which thread draws it, so neither does the picture.
+A frame is deformed and projected once, then drawn in bands of rows, each small enough for its depth and triangle numbers to
+stay in a core's cache. Kernels release the GIL, and bands go to a small thread pool of ours: Numba's own `prange` is not used
+because its work queue must not be entered by two Python threads at once, and speech runs beside the drawing. What a band shows
+does not depend on which thread draws it, so neither does the picture.
 
 The kernels are compiled when the first renderer is made and kept in Numba's cache (beside this file, or in the
 user's cache folder where that cannot be written).
@@ -26,7 +26,7 @@ from ..errors import AnimacyError, UsageError
 from ..types import Conditions, Motion
 from . import geometry
 from .geometry import f32, fast
-from .shading import GUARD, HAND, NX, NY, NZ, SUBPIXEL, SUN, TX, TY, TZ, VERTEX, Z_INVERSE, Scene, U, V, X, Y, scene
+from .shading import GUARD, HAND, NX, SUBPIXEL, SUN, TX, VERTEX, Z_INVERSE, Scene, U, V, X, Y, scene
 
 BAND = 32  # rows of the frame
 MAX_SIZE = 2048
@@ -107,8 +107,9 @@ def project(
 ) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int32]]:
     """One frame up to the screen, of checked `weights` [52] and `pose` [6].
 
-    Gives vertices [V, 16] (columns as shading.py names them, in samples and view space), the same x and y [V, 2] in parts of a sample,
-    and the triangles to draw [D, 5] in order: index, first and last row, first and last column of samples it may cover.
+    Gives vertices [V, 16] (columns as shading.py names them, in samples and view space), the same x and y [V, 2] in parts of
+    a sample, and the triangles to draw [D, 5] in order: index, first and last row, first and last column of samples that it
+    may cover.
     """
     positions, normals, tangents = (np.empty_like(s.rig.positions) for _ in range(3))
     geometry.deform_into(s.rig, weights, pose, positions, normals, tangents)
@@ -180,8 +181,7 @@ def _band(  # type: ignore[no-untyped-def]
     rows, vertices, fixed, drawn, triangles, material, materials, levels, albedo, surface, lights, ambient, lens, out
 ):
     """Draw rows[0]..rows[1] - 1 of a frame into `out`."""
-    shaded, unlit, normal = out
-    side = shaded.shape[0]
+    side = out[0].shape[0]
     first = 2 * rows[0]
     height = 2 * (rows[1] - rows[0])
     depth = np.zeros((height, 2 * side), np.float32)  # 1/w of the nearest triangle so far
@@ -246,7 +246,7 @@ def _rasterise(first, box, triangles, fixed, vertices, cutout, level, albedo, de
 
 @numba.njit(**fast)
 def _shares(vertices, i, j, k, px, py):  # type: ignore[no-untyped-def]
-    """Perspective-correct shares of corners i, j, k at a point on the screen; 1/w there; twice the area, negative from the front."""
+    """Perspective-correct shares of corners i, j, k at a point on the screen; 1/w there; twice the area (< 0: front)."""
     x0, y0 = vertices[i, X], vertices[i, Y]
     ux, uy = vertices[j, X] - x0, vertices[j, Y] - y0
     vx, vy = vertices[k, X] - x0, vertices[k, Y] - y0
@@ -268,7 +268,7 @@ def _texel(u, v, level):  # type: ignore[no-untyped-def]
     start, side = level[0], level[1]
     x, y = u * f32(side) - f32(0.5), v * f32(side) - f32(0.5)
     left, top = np.floor(x), np.floor(y)
-    x0, y0 = np.int32(left), np.int32(top)
+    x0, y0 = int(left), int(top)
     x1, y1 = min(x0 + 1, side - 1), min(y0 + 1, side - 1)
     x0, y0 = min(max(x0, 0), side - 1), min(max(y0, 0), side - 1)
     upper, lower = start + y0 * side, start + y1 * side
@@ -335,9 +335,9 @@ def _resolve(  # type: ignore[no-untyped-def]
                 g = 0
                 while g < count:
                     total = patch[g, 10]
-                    if owner[g] == m and abs(patch[g, 6] - u * total) < nearby * total:
-                        if abs(patch[g, 7] - v * total) < nearby * total:
-                            break
+                    apart = max(abs(patch[g, 6] - u * total), abs(patch[g, 7] - v * total))
+                    if owner[g] == m and apart < nearby * total:
+                        break
                     g += 1
                 if g == count:
                     count += 1

@@ -5,8 +5,8 @@ shape's vertices lie close together); the head turns about `pivot`; normals are 
 vertices; tangents follow.
 
 The head turns by R = Ry(yaw) Rx(pitch) Rz(roll), about fixed axes in right-handed sense: first the roll about the nose, then
-the nod, then the turn, as a neck does. A vertex takes the share `follow` of it: the same axis, `follow` times the angle, so that
-the neck twists like a wrung cloth and keeps its girth, which a blend of the two end positions would not.
+the nod, then the turn, as a neck does. A vertex takes the share `follow` of it: the same axis, `follow` times the angle, so
+that the neck twists like a wrung cloth and keeps its girth, which a blend of the two end positions would not.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def checked(weights: NDArray[np.float32], pose: NDArray[np.float32]) -> tuple[ND
     pose = np.ascontiguousarray(pose, np.float32)
     if weights.ndim != 2 or weights.shape[1] != len(ARKIT) or pose.shape != (len(weights), len(POSE)):
         raise AnimacyError(
-            f"motion has weights {list(weights.shape)} and pose {list(pose.shape)}, needed [B, {len(ARKIT)}] and [B, {len(POSE)}]"
+            f"motion has weights {list(weights.shape)} and pose {list(pose.shape)}, "
+            f"needed [B, {len(ARKIT)}] and [B, {len(POSE)}]"
         )
     if not (np.isfinite(weights).all() and np.isfinite(pose).all()):
         raise AnimacyError("motion holds weights or poses that are not finite; needed weights 0..1, radians and metres")

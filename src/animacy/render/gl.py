@@ -1,8 +1,8 @@
 """The rasteriser on OpenGL 4.3 (EGL, no window): the specification of shading.py in two passes.
 
-Frames of a batch lie below one another in one framebuffer. The first pass draws, for every sample, the number of its nearest triangle;
-the second lights each pixel once from those numbers. Vertices are deformed and projected by the same code as for cpu.py and
-uploaded, so both renderers see the same corners to the last bit.
+Frames of a batch lie below one another in one framebuffer. The first pass draws, for every sample, the number of its nearest
+triangle; the second lights each pixel once from those numbers. Vertices are deformed and projected by the same code as for
+cpu.py and uploaded, so both renderers see the same corners to the last bit.
 
 A GL context belongs to the thread that made it: construct, render and close in one thread. Nothing is freed by the garbage
 collector, which runs in any thread; close does it.
@@ -34,8 +34,8 @@ class GlRenderer:
     """Draws an avatar's frames with OpenGL. See shading.py for what is drawn.
 
     `size`: pixels of the square frame, 16..2048. `batch`: how many frames are drawn at once, at most (fewer where the
-    driver's textures are too small). `info`: the GL renderer's name. Raises UsageError for a size or batch out of range, AnimacyError where OpenGL
-    cannot be had.
+    driver's textures are too small). `info`: the GL renderer's name. Raises UsageError for a size or batch out of range,
+    AnimacyError where OpenGL cannot be had.
     """
 
     def __init__(self, avatar: Avatar, size: int, batch: int = 16) -> None:
@@ -44,6 +44,7 @@ class GlRenderer:
         if batch < 1:
             raise UsageError(f"batches of {batch} frames cannot be drawn; give 1 or more")
         self.size = size
+        self.info = "OpenGL"
         self._closed = False
         self._thread = threading.get_ident()
         self._held: list[Any] = []  # GL objects in order of making
@@ -91,8 +92,6 @@ class GlRenderer:
         self._light["lamps"] = len(s.lights)
         self._light["ambient"] = tuple(float(x) for x in s.ambient.ravel())  # columns first, as GLSL has them
         self._light["lens"] = (s.focal, s.near, s.far)
-
-    info = "OpenGL"
 
     def _keep(self, thing: Any) -> Any:
         self._held.append(thing)
@@ -176,7 +175,8 @@ def _context() -> Any:
     try:
         import moderngl
 
-        return moderngl.create_context(require=430, standalone=True, backend="egl", libgl="libGL.so.1", libegl="libEGL.so.1")
+        settings: dict[str, Any] = {"backend": "egl", "libgl": "libGL.so.1", "libegl": "libEGL.so.1"}
+        return moderngl.create_context(require=430, standalone=True, **settings)
     except Exception as error:  # whatever the driver or its loader raises
         raise AnimacyError(f"no OpenGL 4.3 through EGL here ({_line(error)}); {REMEDY}") from error
 

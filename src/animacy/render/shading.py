@@ -1,45 +1,51 @@
-"""What both renderers draw: the one specification that cpu.py and shaders/shade.glsl follow line by line.
+"""What both renderers draw: the one specification that cpu.py and shaders/*.glsl follow line by line.
 
-**Visibility.** The frame is drawn at twice its size, one sample in each of the 2x2 quarters of a pixel. A sample holds the
-nearest triangle over its centre; corners are snapped to 1/256 of a sample, and centres on an edge belong to the triangle whose
-top or left edge it is. Depth is compared as 1/w, which is linear on the screen. Triangles seen from behind are dropped unless
-their material is two-sided; samples of a cutout material are dropped where the albedo's alpha is under one half. Triangles
-with a corner nearer than half of camera.near, or far out of the frame, are dropped whole.
+**Visibility.** The frame is drawn at twice its size, one sample in each quarter of a pixel. A sample holds the nearest triangle
+over its centre; corners are snapped to 1/256 of a sample, and centres on an edge belong to the triangle whose top or left edge
+it is. Depth is compared as 1/w, which is linear on the screen. Triangles seen from behind are dropped unless their material is
+two-sided; samples of a cutout material are dropped where the albedo's alpha is under one half. Triangles with a corner nearer
+than half of camera.near, or far out of the frame, are dropped whole.
 
-**Surfaces.** Of each pixel, the samples of one triangle are interpolated once, at their mean (perspective-correct). Triangles of one material
-whose texture coordinates lie within a few texels are one surface: their attributes are averaged by samples. Each surface is
-textured and lit once; the pixel is the mean over its samples. So edges get four levels of coverage, and shading costs little
-more than once a pixel.
+**Surfaces.** Of each pixel, the samples of one triangle are interpolated once, at their mean (perspective-correct). Triangles
+of one material whose texture coordinates lie within a few texels are one surface: their attributes are averaged by samples.
+Each surface is textured and lit once; the pixel is the mean over its samples. So edges get four levels of coverage, and
+shading costs little more than once a pixel.
 
 **Textures** are read bilinearly, in sRGB, from one level of a box-filtered pyramid, fixed for each material when the renderer
 is made: the level whose texels are about as large as pixels, by the ratio of areas over the material's front-facing triangles
 at rest.
 
-**Light**, in linear colour and view space (x right, y up, z to the viewer). N is the normal with the normal map, G without, V the
-direction to the eye, L to a light of colour C, H halfway; a the albedo, r the roughness, o the texture's ambient occlusion, s the
-baked share of the key light (1 for other lights), w the material's wrap per channel; f0 its specular. x+ is max(x, 0).
+**Light**, in linear colour and view space (x right, y up, z to the viewer). N is the normal with the normal map, G without;
+V points to the eye, L to a light of colour C, H halfway; a is the albedo, r the roughness, o the texture's ambient occlusion,
+s the baked share of the key light (1 for other lights), w the material's wrap per channel, f0 its specular; x+ is max(x, 0).
 
-- diffuse: a C s' (n + w)+ / (1 + w)^2, with n = N.L moved towards G.L by 1.5 w (at most all of it): light that scatters under the skin blurs
-  small relief, red most; s' = s + (sqrt(s) - s) w: so does it soften the shadow's edge, with a warm rim. (1 + w)^2 keeps the energy.
-- ambient: a (ground + (sky - ground)(1 + N.up)/2) o', with o' = the cubic of o and a by Jimenez et al. 2016 (Practical real-time strategies for accurate
-  indirect occlusion, eq. 'multi-bounce'): coloured surfaces are lit from their own folds, so occlusion on skin is reddish.
-- specular: C s (N.L)+ F D, F = f0 + (1 - f0)(1 - L.H)^5, D = A^2 / (((N.H)^2 (A^2 - 1) + 1)^2 4 max((L.H)^2, 0.1) (r + 0.5)), A = r^2: GGX with the
-  visibility term of Karis (Physically based shading on mobile, 2014). Skin has two lobes, 0.75 of r and 0.25 of r/2 (d'Eon & Luebke 2007, and
-  later: an oily film over a rough base). Mirrored surroundings: the ambient light in the mirror direction times
-  f0 + (max(1 - r, f0) - f0)(1 - N.V)^5 times o.
-- hair (Kajiya & Kay 1989, shifted as Marschner et al. 2003 measured): T is the strand; diffuse a C s' (0.6 sqrt(1 - (T.L)^2) (N.L + 0.5)+ / 1.5 + 0.4 (n + w)+ / (1 + w)^2);
-  highlights f0 C s (G.L + 0.35)+ / 1.35 times 6 (1 - (T1.H)^2)^40 of white and 9 (1 - (T2.H)^2)^10 of sqrt(a), T1 and T2 being T leaning by -0.12 and +0.16 towards N.
-- eye: the cornea mirrors each light as a soft-edged box, 0.20 x 0.28 half-width and -height in tangents about it for the key and half of that for the others,
-  with radiance 14 C F(N.V), instead of the specular lobe; the shadow does not darken it below 0.3.
-- cloth: a sheen, 0.35 (1 - N.V)^3 sqrt(a) times the ambient and the lights' diffuse light, instead of specular.
+- Diffuse: a C s' (n + w)+ / (1 + w)^2. n is N.L moved towards G.L by 1.5 w (at most all of it), as light that scatters under
+  the skin blurs small relief, red most; s' = s + (sqrt(s) - s) w, as it softens the shadow's edge, too, with a warm rim.
+  (1 + w)^2 keeps the energy.
+- Ambient: a (ground + (sky - ground)(1 + N.up)/2) o', o' being the cubic of o and a for several bounces by Jimenez et al. 2016
+  (Practical real-time strategies for accurate indirect occlusion): coloured folds light themselves, so occlusion on skin is
+  reddish.
+- Specular: C s (N.L)+ F D with F = f0 + (1 - f0)(1 - L.H)^5 and, A being r^2 (0.02 at least),
+  D = A^2 / (((N.H)^2 (A^2 - 1) + 1)^2 4 max((L.H)^2, 0.1) (r + 0.5)): GGX, with the visibility term of Karis (Physically based
+  shading on mobile, 2014). Skin has two lobes, 0.8 of r and 0.2 of 0.6 r: an oily film over a rougher base. Surroundings
+  are mirrored, too: the ambient light in the mirror direction times (f0 + (max(1 - r, f0) - f0)(1 - N.V)^5) o, and
+  0.3 of that on hair and cloth.
+- Hair, after Kajiya & Kay 1989, with the two shifted highlights that Marschner et al. 2003 measured. T is the strand,
+  S2 = 1 - (T.L)^2: diffuse a C s' (0.6 sqrt(S2) (N.L + 0.5)+ / 1.5 + 0.4 (n + w)+ / (1 + w)^2);
+  highlights f0 C s (G.L + 0.35)+ / 1.35 times
+  6 (1 - (T1.H)^2)^40 in white and 9 (1 - (T2.H)^2)^10 in sqrt(a), T1 and T2 being T leaning by -0.12 and +0.16 towards G.
+- Eye: in place of the specular lobe the cornea (G) mirrors each light as a box with soft edges, the tangents of whose
+  half-width and half-height are 0.20 and 0.28 for the key and half of that for the others, of radiance 14 C F(G.V). The
+  shadow does not darken it below 0.3.
+- Cloth: in place of the specular lobe a sheen, 0.35 (1 - N.V)^3 sqrt(a) times the ambient and the lights' diffuse light.
 
-**Film.** Colours below 0.6 stay; above, the largest channel p becomes 1 - 0.16 / (p - 0.2) and all are scaled with it, then moved towards
-white by 1 - 1 / (1 + 0.25 (p - its new value)): highlights roll off and keep their hue at first. Then sRGB.
+**Film.** Colours below 0.6 stay. Above, the largest channel p becomes q = 1 - 0.16 / (p - 0.2) and all are scaled with it, then
+moved towards white by 1 - 1 / (1 + 0.25 (p - q)): highlights roll off and keep their hue at first. Then sRGB.
 
-**Outputs** are means over a pixel's four samples, the empty ones counting as zero: shaded, premultiplied in sRGB, with coverage; unlit, premultiplied, with depth
-(far - z) / (far - near) clamped to 0..1; N's x and y times coverage, 128 + 127 of it.
+**Outputs** are means over a pixel's four samples, the empty ones counting as zero: shaded, premultiplied in sRGB, with
+coverage; unlit, premultiplied, with depth (far - z) / (far - near) clamped to 0..1; N's x and y, 128 + 127 of them.
 
-sRGB curves are polynomials, near enough (0.02/255 encoding, 0.0017 decoding) and equal in both languages.
+The sRGB curves are polynomials fitted here, near enough (0.02/255 encoding, 0.002 decoding) and equal in both languages.
 """
 
 from __future__ import annotations
@@ -157,7 +163,8 @@ def _halved(image: NDArray[np.uint8], srgb: bool) -> NDArray[np.uint8]:
     x = x.reshape(n, 2, n, 2, 4).mean((1, 3))
     if srgb:
         x[..., :3] **= 1 / 2.2
-    return np.rint(x * 255).astype(np.uint8)
+    halved: NDArray[np.uint8] = np.rint(x * 255).astype(np.uint8)
+    return halved
 
 
 def _levels(
