@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BUNDLED_PIP := $(wildcard tools/pip-*.whl)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: demo test check lint fast clean
@@ -29,7 +30,7 @@ check: lint test
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is missing or too old: Animacy needs Python 3.11 or newer; try make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv --without-pip $(VENV)
-	@$@ tools/pip-*.whl/pip --disable-pip-version-check install -q --no-index tools/pip-*.whl || { rm -rf $(VENV); exit 1; }
+	@$@ $(BUNDLED_PIP)/pip --disable-pip-version-check install -q --no-index $(BUNDLED_PIP) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.run: requirements/run.txt pyproject.toml | $(VENV)/bin/python
 	$(PIP) install -q -r requirements/run.txt
