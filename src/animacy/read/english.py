@@ -4,29 +4,13 @@ from __future__ import annotations
 
 import re
 
-_ONES = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
-_TENS = ["zero", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+from .script import word_list, word_set
+
+_ONES = word_list(
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen"
+)
+_TENS = word_list("zero ten twenty thirty forty fifty sixty seventy eighty ninety")
 _SCALES = ("", " thousand", " million", " billion", " trillion", " quadrillion")
 _IRREGULAR_ORDINALS = {
     "one": "first",
@@ -37,20 +21,7 @@ _IRREGULAR_ORDINALS = {
     "nine": "ninth",
     "twelve": "twelfth",
 }
-MONTHS = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-]
+MONTHS = word_list("January February March April May June July August September October November December")
 DAYS = {
     "mon": "Monday",
     "tue": "Tuesday",
@@ -224,194 +195,18 @@ ABBREVIATIONS = {
 }
 
 # Written in capitals and said as a word. Others in capitals are spelled, unless they are words that someone shouts.
-SAID_AS_WORDS = frozenset(
-    [
-        "NASA",
-        "NATO",
-        "UNESCO",
-        "UNICEF",
-        "OPEC",
-        "ASEAN",
-        "AIDS",
-        "COVID",
-        "SARS",
-        "LASER",
-        "RADAR",
-        "SCUBA",
-        "SWAT",
-        "NASDAQ",
-        "FIFA",
-        "UEFA",
-        "NAFTA",
-        "OSHA",
-        "FEMA",
-        "POTUS",
-        "SCOTUS",
-        "SIM",
-        "PIN",
-        "RAM",
-        "ROM",
-        "GIF",
-        "JPEG",
-        "LAN",
-        "WAN",
-        "RAID",
-        "CAPTCHA",
-        "BASIC",
-        "COBOL",
-        "PASCAL",
-        "LIDAR",
-        "SONAR",
-        "NIMBY",
-        "YOLO",
-        "ASAP",
-        "DOS",
-        "NAND",
-        "CUDA",
-        "NOAA",
-        "LEGO",
-        "IKEA",
-        "VISA",
-        "NVIDIA",
-        "SEGA",
-        "LOL",
-        "OK",
-    ]
+SAID_AS_WORDS = word_set(
+    "NASA NATO UNESCO UNICEF OPEC ASEAN AIDS COVID SARS LASER RADAR SCUBA SWAT NASDAQ FIFA UEFA NAFTA OSHA FEMA POTUS "
+    "SCOTUS SIM PIN RAM ROM GIF JPEG LAN WAN RAID CAPTCHA BASIC COBOL PASCAL LIDAR SONAR NIMBY YOLO ASAP DOS NAND CUDA NOAA "
+    "LEGO IKEA VISA NVIDIA SEGA LOL OK"
 )
 # Spelled although the same letters make a word, or could be said as one.
-SPELLED = frozenset(
-    [
-        "US",
-        "USA",
-        "UK",
-        "EU",
-        "UN",
-        "UAE",
-        "AI",
-        "TV",
-        "PC",
-        "CD",
-        "DVD",
-        "CEO",
-        "CFO",
-        "CTO",
-        "COO",
-        "VIP",
-        "FBI",
-        "CIA",
-        "NSA",
-        "IRS",
-        "BBC",
-        "CNN",
-        "ABC",
-        "NBC",
-        "CBS",
-        "ESPN",
-        "HBO",
-        "MTV",
-        "NBA",
-        "NFL",
-        "NHL",
-        "MLB",
-        "MIT",
-        "UCLA",
-        "USC",
-        "IBM",
-        "AMD",
-        "HP",
-        "BMW",
-        "LG",
-        "ATM",
-        "FAQ",
-        "DIY",
-        "GPS",
-        "USB",
-        "URL",
-        "HTML",
-        "CSS",
-        "PDF",
-        "SQL",
-        "API",
-        "GPU",
-        "CPU",
-        "TPU",
-        "IOS",
-        "HR",
-        "PR",
-        "IQ",
-        "ID",
-        "DNA",
-        "RNA",
-        "HIV",
-        "PHD",
-        "MBA",
-        "GDP",
-        "IPO",
-        "CV",
-        "UFO",
-        "SUV",
-        "LED",
-        "LCD",
-        "RSVP",
-        "RIP",
-        "BRB",
-        "FYI",
-        "BTW",
-        "OMG",
-        "WTF",
-        "TBD",
-        "ETA",
-        "PM",
-        "AM",
-        "BC",
-        "AD",
-        "DC",
-        "LA",
-        "NYC",
-        "SF",
-        "IP",
-        "VPN",
-        "SMS",
-        "SOS",
-        "NGO",
-        "UI",
-        "UX",
-        "QA",
-        "HD",
-        "VR",
-        "AR",
-        "IMF",
-        "WTO",
-        "WHO",
-        "CDC",
-        "FDA",
-        "EPA",
-        "FCC",
-        "SEC",
-        "DEA",
-        "ICU",
-        "MRI",
-        "CT",
-        "ER",
-        "EMT",
-        "ADHD",
-        "PTSD",
-        "OCD",
-        "RPG",
-        "MMO",
-        "NPC",
-        "AMA",
-        "TIL",
-        "IMO",
-        "IMHO",
-        "AFAIK",
-        "TLDR",
-        "NSFW",
-        "DM",
-        "OP",
-        "LGBT",
-        "LGBTQ",
-    ]
+SPELLED = word_set(
+    "US USA UK EU UN UAE AI TV PC CD DVD CEO CFO CTO COO VIP FBI CIA NSA IRS BBC CNN ABC NBC CBS ESPN HBO MTV NBA NFL NHL "
+    "MLB MIT UCLA USC IBM AMD HP BMW LG ATM FAQ DIY GPS USB URL HTML CSS PDF SQL API GPU CPU TPU IOS HR PR IQ ID DNA RNA "
+    "HIV PHD MBA GDP IPO CV UFO SUV LED LCD RSVP RIP BRB FYI BTW OMG WTF TBD ETA PM AM BC AD DC LA NYC SF IP VPN SMS SOS "
+    "NGO UI UX QA HD VR AR IMF WTO WHO CDC FDA EPA FCC SEC DEA ICU MRI CT ER EMT ADHD PTSD OCD RPG MMO NPC AMA TIL IMO IMHO "
+    "AFAIK TLDR NSFW DM OP LGBT LGBTQ"
 )
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 ROMAN = re.compile(r"M{0,3}(?:C[MD]|D?C{0,3})(?:X[CL]|L?X{0,3})(?:I[XV]|V?I{0,3})")
@@ -492,10 +287,8 @@ def year(number: int) -> str:
 def decimal(text: str) -> str:
     """A plain number: "1,234.50" -> "one thousand two hundred thirty four point five zero". Leading zeros are said."""
     whole, _, fraction = text.replace(",", "").partition(".")
-    if len(whole) > 15 or (len(whole) > 1 and whole[0] == "0"):
-        spoken = digits(whole)
-    else:
-        spoken = cardinal(int(whole or "0"))
+    by_digit = len(whole) > 15 or (len(whole) > 1 and whole[0] == "0")
+    spoken = digits(whole) if by_digit else cardinal(int(whole or "0"))
     return f"{spoken} point {digits(fraction)}" if fraction else spoken
 
 
@@ -586,7 +379,7 @@ def roman(text: str) -> int:
 
 
 def mixed(text: str) -> str:
-    """Letters and digits in one word: "mp3" -> "M P three", "iPhone15" -> "iPhone fifteen", "v2.0" -> "version two point zero"."""
+    """Letters and digits in one word: "mp3" -> "M P three", "v2.0" -> "version two point zero"."""
     version = re.fullmatch(r"[vV](\d+(?:\.\d+)*)", text)
     if version:
         return "version " + " point ".join(cardinal(int(n)) if len(n) < 16 else digits(n) for n in version[1].split("."))

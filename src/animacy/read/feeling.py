@@ -162,13 +162,19 @@ def valence_of(mood: NDArray[np.float32], emotion: NDArray[np.float32]) -> NDArr
     return np.asarray(np.tanh(0.45 * mood[:, 0] + 0.5 * (emotion @ _EMOTION_VALENCE)), np.float32)
 
 
+def valence_of_emotion(emotion: Mapping[str, float]) -> float:
+    """-1..1 of weights that were given by hand."""
+    return float(np.array([emotion[name] for name in EMOTIONS]) @ _EMOTION_VALENCE)
+
+
 def excitement_of(
     mood: NDArray[np.float32], emotion: NDArray[np.float32], text_cues: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """0..1 from both heads' outputs and the cues, [N, 2], [N, 7] and [N, len(CUES)] -> [N]; prose without heat is 0.3.
 
-    Exclamation marks, capitals and stretched letters are rare in EmoBank's prose, so that its head weighs them too little
-    for talk; they are added here by hand: three marks, or all in capitals, raise the odds three times. Words of calm lower them.
+    Exclamation marks, capitals and stretched letters are rare in EmoBank's prose, so its head weighs them too little
+    for talk; they are added here by hand: three marks, or all in capitals, raise the odds three times. Words of calm
+    lower them.
     """
     by_hand = {"exclamations": 1.1, "capitals": 1.1, "stretched": 0.7, "calm_words": -1.2}
     raised = text_cues @ np.array([by_hand.get(name, 0.0) for name in CUES], np.float32)

@@ -6,150 +6,18 @@ import re
 from decimal import Decimal
 
 from .english import spell
+from .script import word_list
 
 _DIGITS = "零一二三四五六七八九"
 _SCALES = ("", "万", "亿", "万亿")
 
 # After these a lone 2 is 两; after others (二月, 二楼, 二号) it stays 二.
-_MEASURES = tuple(
-    [
-        "个",
-        "只",
-        "条",
-        "张",
-        "位",
-        "名",
-        "本",
-        "件",
-        "台",
-        "辆",
-        "次",
-        "年",
-        "天",
-        "周",
-        "岁",
-        "分",
-        "秒",
-        "点",
-        "米",
-        "公里",
-        "公斤",
-        "斤",
-        "公",
-        "千",
-        "万",
-        "亿",
-        "吨",
-        "小时",
-        "钟",
-        "种",
-        "块",
-        "元",
-        "倍",
-        "层",
-        "杯",
-        "瓶",
-        "碗",
-        "双",
-        "对",
-        "套",
-        "份",
-        "家",
-        "间",
-        "座",
-        "棵",
-        "朵",
-        "颗",
-        "匹",
-        "头",
-        "支",
-        "枝",
-        "首",
-        "句",
-        "页",
-        "遍",
-        "趟",
-        "场",
-        "门",
-        "节",
-        "度",
-        "人",
-        "口",
-        "所",
-        "片",
-        "步",
-        "段",
-        "代",
-        "行",
-        "组",
-        "队",
-        "项",
-        "款",
-        "则",
-        "部",
-        "克",
-        "升",
-        "毫",
-        "厘",
-        "季",
-        "顿",
-        "场",
-        "星期",
-        "礼拜",
-        "月份以",
-        "百",
-        "秒",
-        "盒",
-        "袋",
-        "篇",
-        "幅",
-        "把",
-        "根",
-        "滴",
-        "声",
-        "眼",
-        "脚",
-        "手牌",
-        "美元",
-        "欧元",
-        "英镑",
-        "日元",
-        "者",
-        "边",
-        "侧",
-        "端",
-        "国",
-        "岸",
-        "人",
-        "架",
-        "艘",
-        "枚",
-        "封",
-        "堂",
-        "笔",
-        "批",
-        "群",
-        "排",
-        "圈",
-        "周年",
-        "平方",
-        "立方",
-        "摄氏",
-        "华氏",
-        "里",
-        "英",
-        "寸",
-        "尺",
-        "亩",
-        "公顷",
-        "字",
-        "样",
-        "成人",
-        "处",
-        "起",
-        "例",
-        "瓣",
-    ]
+_MEASURES = word_list(
+    "个 只 条 张 位 名 本 件 台 辆 次 年 天 周 岁 分 秒 点 米 公里 公斤 斤 公 千 万 亿 吨 小时 钟 "
+    "种 块 元 倍 层 杯 瓶 碗 双 对 套 份 家 间 座 棵 朵 颗 匹 头 支 枝 首 句 页 遍 趟 场 门 节 "
+    "度 人 口 所 片 步 段 代 行 组 队 项 款 则 部 克 升 毫 厘 季 顿 场 星期 礼拜 月份以 百 秒 盒 "
+    "袋 篇 幅 把 根 滴 声 眼 脚 手牌 美元 欧元 英镑 日元 者 边 侧 端 国 岸 人 架 艘 枚 封 堂 笔 批 "
+    "群 排 圈 周年 平方 立方 摄氏 华氏 里 英 寸 尺 亩 公顷 字 样 成人 处 起 例 瓣"
 )
 _NOT_MEASURES = ("月", "日", "号", "楼", "级", "班", "路", "维", "线", "等奖", "等", "进制", "年级", "点五维", "手", "分之")
 
@@ -279,10 +147,8 @@ def digits(text: str, one: str = "一") -> str:
 def decimal(text: str, following: str = "") -> str:
     """A plain number; a lone 2 before a measure word (in `following`) is 两."""
     whole, _, fraction = text.replace(",", "").partition(".")
-    if len(whole) > 15 or (len(whole) > 1 and whole[0] == "0"):
-        spoken = digits(whole)
-    else:
-        spoken = cardinal(int(whole or "0"))
+    by_digit = len(whole) > 15 or (len(whole) > 1 and whole[0] == "0")
+    spoken = digits(whole) if by_digit else cardinal(int(whole or "0"))
     if fraction:
         return f"{spoken}点{digits(fraction)}"
     if spoken == "二" and following.startswith(_MEASURES) and not following.startswith(_NOT_MEASURES):
@@ -316,7 +182,7 @@ def measure(number: str, unit: str) -> str:
 
 
 def money(sign: str, number: str, magnitude: str = "", following: str = "") -> str:
-    """ "三点五元" for "¥", "3.50"; "一百二十万美元" for "$", "1.2", "million"; the unit is left to `following` that names it."""
+    """ "三点五元" for "¥", "3.50"; "一百二十万美元" for "$", "1.2", "million"; what `following` names is left out."""
     if magnitude and magnitude not in _MAGNITUDES:
         number, magnitude = _in_ten_thousands(number, _ENGLISH_MAGNITUDES[magnitude])
     if "." in number and not magnitude:
@@ -327,9 +193,11 @@ def money(sign: str, number: str, magnitude: str = "", following: str = "") -> s
 
 _MAGNITUDES = ("千万", "百万", "十万", "万亿", "万", "亿", "千")
 _ENGLISH_MAGNITUDES = {
-    "thousand": 1_000, "k": 1_000, "K": 1_000, "million": 10**6, "m": 10**6, "M": 10**6, "mn": 10**6, "Mn": 10**6,
-    "billion": 10**9, "b": 10**9, "B": 10**9, "bn": 10**9, "Bn": 10**9, "trillion": 10**12, "T": 10**12, "Tn": 10**12, "Kn": 1_000, "kn": 1_000,
-}  # fmt: skip
+    **dict.fromkeys(("thousand", "k", "K", "kn", "Kn"), 10**3),
+    **dict.fromkeys(("million", "m", "M", "mn", "Mn"), 10**6),
+    **dict.fromkeys(("billion", "b", "B", "bn", "Bn"), 10**9),
+    **dict.fromkeys(("trillion", "T", "Tn"), 10**12),
+}
 
 
 def _in_ten_thousands(number: str, factor: int) -> tuple[str, str]:

@@ -7,26 +7,25 @@ from collections.abc import Iterator, Mapping
 
 from ..errors import UsageError
 from ..types import EMOTIONS, Language, Score, Sentence, Word
+from .feeling import Feelings, valence_of_emotion
 from .script import check_language, check_readable, foreign_words, language_of, shorten
 from .split import sentence_spans
 from .stress import stresses
 from .words import Token, tokens
 
 _log = logging.getLogger(__name__)
-_SPOKEN_LIMIT = 400  # of one sentence: Latin characters; a Han character counts four
+_SPOKEN_LIMIT = 400  # of one sentence, as _size counts
 
 
 class TextReader:
     """Reads English and Mandarin, also mixed.
 
     `language` decides how digits are said where the text does not tell ("auto": by the sentence, else by the one before);
-    `emotion` (weights from `parse_emotion`) takes the place of what the model finds, in every sentence.
+    `emotion` (weights from `parse_emotion`) takes the place of what the model finds, in every sentence, and valence follows it.
     Raises UsageError for an unknown language or emotion.
     """
 
     def __init__(self, language: str = "auto", emotion: Mapping[str, float] | None = None) -> None:
-        from .feeling import Feelings
-
         check_language(language)
         self._language = language
         self._emotion = None if emotion is None else _complete(emotion)
@@ -60,26 +59,20 @@ class TextReader:
             usual = language
             if not found[-1].after:
                 found[-1].after = "." if whole else ","
-            for part in _cut(found):
-                yield self._sentence(piece, start, part, language)
+            for part, begin, end in _cut(found, len(piece)):
+                yield self._sentence(piece, start, begin, end, part, language)
 
-    def _sentence(self, piece: str, offset: int, part: list[Token], language: Language) -> Sentence:
-        # A whole sentence keeps its quotes and marks; one that was cut runs from its first word to the next one's start.
-        begin, end = part[0].start, part[-1].end
-        end += len(piece[end:]) if part[-1].end == _last_end(piece, part) else 0
+    def _sentence(self, piece: str, offset: int, begin: int, end: int, part: list[Token], language: Language) -> Sentence:
         text = piece[begin:end]
         feeling = self._feelings.of(text)
-        weights = stresses(part, language)
         words = tuple(
             Word(t.text, offset + t.start, offset + t.end, stress, t.spoken, t.language, t.after)
-            for t, stress in zip(part, weights, strict=True)
+            for t, stress in zip(part, stresses(part, language), strict=True)
         )
-        emotion = feeling.emotion if self._emotion is None else self._emotion
-        return Sentence(text, offset + begin, offset + end, language, emotion, feeling.valence, feeling.excitement, words)
-
-
-def _last_end(piece: str, part: list[Token]) -> int:
-    return part[-1].end
+        emotion, valence = feeling.emotion, feeling.valence
+        if self._emotion is not None:
+            emotion, valence = self._emotion, valence_of_emotion(self._emotion)
+        return Sentence(text, offset + begin, offset + end, language, emotion, valence, feeling.excitement, words)
 
 
 def _chain(first: Sentence, rest: Iterator[Sentence]) -> Iterator[Sentence]:
@@ -87,21 +80,29 @@ def _chain(first: Sentence, rest: Iterator[Sentence]) -> Iterator[Sentence]:
     yield from rest
 
 
-def _cut(found: list[Token]) -> Iterator[list[Token]]:
-    """Cut a sentence whose spoken form is too long, where possible after punctuation."""
+def _cut(found: list[Token], length: int) -> Iterator[tuple[list[Token], int, int]]:
+    """Cut the words of a sentence of `length` characters where its spoken form is too long: (words, start, end) of each part.
+
+    Where possible the cut is after punctuation.
+    """
     part: list[Token] = []
-    size = 0
+    begin = size = 0
     for token in found:
-        length = sum(4 if "\u3400" <= c <= "\u9fff" else 1 for c in token.spoken) + 1
-        if part and size + length > _SPOKEN_LIMIT:
+        if part and size + _size(token) > _SPOKEN_LIMIT:
             cut = next((i + 1 for i in range(len(part) - 1, len(part) // 3, -1) if part[i].after), len(part))
             part[cut - 1].after = part[cut - 1].after or ","
-            yield part[:cut]
+            yield part[:cut], begin, part[cut - 1].end
             part = part[cut:]
-            size = sum(len(t.spoken) + 1 for t in part)
+            begin = part[0].start if part else token.start
+            size = sum(map(_size, part))
         part.append(token)
-        size += length
-    yield part
+        size += _size(token)
+    yield part, begin, length
+
+
+def _size(token: Token) -> int:
+    """How long a word is to say, in Latin characters: a Han character is about four."""
+    return sum(4 if "\u3400" <= c <= "\u9fff" else 1 for c in token.spoken) + 1
 
 
 def _complete(emotion: Mapping[str, float]) -> Mapping[str, float]:

@@ -10,6 +10,17 @@ from functools import lru_cache
 from ..errors import UsageError
 from ..types import Language
 
+
+def word_set(text: str) -> frozenset[str]:
+    """The words of a list written as text."""
+    return frozenset(text.split())
+
+
+def word_list(text: str) -> tuple[str, ...]:
+    """The same, in order."""
+    return tuple(text.split())
+
+
 HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 """Han characters, as the inside of a regular expression's class."""
 
@@ -47,7 +58,7 @@ def name_of_script(letter: str) -> str:
 
 def foreign_words(text: str) -> list[str]:
     """The words that neither English nor Mandarin can read, in order; single Greek letters can be (pi, mu)."""
-    return [w for w in _FOREIGN.findall(text) if not (len(w) == 1 and _GREEK_LETTER.match(w))]
+    return [w for w in _FOREIGN.findall(text) if w[0].isalpha() and not (len(w) == 1 and _GREEK_LETTER.match(w))]
 
 
 def check_readable(text: str) -> None:

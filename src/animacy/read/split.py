@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .script import HAN
+from .script import HAN, word_set
 
 LIMIT = 380
 """The most characters that a sentence may have. Longer ones are cut at a clause, else between words, else anywhere."""
@@ -18,194 +18,19 @@ _NOT_SPACE = re.compile(r"\S")
 _WORD_BEFORE = re.compile(r"[^\W\d_](?:[\w'’.-]*\w)?$")
 
 # A full stop after these does not end a sentence.
-_ABBREVIATIONS = frozenset(
-    [
-        "mr",
-        "mrs",
-        "ms",
-        "mx",
-        "dr",
-        "prof",
-        "rev",
-        "hon",
-        "st",
-        "sr",
-        "jr",
-        "gen",
-        "col",
-        "capt",
-        "lt",
-        "sgt",
-        "maj",
-        "cmdr",
-        "gov",
-        "sen",
-        "rep",
-        "pres",
-        "messrs",
-        "mme",
-        "mlle",
-        "e.g",
-        "i.e",
-        "cf",
-        "viz",
-        "vs",
-        "approx",
-        "dept",
-        "est",
-        "fig",
-        "figs",
-        "ed",
-        "eds",
-        "trans",
-        "vol",
-        "vols",
-        "ch",
-        "sec",
-        "no",
-        "nos",
-        "p",
-        "pp",
-        "art",
-        "al",
-        "mt",
-        "ft",
-        "ave",
-        "blvd",
-        "rd",
-    ]
+_ABBREVIATIONS = word_set(
+    "mr mrs ms mx dr prof rev hon st sr jr gen col capt lt sgt maj cmdr gov sen rep pres messrs mme mlle e.g i.e cf viz vs "
+    "approx dept est fig figs ed eds trans vol vols ch sec no nos p pp art al mt ft ave blvd rd"
 )
 # These may end one: they do where a capital follows.
-_AMBIGUOUS = frozenset(
-    [
-        "etc",
-        "inc",
-        "ltd",
-        "co",
-        "corp",
-        "u.s",
-        "u.k",
-        "u.n",
-        "e.u",
-        "u.s.a",
-        "d.c",
-        "a.m",
-        "p.m",
-        "ph.d",
-        "m.d",
-        "b.a",
-        "m.a",
-        "b.sc",
-        "m.sc",
-        "b.c",
-        "a.d",
-        "jan",
-        "feb",
-        "mar",
-        "apr",
-        "jun",
-        "jul",
-        "aug",
-        "sep",
-        "sept",
-        "oct",
-        "nov",
-        "dec",
-        "mon",
-        "tue",
-        "tues",
-        "wed",
-        "thu",
-        "thur",
-        "thurs",
-        "fri",
-        "sat",
-        "sun",
-        "sr",
-        "jr",
-        "esq",
-        "hr",
-        "hrs",
-        "min",
-        "mins",
-        "sec",
-        "secs",
-        "in",
-        "lb",
-        "lbs",
-        "oz",
-    ]
+_AMBIGUOUS = word_set(
+    "etc inc ltd co corp u.s u.k u.n e.u u.s.a d.c a.m p.m ph.d m.d b.a m.a b.sc m.sc b.c a.d jan feb mar apr jun jul aug "
+    "sep sept oct nov dec mon tue tues wed thu thur thurs fri sat sun sr jr esq hr hrs min mins sec secs in lb lbs oz"
 )
-_BEFORE_NUMBER = frozenset(
-    [
-        "no",
-        "nos",
-        "p",
-        "pp",
-        "fig",
-        "figs",
-        "vol",
-        "vols",
-        "ch",
-        "sec",
-        "art",
-        "jan",
-        "feb",
-        "mar",
-        "apr",
-        "jun",
-        "jul",
-        "aug",
-        "sep",
-        "sept",
-        "oct",
-        "nov",
-        "dec",
-    ]
-)
-_STARTERS = frozenset(
-    [
-        "the",
-        "a",
-        "an",
-        "i",
-        "he",
-        "she",
-        "it",
-        "we",
-        "they",
-        "you",
-        "this",
-        "that",
-        "these",
-        "those",
-        "there",
-        "here",
-        "what",
-        "who",
-        "when",
-        "where",
-        "why",
-        "how",
-        "if",
-        "in",
-        "on",
-        "at",
-        "but",
-        "and",
-        "so",
-        "however",
-        "then",
-        "as",
-        "after",
-        "before",
-        "my",
-        "his",
-        "her",
-        "our",
-        "their",
-        "its",
-    ]
+_BEFORE_NUMBER = word_set("no nos p pp fig figs vol vols ch sec art jan feb mar apr jun jul aug sep sept oct nov dec")
+_STARTERS = word_set(
+    "the a an i he she it we they you this that these those there here what who when where why how if in on at but and so "
+    "however then as after before my his her our their its"
 )
 _HAN_START = re.compile(f"[{HAN}]")
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..types import Language
 from .feeling import head
+from .script import word_set
 from .words import Token
 
 Array = NDArray[np.float32]
@@ -44,20 +45,19 @@ _HEAVY = {
     "b": 0.55,
     "j": 0.6,
 }
-_LIGHT_WORDS = frozenset(
-    "是 有 在 了 着 过 的 地 得 吗 呢 吧 啊 呀 嘛 就 也 都 还 会 能 要 把 被 给 让 说 去 来 到 上 下 里 中 和 与 我 你 他 她 它 们 我们 你们 他们 她们 这 那 一个 个 很".split()
+_LIGHT_WORDS = word_set(
+    "是 有 在 了 着 过 的 地 得 吗 呢 吧 啊 呀 嘛 就 也 都 还 会 能 要 把 被 给 让 说 去 来 到 "
+    "上 下 里 中 和 与 我 你 他 她 它 们 我们 你们 他们 她们 这 那 一个 个 很"
 )
-_FOCUS = frozenset(
-    "只 才 就 连 最 不是 而是 只有 就是 绝对 绝 根本 从来 居然 竟然 终于 甚至 更 太 真 真是 非常 特别 极其 千万 必须 一定 没有 不 别 谁 什么 怎么 为什么 哪里 几".split()
+_FOCUS = word_set(
+    "只 才 就 连 最 不是 而是 只有 就是 绝对 绝 根本 从来 居然 竟然 终于 甚至 更 太 真 真是 非常 特别 "
+    "极其 千万 必须 一定 没有 不 别 谁 什么 怎么 为什么 哪里 几"
 )
 
 
 def stresses(words: Sequence[Token], language: Language) -> list[float]:
     """The stress of each word of a sentence."""
-    if language == "en":
-        weights = _english(words)
-    else:
-        weights = _mandarin(words)
+    weights = _english(words) if language == "en" else _mandarin(words)
     for i, word in enumerate(words):
         if word.loud:
             weights[i] = max(0.92, weights[i])
@@ -168,9 +168,8 @@ def _mandarin(words: Sequence[Token]) -> list[float]:
             weight += 0.15
         # The end of a clause carries the new thing.
         content = weight > 0.4
-        if content and (
-            word.after or all(w.tag[:1] in ("u", "y") for w in words[i + 1 :] if not w.after) and i >= len(words) - 2
-        ):
+        last = i == len(words) - 2 and words[-1].tag[:1] in ("u", "y")  # but for a particle
+        if content and (word.after or last):
             weight += 0.1
         if any(words[k].text == word.text for k in range(i)) and word.text not in _FOCUS:
             weight -= 0.12  # said before

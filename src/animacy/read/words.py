@@ -12,7 +12,7 @@ from typing import Any
 
 from ..types import Language
 from . import english, mandarin
-from .script import HAN, folded
+from .script import HAN, folded, word_list, word_set
 
 _LONGEST = 60  # letters or characters of one word; a longer run is cut
 
@@ -86,9 +86,9 @@ _NUMERIC: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("number", rf"{_SIGN}{_NUMBER}"),
     )
 )
-_MINUS_MONEY = re.compile(rf"[-+](?={_CURRENCY}\s?\d)")
 _STARTS_NUMERIC = re.compile(
-    rf"{_SIGN}(?:{_CURRENCY}\s?[-+]?)?\.?\d|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞]|(?<!\w)#\d|'\d0s|[-+]{_CURRENCY}\s?\d|\(\d{{3}}\) ?\d{{3}}-\d{{4}}|(?<![\w)])\+\d"
+    rf"{_SIGN}(?:{_CURRENCY}\s?[-+]?)?\.?\d|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞]|(?<!\w)#\d|'\d0s"
+    rf"|[-+]{_CURRENCY}\s?\d|\(\d{{3}}\) ?\d{{3}}-\d{{4}}|(?<![\w)])\+\d"
 )
 
 _TOKEN = re.compile(
@@ -106,8 +106,10 @@ _TOKEN = re.compile(
             # U.S. and e.g., and the short forms in english.ABBREVIATIONS that own their full stop
             r"(?P<dotted>(?<!\w)(?:[A-Za-z]\.){2,}|(?<!\w)(?:[Pp]h\.D\.))",
             r"(?P<slashed>(?<!\w)(?:w/o|w/|b/c)(?=\s))",
-            rf"(?P<word>{_LETTER}(?:{_LETTER}|[{_MARK}])*+(?:['-](?:{_LETTER}|[{_MARK}])++)*+(?:\d[A-Za-z0-9]*)?(?:(?<=[sS])'(?!\w))?)",
-            r"(?P<symbol>[&+=×÷%±≈≤≥≠]|~(?=\s?[\d$£€¥])|(?<=\w)[²³]|(?<=\d )x(?= \d)|(?<=\d)\s?[*/](?=\s?\d)|<(?=\s?\d)|>(?=\s?\d))",
+            rf"(?P<word>{_LETTER}(?:{_LETTER}|[{_MARK}])*+"
+            rf"(?:['-](?:{_LETTER}|[{_MARK}])++)*+(?:\d[A-Za-z0-9]*)?(?:(?<=[sS])'(?!\w))?)",
+            r"(?P<symbol>[&+=×÷%±≈≤≥≠]|~(?=\s?[\d$£€¥])|(?<=\w)[²³]|(?<=\d )x(?= \d)"
+            r"|(?<=\d)\s?[*/](?=\s?\d)|<(?=\s?\d)|>(?=\s?\d))",
         )
     )
 )
@@ -132,86 +134,24 @@ _SYMBOLS: dict[str, tuple[str, str]] = {
     "³": ("cubed", "立方"),
     "x": ("times", "乘以"),
 }
-_WEEKDAYS = frozenset("Mon Tue Tues Wed Thu Thur Thurs Fri".split())
+_WEEKDAYS = word_set("Mon Tue Tues Wed Thu Thur Thurs Fri")
 _GREEK = dict(
     zip(
         "αβγδεζηθικλμνξοπρστυφχψω",
-        [
-            "alpha",
-            "beta",
-            "gamma",
-            "delta",
-            "epsilon",
-            "zeta",
-            "eta",
-            "theta",
-            "iota",
-            "kappa",
-            "lambda",
-            "mu",
-            "nu",
-            "xi",
-            "omicron",
-            "pi",
-            "rho",
-            "sigma",
-            "tau",
-            "upsilon",
-            "phi",
-            "chi",
-            "psi",
-            "omega",
-        ],
+        word_list(
+            "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma "
+            "tau upsilon phi chi psi omega"
+        ),
         strict=True,
     )
 )
-_YEAR_LED = frozenset(
-    [
-        "in",
-        "since",
-        "by",
-        "from",
-        "until",
-        "till",
-        "of",
-        "year",
-        "during",
-        "before",
-        "after",
-        "around",
-        "circa",
-        "mid",
-        "early",
-        "late",
-        "summer",
-        "winter",
-        "spring",
-        "fall",
-    ]
+_YEAR_LED = word_set(
+    "in since by from until till of year during before after around circa mid early late summer winter spring fall"
 )
-_DECADE_LED = frozenset("the his her their my your our its early mid late in".split())
-_NUMBERED = frozenset("boeing airbus flight room route highway area apartment suite bus channel".split())
-_NAMES_BEFORE_ROMAN = frozenset(
-    [
-        "war",
-        "chapter",
-        "part",
-        "act",
-        "volume",
-        "phase",
-        "type",
-        "world",
-        "king",
-        "queen",
-        "pope",
-        "book",
-        "class",
-        "stage",
-        "level",
-        "figure",
-        "section",
-        "appendix",
-    ]
+_DECADE_LED = word_set("the his her their my your our its early mid late in")
+_NUMBERED = word_set("boeing airbus flight room route highway area apartment suite bus channel")
+_NAMES_BEFORE_ROMAN = word_set(
+    "war chapter part act volume phase type world king queen pope book class stage level figure section appendix"
 )
 
 
@@ -236,7 +176,7 @@ def tokens(piece: str, language: Language) -> list[Token]:
             found += numeric
             end = numeric[-1].end
         elif kind == "han":
-            found += _mandarin(piece, begin, end)
+            found += _mandarin(piece, begin, end, bool(found) and found[-1].kind == "number" and found[-1].end == begin)
         elif kind == "tagged":
             position = end
             continue
@@ -257,12 +197,11 @@ def _is_shouting(plain: str) -> bool:
     """Whether most of the words are in capitals, so that capitals say nothing about one of them."""
     words = re.findall(r"[A-Za-z]{2,}", plain)
     words = [w for w in words if w not in english.SPELLED and w not in english.SAID_AS_WORDS]
-    capital = sum(w.isupper() for w in words)
+    capital: int = sum(w.isupper() for w in words)
     return capital >= 2 and capital * 2 > len(words)
 
 
 _AFTER = (("?", "?？⁇⁈"), ("!", "!！‼⁉"), ("…", "…"), (".", ".。．｡"), (";", ";；"), (":", ":："), ("—", "—–"), (",", ",，、､"))
-_PAUSING_BRACKET = re.compile(r"[(\[{（【《)\]}）】][^()]*$|^[)\]}）】]")
 
 
 def _after(gap: str) -> str:
@@ -408,240 +347,19 @@ def _is_spelled(letters: str, shouting: bool) -> bool:
     vowels = sum(c in "AEIOUY" for c in letters)
     if not vowels:
         return len(letters) > 1 and not re.fullmatch(r"[HMSTZ]+", letters)  # HMM, SHH, PSST
-    return False if shouting or len(letters) > 3 else letters.lower() not in _common_short()
-
-
-def _common_short() -> frozenset[str]:
-    return _COMMON_SHORT
+    return False if shouting or len(letters) > 3 else letters.lower() not in _COMMON_SHORT
 
 
 # Words of up to three letters: in capitals they are more likely emphasis than initials.
-_COMMON_SHORT = frozenset(
-    [
-        "a",
-        "i",
-        "am",
-        "an",
-        "as",
-        "at",
-        "be",
-        "by",
-        "do",
-        "go",
-        "he",
-        "if",
-        "in",
-        "is",
-        "it",
-        "me",
-        "my",
-        "no",
-        "of",
-        "oh",
-        "ok",
-        "on",
-        "or",
-        "so",
-        "to",
-        "up",
-        "us",
-        "we",
-        "ah",
-        "aw",
-        "ha",
-        "hi",
-        "hey",
-        "yes",
-        "yay",
-        "wow",
-        "ow",
-        "the",
-        "and",
-        "for",
-        "are",
-        "but",
-        "not",
-        "you",
-        "all",
-        "any",
-        "can",
-        "had",
-        "her",
-        "was",
-        "one",
-        "our",
-        "out",
-        "day",
-        "get",
-        "has",
-        "him",
-        "his",
-        "how",
-        "man",
-        "new",
-        "now",
-        "old",
-        "see",
-        "two",
-        "way",
-        "who",
-        "boy",
-        "did",
-        "its",
-        "let",
-        "put",
-        "say",
-        "she",
-        "too",
-        "use",
-        "dad",
-        "mom",
-        "big",
-        "end",
-        "far",
-        "few",
-        "got",
-        "own",
-        "run",
-        "sit",
-        "set",
-        "sun",
-        "top",
-        "try",
-        "why",
-        "ask",
-        "bad",
-        "bed",
-        "box",
-        "car",
-        "cut",
-        "dog",
-        "eat",
-        "eye",
-        "fun",
-        "god",
-        "hot",
-        "job",
-        "lot",
-        "low",
-        "may",
-        "met",
-        "oil",
-        "pay",
-        "red",
-        "saw",
-        "sea",
-        "six",
-        "son",
-        "ten",
-        "war",
-        "win",
-        "won",
-        "yet",
-        "ago",
-        "air",
-        "arm",
-        "art",
-        "bar",
-        "bit",
-        "bus",
-        "buy",
-        "cry",
-        "die",
-        "dry",
-        "due",
-        "egg",
-        "fat",
-        "fit",
-        "fix",
-        "fly",
-        "gas",
-        "guy",
-        "hat",
-        "hit",
-        "ill",
-        "key",
-        "kid",
-        "law",
-        "lay",
-        "led",
-        "leg",
-        "lie",
-        "lip",
-        "map",
-        "mix",
-        "mum",
-        "net",
-        "off",
-        "odd",
-        "pan",
-        "per",
-        "pig",
-        "pot",
-        "raw",
-        "rid",
-        "row",
-        "sad",
-        "sex",
-        "shy",
-        "sky",
-        "tax",
-        "tea",
-        "tie",
-        "tip",
-        "toe",
-        "via",
-        "wet",
-        "wit",
-        "zoo",
-        "ugh",
-        "huh",
-        "aha",
-        "meh",
-        "nah",
-        "yep",
-        "yup",
-        "nope",
-        "eww",
-        "boo",
-        "omg",
-        "lol",
-        "aww",
-        "mad",
-        "gun",
-        "ice",
-        "add",
-        "aid",
-        "age",
-        "ban",
-        "bag",
-        "bet",
-        "bye",
-        "cat",
-        "cup",
-        "ear",
-        "era",
-        "fan",
-        "fed",
-        "fee",
-        "hug",
-        "jam",
-        "jet",
-        "joy",
-        "lab",
-        "mud",
-        "nor",
-        "nut",
-        "pop",
-        "rat",
-        "sin",
-        "spy",
-        "tap",
-        "toy",
-        "van",
-        "vow",
-        "web",
-    ]
+_COMMON_SHORT = word_set(
+    "a i am an as at be by do go he if in is it me my no of oh ok on or so to up us we ah aw ha hi hey yes yay wow ow the "
+    "and for are but not you all any can had her was one our out day get has him his how man new now old see two way who "
+    "boy did its let put say she too use dad mom big end far few got own run sit set sun top try why ask bad bed box car "
+    "cut dog eat eye fun god hot job lot low may met oil pay red saw sea six son ten war win won yet ago air arm art bar "
+    "bit bus buy cry die dry due egg fat fit fix fly gas guy hat hit ill key kid law lay led leg lie lip map mix mum net "
+    "off odd pan per pig pot raw rid row sad sex shy sky tax tea tie tip toe via wet wit zoo ugh huh aha meh nah yep yup "
+    "nope eww boo omg lol aww mad gun ice add aid age ban bag bet bye cat cup ear era fan fed fee hug jam jet joy lab mud "
+    "nor nut pop rat sin spy tap toy van vow web"
 )
 
 
@@ -689,7 +407,7 @@ def _symbol(
         right = "0"
     if not (left.isalnum() or left in ")%²³") or not (right.isalnum() or right in "(-$£€¥"):
         return None  # not between two things that it could join
-    if written == "/" and not (plain[begin - 1] == " "):
+    if written == "/" and plain[begin - 1] != " ":
         return None
     en, zh = _SYMBOLS[written]
     return Token(piece[begin:end], begin, end, en if language == "en" else zh, language, "symbol")
@@ -818,9 +536,9 @@ def _say_english(kind: str, part: dict[str, Any], written: str, following: str, 
         previous is not None
         and previous.text.rstrip(".").capitalize()[:3].lower() in _MONTHS
         and previous.spoken in english.MONTHS
+        and re.fullmatch(r"[1-9]|[12]\d|3[01]", written)
     ):
-        if re.fullmatch(r"[1-9]|[12]\d|3[01]", written):
-            return english.ordinal(int(written))
+        return english.ordinal(int(written))
     return english.signed(written)
 
 
@@ -908,12 +626,20 @@ def _say_mandarin(kind: str, part: dict[str, Any], written: str, following: str,
     return mandarin.signed(written, following)
 
 
-def _mandarin(piece: str, begin: int, end: int) -> Iterator[Token]:
+def _mandarin(piece: str, begin: int, end: int, after_number: bool) -> Iterator[Token]:
     """Cut a run of Han characters into words."""
     at = begin
-    for text, tag in segment(piece[begin:end]):
+    run = piece[begin:end]
+    if after_number and run[0] in _MEASURES and not run.startswith(("部分", "个月", "点钟")):
+        yield Token(run[0], at, at + 1, run[0], "zh", "word", tag="q")  # 2条狗: jieba alone would see 条狗
+        at += 1
+        run = run[1:]
+    for text, tag in segment(run):
         yield Token(text, at, at + len(text), text, "zh", "word", tag=tag)
         at += len(text)
+
+
+_MEASURES = frozenset("个条只张本台辆杯瓶碗双对套份家间座棵朵颗匹头支枝首句页遍趟场门节度口片步段组队项款部位名件块次多几余")
 
 
 def segment(run: str) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -228,13 +229,11 @@ def train_stress(data: Path, out: Path) -> None:
     print(f"stress: {hits / total:.4f} of the words right; {base / total:.4f} by each word's usual label")
 
     rates, weights = _fit_stress(sentences, data)
-    np.savez_compressed(
-        out / "stress.npz",
-        words=np.array("\n".join(rates)),
-        odds=np.array([r[0] for r in rates.values()], np.float16),
-        seen=np.array([r[1] for r in rates.values()], np.float16),
-        **{k: v.astype(np.float16 if v.ndim == 2 else np.float32) for k, v in weights.items()},
-    )
+    arrays: dict[str, Any] = {k: v.astype(np.float16 if v.ndim == 2 else np.float32) for k, v in weights.items()}
+    arrays["words"] = np.array("\n".join(rates))
+    arrays["odds"] = np.array([r[0] for r in rates.values()], np.float16)
+    arrays["seen"] = np.array([r[1] for r in rates.values()], np.float16)
+    np.savez_compressed(out / "stress.npz", **arrays)
 
 
 def _fit_stress(
