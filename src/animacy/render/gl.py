@@ -49,7 +49,7 @@ class GlRenderer:
         self._thread = threading.get_ident()
         self._held: list[Any] = []  # GL objects in order of making
         self.scene = s = scene(avatar, size)
-        self._context = _context()
+        self._context = open_context()
         try:
             self._make(s, batch)
         except Exception as error:
@@ -171,7 +171,8 @@ class GlRenderer:
             self._pictures.read_into(output, viewport=box, components=output.shape[-1], attachment=k, alignment=1)
 
 
-def _context() -> Any:
+def open_context() -> Any:
+    """A context of its own, without a window. Raises AnimacyError, with the remedy, where there is no OpenGL 4.3 through EGL."""
     try:
         import moderngl
 
