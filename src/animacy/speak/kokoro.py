@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +20,16 @@ from numpy.typing import NDArray
 from ..errors import AnimacyError
 from ..types import Phone, Sentence, Speech, TimedWord, Word
 from . import english, mandarin
-from .phones import PAUSES, TOKENS, phones
-from .voices import style, voice
+from .phones import PAUSES, TOKENS, VOWELS, emphasise, phones
+from .voices import find, style
 
+EMPHATIC = 0.9  # a word stressed so much gets a full stress, even if it is a function word
 FRAME = 600  # samples at 24 kHz a frame of the duration predictor
 LONGEST = (
     150  # phoneme tokens; a longer sentence is said in phrases, as the model takes 510 at most and delay grows with length
 )
 FIRST = 40  # tokens of the first phrase of a text (about 2 s of speech), so that a viewer need not wait
+VOWEL_LATER = 0.020  # seconds by which vowels start later than consonants against the model's frames (benchmarks/align.py)
 LEAD = 0.12  # seconds of silence before the first phone
 _MODEL_SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
 _REST = {
@@ -40,8 +43,13 @@ _REST = {
     "!": 0.45,
     "?": 0.45,
 }  # silence after a phrase
-_CONJUNCTIONS = frozenset("and but or because which that who when while if so although though where as than 但 但是 所以 因为 而且 而 如果 虽然 "
-                          "不过 然后 并且 或者 以及 可是 就 和".split())  # fmt: skip
+_CONJUNCTIONS = frozenset(
+    [
+        "and", "but", "or", "because", "which", "that", "who", "when", "while", "if", "so", "although", "though", "where", "as",
+        "than", "但", "但是", "所以", "因为", "而且", "而", "如果", "虽然", "不过", "然后", "并且", "或者", "以及", "可是",
+        "就", "和",
+    ]
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +73,19 @@ class Kokoro:
 
     rate = 24000
 
-    def __init__(self, voice_name: str = "af_heart", threads: int = 2, offset: float | None = None) -> None:
-        self.voice = voice(voice_name)
+    def __init__(self, voice: str = "af_heart", threads: int = 2, offset: float | None = None) -> None:
+        self.voice = find(voice)
         self.offset = self.voice.offset if offset is None else offset
-        self._style = style(voice_name)
+        self._style = style(voice)
         self._session = _load(threads)
         self._run("hˈI.", 1.0)  # the first run allocates
 
-    def with_voice(self, voice_name: str) -> Kokoro:
+    def with_voice(self, voice: str) -> Kokoro:
         """The same network, loaded once, with another voice."""
         other = copy.copy(self)
-        other.voice = voice(voice_name)
+        other.voice = find(voice)
         other.offset = other.voice.offset
-        other._style = style(voice_name)
+        other._style = style(voice)
         return other
 
     def speak(self, sentence: Sentence) -> Iterator[Speech]:
@@ -86,6 +94,10 @@ class Kokoro:
         speed = 0.94 + 0.18 * min(max(sentence.excitement, 0.0), 1.0)
         for phrase in _phrases(parts, [w.text for w in sentence.words], first=sentence.start < 4):
             yield self._say(phrase, speed)
+
+    def _shift(self, symbol: str) -> int:
+        """Samples from the model's time of a phone's start to the time that an aligner hears."""
+        return round((self.offset + (VOWEL_LATER if symbol in VOWELS else 0.0)) * self.rate)
 
     def _run(self, phonemes: str, speed: float) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Samples, and frames per token with the silent tokens at both ends."""
@@ -108,21 +120,26 @@ class Kokoro:
             return Speech(samples, self.rate, (), tuple(TimedWord(p.word, at, at) for p in phrase))
         audio, frames = self._run(text, speed)
         edges = np.concatenate([[0], np.cumsum(frames)]) * FRAME  # token k of text lies at edges[k + 1] .. edges[k + 2]
-        timed = [Phone(s.symbol, int(edges[s.start + 1]), int(edges[s.end + 1]), owners[s.end - 1]) for s in phones(text)]
-        shift = round(self.offset * self.rate)
         begin, end = _voiced(audio, self.rate)
-        begin = min(begin, timed[0].start + shift)
+        spelled = phones(text)
+        starts = [int(edges[s.start + 1]) + self._shift(s.symbol) for s in spelled]
+        for k in range(len(starts) - 1):  # the shift leaves no phone shorter than 10 ms
+            starts[k] = min(starts[k], starts[k + 1] - self.rate // 100)
+        begin = max(0, min(begin, starts[0]))
         lead, rest = round(LEAD * self.rate), round(_REST[phrase[-1].after] * self.rate)
-        body = audio[max(begin, 0) : end] * self.voice.gain
-        ramp = np.linspace(0, 1, 120, dtype=np.float32)
-        body[:120] *= ramp
-        body[-120:] *= ramp[::-1]
-        samples = np.concatenate([np.zeros(lead, np.float32), body, np.zeros(rest, np.float32)])
-        move = lead - max(begin, 0) + shift
-        timed = [
-            Phone(p.symbol, min(max(p.start + move, 0), len(samples)), min(max(p.end + move, 0), len(samples)), p.word)
-            for p in timed
-        ]
+        samples = np.concatenate(
+            [np.zeros(lead, np.float32), _level(audio[begin:end], self.voice.gain), np.zeros(rest, np.float32)]
+        )
+        timed: list[Phone] = []
+        for k, (s, start) in enumerate(zip(spelled, starts, strict=True)):
+            if k + 1 == len(spelled):
+                stop = end
+            elif any(c in PAUSES for c in text[s.end : spelled[k + 1].start]):
+                stop = _hush(audio, start, starts[k + 1], int(edges[s.end + 1]) + self._shift(""), self.rate)
+            else:
+                stop = starts[k + 1]
+            start, stop = max(start, begin, timed[-1].end - lead + begin if timed else 0), min(stop, end)
+            timed.append(Phone(s.symbol, start - begin + lead, max(stop, start) - begin + lead, owners[s.end - 1]))
         words: list[TimedWord] = []
         for part in phrase:
             own = [p for p in timed if p.word == part.word]
@@ -131,7 +148,7 @@ class Kokoro:
         return Speech(samples, self.rate, tuple(timed), tuple(words))
 
 
-def _load(threads: int):  # type: ignore[no-untyped-def]  # onnxruntime is untyped
+def _load(threads: int) -> Any:
     """The network with its durations as a second output."""
     import onnxruntime
 
@@ -150,7 +167,7 @@ def _load(threads: int):  # type: ignore[no-untyped-def]  # onnxruntime is untyp
 
 
 def _duration_output() -> bytes:
-    """A serialised ModelProto that holds one Identity node and the graph output `duration`, to be appended to the model's bytes.
+    """A serialised ModelProto with an Identity node and the graph output `duration`, to be appended to the model's bytes.
 
     Messages of one type, written one after another, parse as their merge: repeated fields add up (protobuf encoding guide,
     "Last One Wins"). So the network gains an output without being parsed and written anew, which would take a second.
@@ -187,7 +204,8 @@ def _parts(words: tuple[Word, ...]) -> list[_Part]:
                     tokens.append(english.Token(piece.strip(".,"), w.after if n + 1 == len(spoken) else "", letter))
                     owners.append(k)
             for owner, ps in zip(owners, english.pronounce(tokens), strict=True):
-                said[i + owner] = f"{said[i + owner]} {ps}".strip()
+                loud = emphasise(ps) if run[owner].stress >= EMPHATIC else ps
+                said[i + owner] = f"{said[i + owner]} {loud}".strip()
         i = end
     return [_Part(i, "".join(c for c in ps if c in TOKENS), w.after) for i, (w, ps) in enumerate(zip(words, said, strict=True))]
 
@@ -226,6 +244,30 @@ def _phrases(parts: list[_Part], texts: list[str], first: bool) -> Iterator[list
         rest = rest[cut:]
         # Each phrase may last twice as long as the one before: it is made while that one is heard.
         first, limit = False, min(limit * 2, LONGEST)
+
+
+def _level(audio: NDArray[np.float32], gain: float) -> NDArray[np.float32]:
+    """Bring speech to its level without DC, peaks bent below 0.98 from 0.8 on, edges faded over 5 ms."""
+    body: NDArray[np.float32] = (audio - audio.mean(dtype=np.float64)).astype(np.float32) * np.float32(gain)
+    over = np.abs(body) > 0.8
+    body[over] = np.sign(body[over]) * (0.8 + 0.18 * np.tanh((np.abs(body[over]) - 0.8) / 0.18))
+    ramp = np.linspace(0, 1, min(120, len(body) // 2), dtype=np.float32)
+    body[: len(ramp)] *= ramp
+    body[len(body) - len(ramp) :] *= ramp[::-1]
+    return body
+
+
+def _hush(audio: NDArray[np.float32], start: int, following: int, guess: int, rate: int) -> int:
+    """Where a phone before punctuation ends: where its sound dies, if there is silence before the next phone, else there."""
+    size = rate // 200
+    window = audio[max(start, 0) : following]
+    count = len(window) // size
+    if count < 2:
+        return following
+    power = (window[: count * size].reshape(count, size).astype(np.float64) ** 2).mean(axis=1)
+    loud = np.flatnonzero(power > 1e-3 * float(np.square(audio, dtype=np.float64).mean()))
+    quiet_from = start + (int(loud[-1]) + 1) * size if len(loud) else guess
+    return following if following - quiet_from < rate // 20 else quiet_from
 
 
 def _voiced(audio: NDArray[np.float32], rate: int) -> tuple[int, int]:

@@ -12,6 +12,8 @@ import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.resources import files
+from itertools import pairwise
 
 _TONES = {1: "→", 2: "↗", 3: "↓", 4: "↘", 5: ""}
 _INITIALS = {
@@ -19,7 +21,8 @@ _INITIALS = {
     "g": "k", "k": "kʰ", "h": "x", "j": "ʨ", "q": "ʨʰ", "x": "ɕ", "r": "ɻ", "z": "ʦ", "c": "ʦʰ", "s": "s",
 }  # fmt: skip
 _FINALS = {  # "0" marks where the tone goes
-    "a": "a0", "o": "wo0", "e": "ɤ0", "ai": "ai0", "ei": "ei0", "ao": "au0", "ou": "ou0", "an": "a0n", "en": "ə0n", "ang": "a0ŋ",
+    "a": "a0", "o": "wo0", "e": "ɤ0", "ai": "ai0", "ei": "ei0", "ao": "au0",
+    "ou": "ou0", "an": "a0n", "en": "ə0n", "ang": "a0ŋ",
     "eng": "ə0ŋ", "ong": "ʊ0ŋ", "i": "i0", "ia": "ja0", "ie": "je0", "iao": "jau0", "iou": "jou0", "iu": "jou0", "ian": "jɛ0n",
     "in": "i0n", "iang": "ja0ŋ", "ing": "i0ŋ", "iong": "jʊ0ŋ", "u": "u0", "ua": "wa0", "uo": "wo0", "uai": "wai0",
     "uei": "wei0", "ui": "wei0", "uan": "wa0n", "uen": "wə0n", "un": "wə0n", "uang": "wa0ŋ", "ueng": "wə0ŋ", "v": "y0",
@@ -27,41 +30,9 @@ _FINALS = {  # "0" marks where the tone goes
 }  # fmt: skip
 _WHOLE = {"m": "m0", "n": "n0", "ng": "ŋ0", "hm": "hm0", "hng": "hŋ0", "o": "ɔ0", "r": "ɚ0"}
 
-# Phrases whose reading pypinyin leaves wrong or whose second syllable loses its tone in speech.
-_PHRASES = {
-    "着火": "zhao2 huo3", "着凉": "zhao2 liang2", "着急": "zhao2 ji2", "着迷": "zhao2 mi2", "大夫": "dai4 fu5", "薄荷": "bo4 he5",
-    "调查": "diao4 cha2", "还钱": "huan2 qian2", "还书": "huan2 shu1", "还给": "huan2 gei3", "归还": "gui1 huan2", "还债": "huan2 zhai4",
-    "还款": "huan2 kuan3", "还清": "huan2 qing1", "还我": "huan2 wo3", "下雨": "xia4 yu3", "行长": "hang2 zhang3", "这行": "zhe4 hang2",
-    "一行字": "yi4 hang2 zi4", "两行": "liang3 hang2", "内行": "nei4 hang2", "长高": "zhang3 gao1", "长得": "zhang3 de5",
-    "长出": "zhang3 chu1", "长胖": "zhang3 pang4", "长了": "zhang3 le5", "重新": "chong2 xin1", "重来": "chong2 lai2",
-    "重做": "chong2 zuo4", "重写": "chong2 xie3", "重建": "chong2 jian4", "重逢": "chong2 feng2", "了不起": "liao3 bu5 qi3",
-    "受不了": "shou4 bu5 liao3", "吃不了": "chi1 bu5 liao3", "忘不了": "wang4 bu5 liao3", "少不了": "shao3 bu5 liao3",
-    "免不了": "mian3 bu5 liao3", "做不了": "zuo4 bu5 liao3", "差不多": "cha4 bu5 duo1", "对不起": "dui4 bu5 qi3", "量体温": "liang2 ti3 wen1",
-    "落下": "luo4 xia4", "种花": "zhong4 hua1", "种地": "zhong4 di4", "教我": "jiao1 wo3", "教你": "jiao1 ni3", "教他": "jiao1 ta1",
-    "教她": "jiao1 ta1", "倒水": "dao4 shui3", "倒茶": "dao4 cha2", "倒车": "dao4 che1", "数一数": "shu3 yi5 shu3", "数数": "shu3 shu4",
-    "好客": "hao4 ke4", "好学": "hao4 xue2", "爱好": "ai4 hao4", "差劲": "cha4 jin4", "差点": "cha4 dian3", "相片": "xiang4 pian4",
-    "睡着": "shui4 zhao2", "找着": "zhao3 zhao2", "看得见": "kan4 de5 jian4", "觉得": "jue2 de5", "记得": "ji4 de5", "值得": "zhi2 de5",
-    "懂得": "dong3 de5", "显得": "xian3 de5", "获得": "huo4 de2", "取得": "qu3 de2", "难得": "nan2 de2", "得到": "de2 dao4",
-    "只好": "zhi2 hao3", "头发": "tou2 fa5", "那儿": "na4 r5", "这儿": "zhe4 r5", "哪儿": "na3 r5", "一会儿": "yi2 hui4 r5",
-    "一点儿": "yi4 dian3 r5", "有点儿": "you2 dian3 r5", "玩儿": "wan2 r5", "花儿": "hua1 r5", "事儿": "shi4 r5", "女儿": "nv3 er2",
-    "儿子": "er2 zi5", "孩儿": "hai2 er2", "地上": "di4 shang5", "东西": "dong1 xi5", "南北东西": "nan2 bei3 dong1 xi1", "曾国藩": "zeng1 guo2 fan1",
-    "朝阳区": "chao2 yang2 qu1", "单姓": "shan4 xing4", "便宜": "pian2 yi5", "不好意思": "bu4 hao3 yi4 si5", "没关系": "mei2 guan1 xi5",
-    "没意思": "mei2 yi4 si5", "什么": "shen2 me5", "怎么": "zen3 me5", "多么": "duo1 me5", "那么": "na4 me5", "这么": "zhe4 me5",
-    "干什么": "gan4 shen2 me5", "干吗": "gan4 ma2", "干嘛": "gan4 ma2", "说服": "shuo1 fu2", "还是": "hai2 shi5", "露馅": "lou4 xian4",
-    "处处": "chu4 chu4", "都说": "dou1 shuo1", "首都": "shou3 du1", "成都": "cheng2 du1", "都市": "du1 shi4",
-}  # fmt: skip
-_NEUTRAL_LAST = frozenset(
-    "朋友 先生 知道 告诉 喜欢 时候 地方 漂亮 衣服 眼睛 明白 意思 认识 事情 消息 休息 学生 客气 麻烦 关系 故事 窗户 太阳 暖和 琢磨 "
-    "妈妈 爸爸 哥哥 姐姐 弟弟 妹妹 爷爷 奶奶 叔叔 姑姑 舅舅 宝宝 娃娃 星星 谢谢 看看 想想 试试 听听 走走 说说 等等 聊聊 问问 尝尝 "
-    "护士 大方 精神 力气 脾气 运气 味道 名字 称呼 招呼 商量 打听 打算 打扮 收拾 照顾 应付 对付 耽误 清楚 舒服 热闹 干净 聪明 老实 "
-    "厉害 新鲜 糊涂 结实 月亮 云彩 凉快 耳朵 鼻子 嘴巴 胳膊 指甲 骨头 舌头 石头 木头 馒头 丈夫 媳妇 姑娘 小伙子 亲戚 师傅 大夫 "
-    "豆腐 萝卜 葡萄 黄瓜 点心 包袱 铺盖 玻璃 钥匙 扇子 灯笼 笤帚 钟头 早上 晚上 上边 下边 里边 外边 前边 后边 左边 右边 上面 下面 "
-    "里面 外面 前面 后面 家里 心里 手里 屋里 城里 哪里 那里 这里 路上 街上 桌上 墙上 天上 身上 世上 脸上 书上 部分 本事 生意 买卖 "
-    "动静 规矩 机灵 伶俐 疙瘩 委屈 吩咐 嘱咐 埋怨 佩服 唠叨 别扭 马虎 稀罕 疼得 合同 学问 用处 好处 坏处 难处 出来 出去 进来 进去 "
-    "回来 回去 过来 过去 起来 上来 上去 下来 下去".split()
-)
 _PARTICLES = {
-    "的": "de5", "了": "le5", "着": "zhe5", "们": "men5", "吗": "ma5", "呢": "ne5", "吧": "ba5", "啊": "a5", "呀": "ya5", "嘛": "ma5",
+    "的": "de5", "了": "le5", "着": "zhe5", "们": "men5", "吗": "ma5", "呢": "ne5",
+    "吧": "ba5", "啊": "a5", "呀": "ya5", "嘛": "ma5",
     "地": "de5", "得": "de5", "么": "me5", "个": "ge5", "哦": "o5", "啦": "la5", "哇": "wa5", "喽": "lou5",
 }  # fmt: skip
 _DIGITS = frozenset("零一二三四五六七八九十百千万亿两〇点第")
@@ -139,13 +110,14 @@ def _split(pinyin: str) -> tuple[str, str]:
 
 def _stretches(pauses: Sequence[bool], count: int) -> list[tuple[int, int]]:
     cuts = [0, *(i + 1 for i in range(count) if pauses[i]), count]
-    return [(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True) if a < b]
+    return [(a, b) for a, b in pairwise(cuts) if a < b]
 
 
 def _pinyin(text: str, owner: Sequence[int]) -> list[str]:
     """One numbered pinyin a character. Our phrases first, longest first; then the word's reading; then the context's."""
     from pypinyin import Style, lazy_pinyin
 
+    phrases, neutral = _table("readings.txt"), _table("neutral.txt")
     result: list[str] = [""] * len(text)
     i = 0
     while i < len(text):
@@ -156,7 +128,7 @@ def _pinyin(text: str, owner: Sequence[int]) -> list[str]:
         got = lazy_pinyin(word, style=Style.TONE3, neutral_tone_with_five=True, v_to_u=False)
         if len(got) != len(word):
             got = [lazy_pinyin(c, style=Style.TONE3, neutral_tone_with_five=True)[0] for c in word]
-        if len(word) > 1 and word in _NEUTRAL_LAST:
+        if len(word) > 1 and word in neutral:
             got[-1] = got[-1][:-1] + "5"
         result[i:end] = got
         for k in range(i, end):
@@ -166,7 +138,7 @@ def _pinyin(text: str, owner: Sequence[int]) -> list[str]:
         i = end
     for k in range(len(text)):
         for length in (4, 3, 2):
-            phrase = _PHRASES.get(text[k : k + length])
+            phrase = phrases.get(text[k : k + length])
             # A phrase may join words, but not take the second half of one and the first half of the next.
             if phrase and len(phrase.split()) == length and k + length <= len(text) and _whole(owner, k, k + length):
                 result[k : k + length] = phrase.split()
@@ -337,8 +309,7 @@ def _sandhi(syllables: list[Syllable], text: str) -> list[Syllable]:
 
 
 @functools.cache
-def segment(text: str) -> tuple[str, ...]:
-    """Cut running text into words, for callers that have none."""
-    import jieba
-
-    return tuple(jieba.lcut(text))
+def _table(name: str) -> dict[str, str]:
+    """A tab-separated table of this package; its first line is a comment."""
+    lines = files(__package__).joinpath("tables", name).read_text(encoding="utf-8").splitlines()[1:]
+    return {key: value for key, _, value in (line.partition("\t") for line in lines)}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# The vocabulary of Kokoro-82M v1.0 (config.json of hexgrad/Kokoro-82M, Apache-2.0); symbols that neither language uses left out.
+# The vocabulary of Kokoro-82M v1.0 (config.json of hexgrad/Kokoro-82M, Apache-2.0), without symbols that neither language uses.
 TOKENS: dict[str, int] = {
     ";": 1, ":": 2, ",": 3, ".": 4, "!": 5, "?": 6, "—": 9, "…": 10, " ": 16, "ʦ": 20, "ʨ": 21, "ꭧ": 23, "A": 24, "I": 25,
-    "O": 31, "T": 36, "W": 39, "Y": 41, "ᵊ": 42, "a": 43, "b": 44, "d": 46, "e": 47, "f": 48, "h": 50, "i": 51, "j": 52, "k": 53,
-    "l": 54, "m": 55, "n": 56, "o": 57, "p": 58, "s": 61, "t": 62, "u": 63, "v": 64, "w": 65, "x": 66, "y": 67, "z": 68, "ɑ": 69,
+    "O": 31, "T": 36, "W": 39, "Y": 41, "ᵊ": 42, "a": 43, "b": 44, "d": 46, "e": 47,
+    "f": 48, "h": 50, "i": 51, "j": 52, "k": 53,
+    "l": 54, "m": 55, "n": 56, "o": 57, "p": 58, "s": 61, "t": 62, "u": 63, "v": 64,
+    "w": 65, "x": 66, "y": 67, "z": 68, "ɑ": 69,
     "ɐ": 70, "æ": 72, "ɔ": 76, "ɕ": 77, "ð": 81, "ʤ": 82, "ə": 83, "ɚ": 85, "ɛ": 86, "ɜ": 87, "ɡ": 92, "ɥ": 99, "ɨ": 101,
     "ɪ": 102, "ŋ": 112, "θ": 119, "ɹ": 123, "ɻ": 126, "ʂ": 130, "ʃ": 131, "ʧ": 133, "ʊ": 135, "ʌ": 138, "ɤ": 140, "ʒ": 147,
     "ˈ": 156, "ˌ": 157, "ʰ": 162, "↓": 169, "→": 171, "↗": 172, "↘": 173, "ᵻ": 177,
@@ -16,6 +18,7 @@ TOKENS: dict[str, int] = {
 
 STRESS = "ˈˌ"
 TONES = "→↗↓↘"
+_NUCLEI = "AIOWYaeiouyɑæɐɔəɛɜɪʊʌᵻᵊ"
 PAUSES = ",.?!;:—…"
 
 # What one phone is spelled by, where that is not its own IPA letter. Longest first.
@@ -42,6 +45,16 @@ class Spelled:
     end: int
 
 
+def emphasise(ps: str) -> str:
+    """Give an English word a primary stress if it has none."""
+    if "ˈ" in ps:
+        return ps
+    if "ˌ" in ps:
+        return ps.replace("ˌ", "ˈ", 1)
+    at = next((i for i, c in enumerate(ps) if c in _NUCLEI), None)
+    return ps if at is None else ps[:at] + "ˈ" + ps[at:]
+
+
 def phones(ps: str) -> list[Spelled]:
     """Group a string of Kokoro symbols into IPA phones; spaces and punctuation belong to none."""
     found: list[Spelled] = []
@@ -60,7 +73,7 @@ def phones(ps: str) -> list[Spelled]:
             continue
         size = 2 if ps[i : i + 2] in _SPELLINGS else 1
         # ə before ɹ and a vowel is a schwa and an onset (around), not one r-coloured vowel (better).
-        if ps[i : i + 2] == "əɹ" and i + 2 < len(ps) and (ps[i + 2] in STRESS or ps[i + 2] in "AIOWYaeiouyɑæɔəɛɜɪʊʌᵻᵊ"):
+        if ps[i : i + 2] == "əɹ" and i + 2 < len(ps) and (ps[i + 2] in STRESS or ps[i + 2] in _NUCLEI):
             size = 1
         spelling = ps[i : i + size]
         symbol = _SPELLINGS.get(spelling, spelling)

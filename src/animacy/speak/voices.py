@@ -28,16 +28,16 @@ class Voice:
 VOICES: dict[str, Voice] = {
     v.name: v
     for v in (
-        Voice("af_heart", "en", "woman", "American English, warm and even", 1.0, 0.0),
-        Voice("am_michael", "en", "man", "American English, calm and low", 1.0, 0.0),
-        Voice("zf_xiaoxiao", "zh", "woman", "Mandarin, bright and clear", 1.0, 0.0),
-        Voice("zm_yunxi", "zh", "man", "Mandarin, young and lively", 1.0, 0.0),
+        Voice("af_heart", "en", "woman", "American English, warm and even", 1.26, -0.068),
+        Voice("am_michael", "en", "man", "American English, calm and low", 1.36, -0.075),
+        Voice("zf_xiaoxiao", "zh", "woman", "Mandarin, bright and clear", 0.57, -0.052),
+        Voice("zm_yunxi", "zh", "man", "Mandarin, young and lively", 0.93, -0.049),
     )
 }
 """The voices that ship, by name."""
 
 
-def voice(name: str) -> Voice:
+def find(name: str) -> Voice:
     """The voice of that name. Raises UsageError, listing the voices, if there is none."""
     if name not in VOICES:
         raise UsageError(f"no voice named {name!r}; the voices are {', '.join(VOICES)}: see `animacy voices`")
@@ -59,6 +59,6 @@ def voice_for(language: str) -> str:
 
 def style(name: str) -> NDArray[np.float32]:
     """The voice's style vectors: [510, 256], row n for a phrase of n + 1 phoneme tokens."""
-    with files(__package__).joinpath("styles", f"{voice(name).name}.npz").open("rb") as f:
+    with files(__package__).joinpath("styles", f"{find(name).name}.npz").open("rb") as f:
         table: NDArray[np.float32] = np.load(f, allow_pickle=False)["style"].astype(np.float32)
     return table
