@@ -171,20 +171,21 @@ def mouth_weights(shape: Array, lips: Array, teeth: Array, speaking: Array, face
     jaw = jaw * (1.0 + 0.35 * smile) + face[:, INDEX["jawOpen"]] * (1.0 - 0.6 * speaking)  # a smile draws the lips together
     jaw = np.where(jaw > WIDE, WIDE + 0.15 * (1.0 - np.exp((WIDE - jaw) / 0.15)), jaw)
     jaw = jaw * (1.0 - 0.65 * lips) * (1.0 - 0.6 * teeth)
+    show = smile * ease(jaw / 0.3)  # ... and shows the teeth of a mouth that opens
     put("jawOpen", jaw)
     put("mouthClose", jaw * np.maximum(lips, 0.55 * teeth))
     put("mouthFunnel", funnel * open_ * bite + 0.1 * funnel * teeth)
     put("mouthPucker", np.maximum(face[:, INDEX["mouthPucker"]], pucker * (1.0 - 0.3 * lips) * (1.0 - 0.4 * teeth)))
-    put("mouthRollLower", np.maximum(face[:, INDEX["mouthRollLower"]], 0.14 * lips + 0.60 * teeth))
-    put("mouthRollUpper", np.maximum(face[:, INDEX["mouthRollUpper"]] * bite, 0.12 * lips))
+    put("mouthRollLower", np.maximum(face[:, INDEX["mouthRollLower"]], 0.20 * lips + 0.60 * teeth))
+    put("mouthRollUpper", np.maximum(face[:, INDEX["mouthRollUpper"]] * bite, 0.20 * lips))
     put("mouthShrugLower", np.maximum(face[:, INDEX["mouthShrugLower"]], 0.10 * teeth))
     put("tongueOut", tongue * open_ * bite)
     for name, values, keep in (
-        ("mouthSmile", 0.18 * spread * open_, (1.0 - 0.25 * speaking) * (1.0 - 0.45 * rounded)),
+        ("mouthSmile", 0.18 * spread * open_, (1.0 - 0.4 * speaking) * (1.0 - 0.45 * rounded)),
         ("mouthStretch", 0.40 * spread * (1.0 - 0.5 * lips), 1.0 - 0.7 * rounded),
-        ("mouthPress", 0.25 * lips, 1.0 - 0.85 * speaking * open_),
-        ("mouthLowerDown", 0.42 * part * open_ * bite, open_ * bite),
-        ("mouthUpperUp", 0.20 * part * open_ + 0.26 * teeth * open_, open_),
+        ("mouthPress", 0.30 * lips, 1.0 - 0.85 * speaking * open_),
+        ("mouthLowerDown", (0.42 * part + 0.5 * show) * open_ * bite, open_ * bite),
+        ("mouthUpperUp", (0.20 * part + 0.35 * show) * open_ + 0.26 * teeth * open_, open_),
         ("mouthFrown", np.zeros_like(jaw), 1.0 - 0.3 * speaking),
     ):
         left, right = pair(name)
