@@ -1,6 +1,5 @@
 """Emotion, valence, excitement and stress against what people would say, in both languages."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,8 +17,8 @@ def feelings() -> Feelings:
 
 
 @pytest.fixture(scope="module")
-def reader() -> Iterator[TextReader]:
-    yield TextReader()
+def reader() -> TextReader:
+    return TextReader()
 
 
 @pytest.mark.parametrize(("language", "least"), [("en", 0.9), ("zh", 0.85)])

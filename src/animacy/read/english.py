@@ -93,6 +93,7 @@ UNITS = {
     "Mbps": ("megabit per second", "megabits per second"),
     "Gbps": ("gigabit per second", "gigabits per second"),
     "fps": ("frame per second", "frames per second"),
+    "MP": ("megapixel", "megapixels"),
     "px": ("pixel", "pixels"),
     "dB": ("decibel", "decibels"),
     "kcal": ("kilocalorie", "kilocalories"),

@@ -37,7 +37,7 @@ _LETTER = f"(?![{HAN}])[^\\W\\d_]"
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060\u00ad\ufe0e\ufe0f\u202a-\u202e\u2066-\u2069\ufeff]")
 _NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,60}(?:\.\d{1,40})?|(?<![\w.])\.\d{1,40})"
 # A hyphen is a sign where nothing stands before it, and after the Mandarin words that lead up to a value.
-_SIGN = r"(?:(?:(?<![\w.,)\]%])|(?<=[是为到至温约达]))[-+])?"
+_SIGN = r"(?:(?:(?<![\w.,)\]%])|(?<=[是为到至温约达]))[-+]|(?<=[" + HAN + r"])-(?=[\d.]{1,9}\s?[°℃℉]))?"
 _UNITS = "|".join(sorted(map(re.escape, {*english.UNITS, *mandarin.UNITS}), key=len, reverse=True))
 _CURRENCY = r"(?:US\$|[$£€¥₹₩₽฿])"
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)"
@@ -51,6 +51,8 @@ _NUMERIC: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     for kind, pattern in (
         ("ymd", rf"(?P<y>[12]\d{{3}})(?P<s>[-/.])(?P<m>0?[1-9]|1[0-2])(?P=s)(?P<d>0?[1-9]|[12]\d|3[01]){_END_ASCII}"),
         ("mdy", rf"(?P<a>\d{{1,2}})(?P<s>[/.-])(?P<b>\d{{1,2}})(?P=s)(?P<y>(?:19|20)\d\d){_END_ASCII}"),
+        ("times", r"(?P<a>(?:[01]?\d|2[0-4]):[0-5]\d)\s?[-–~—]\s?(?P<b>(?:[01]?\d|2[0-4]):[0-5]\d)(?![\d:])"),
+        ("rating", r"(?P<a>\d{1,3}\.\d{1,2})/(?P<b>\d{1,3})(?![\d/.])"),
         (
             "time",
             rf"(?P<h>[01]?\d|2[0-4]):(?P<m>[0-5]\d)(?::(?P<s>[0-5]\d))?(?:\s?(?P<half>[AaPp]\.?[Mm]\.?){_END_ASCII})?(?![\d:]){_END_ASCII}",
@@ -95,19 +97,19 @@ _TOKEN = re.compile(
     "|".join(
         (
             r"(?P<url>(?:https?://|www\.)[^\s<>\"'，。、；！？（）\u3400-\u9fff]+(?<![.,;:!?)]))",
-            r"(?P<email>[A-Za-z0-9][\w.+-]{0,63}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+)",
-            r"(?P<domain>(?<![\w.])[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*\.(?:com|org|net|edu|gov|io|ai|cn|dev|app|co\.uk)"
-            r"(?![\w])(?:/[^\s<>\"'，。、；！？（）\u3400-\u9fff]*(?<![.,;:!?)]))?)",
-            r"(?P<joined>(?<![\w&])[A-Z]{1,3}&[A-Z]{1,3}(?![\w&])|(?<!\w)C\+\+(?!\w)|(?<!\w)[CF]#(?!\w))",
+            r"(?P<email>[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+)",
+            r"(?P<domain>(?<![A-Za-z0-9_.])[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*\.(?:com|org|net|edu|gov|io|ai|cn|dev|app|co\.uk)"
+            r"(?![A-Za-z0-9_])(?:/[^\s<>\"'，。、；！？（）\u3400-\u9fff]*(?<![.,;:!?)]))?)",
+            r"(?P<joined>(?<![A-Za-z0-9_&])[A-Z]{1,3}&[A-Z]{1,3}(?![A-Za-z0-9_&])|(?<![A-Za-z0-9_])C\+\+(?![A-Za-z0-9_])|(?<![A-Za-z0-9_])[CF]#(?![A-Za-z0-9_]))",
             r"(?P<tagged>[#@](?=[^\W_]))",
-            r"(?P<version>(?<![\w.])[vV]\d+(?:\.\d+)*(?![\w]))",
+            r"(?P<version>(?<![A-Za-z0-9_.])[vV]\d+(?:\.\d+)*(?![A-Za-z0-9_]))",
             rf"(?P<numeric>{_STARTS_NUMERIC.pattern})",
             rf"(?P<han>[{HAN}]+)",
             # U.S. and e.g., and the short forms in english.ABBREVIATIONS that own their full stop
-            r"(?P<dotted>(?<!\w)(?:[A-Za-z]\.){2,}|(?<!\w)(?:[Pp]h\.D\.))",
-            r"(?P<slashed>(?<!\w)(?:w/o|w/|b/c)(?=\s))",
+            r"(?P<dotted>(?<![A-Za-z0-9_])(?:[A-Za-z]\.){2,}|(?<![A-Za-z0-9_])(?:[Pp]h\.D\.))",
+            r"(?P<slashed>(?<![A-Za-z0-9_])(?:w/o|w/|b/c)(?=\s))",
             rf"(?P<word>{_LETTER}(?:{_LETTER}|[{_MARK}])*+"
-            rf"(?:['-](?:{_LETTER}|[{_MARK}])++)*+(?:\d[A-Za-z0-9]*)?(?:(?<=[sS])'(?!\w))?)",
+            rf"(?:['-](?:{_LETTER}|[{_MARK}])++)*+(?:\d[A-Za-z0-9]*)?(?:(?<=[sS])'(?![A-Za-z0-9_]))?)",
             r"(?P<symbol>[&+=×÷%±≈≤≥≠]|~(?=\s?[\d$£€¥])|(?<=\w)[²³]|(?<=\d )x(?= \d)"
             r"|(?<=\d)\s?[*/](?=\s?\d)|<(?=\s?\d)|>(?=\s?\d))",
         )
@@ -244,6 +246,8 @@ def _word(piece: str, plain: str, begin: int, end: int, language: Language, shou
         return Token(piece[begin:end], begin, end, english.DAYS[lower], "en", "word")
     if lower in english.ABBREVIATIONS and lower not in ("co", "al"):
         return Token(piece[begin:end], begin, end, english.ABBREVIATIONS[lower], "en", "word")
+    if lower in ("p", "pp") and re.match(r"\.\s?\d", plain[end:]):
+        return Token(piece[begin : end + 1], begin, end + 1, "page" if lower == "p" else "pages", "en", "word")
     if lower in ("no", "nos") and re.match(r"\.\s?\d", plain[end:]):
         return Token(piece[begin : end + 1], begin, end + 1, "number" if lower == "no" else "numbers", "en", "word")
     if (
@@ -266,7 +270,7 @@ def _word(piece: str, plain: str, begin: int, end: int, language: Language, shou
         spoken = english.mixed(written) if language == "en" else mandarin.mixed(written)
         return Token(piece[begin:end], begin, end, _clean(spoken), "en", "number")
     letters = written.removesuffix("'s")
-    if written.isupper() or (letters.isupper() and letters != written):
+    if "-" not in written and letters.isupper():
         value = english.roman(written)
         if (
             value
@@ -286,6 +290,9 @@ def _word(piece: str, plain: str, begin: int, end: int, language: Language, shou
             return Token(piece[begin:end], begin, end, spoken, "en", "letters")
         if len(letters) > 1 and letters not in english.SAID_AS_WORDS:
             return Token(piece[begin:end], begin, end, _clean(written), "en", "word", loud=language == "en" and not shouting)
+    elif "-" in written and any(part in english.SPELLED for part in written.split("-")):
+        parts = [english.spell(p) if p in english.SPELLED or len(p) == 1 else p for p in written.split("-")]
+        return Token(piece[begin:end], begin, end, _clean(" ".join(parts)), "en", "letters")
     elif re.fullmatch(r"[A-Z]{2,}s", written) and written[:-1] in english.SPELLED:
         return Token(piece[begin:end], begin, end, english.spell(written[:-1]) + "s", "en", "letters")
     return Token(piece[begin:end], begin, end, _clean(written), "en", "word")
@@ -472,6 +479,10 @@ def _say_english(kind: str, part: dict[str, Any], written: str, following: str, 
             return english.date(int(part["y"]), *pair) if pair else None
         case "time":
             return english.time(int(part["h"]), int(part["m"]), int(part["s"]) if part["s"] else None, part["half"] or "")
+        case "times":
+            return " to ".join(english.time(int(part[k].split(":")[0]), int(part[k].split(":")[1])) for k in "ab")
+        case "rating":
+            return f"{english.decimal(part['a'])} out of {english.decimal(part['b'])}"
         case "clock":
             return english.time(int(part["h"]), 0, None, part["half"])
         case "money":
@@ -561,6 +572,10 @@ def _say_mandarin(kind: str, part: dict[str, Any], written: str, following: str,
             return mandarin.date(int(part["y"]), *pair) if pair else None
         case "time":
             return mandarin.time(int(part["h"]), int(part["m"]), int(part["s"]) if part["s"] else None, part["half"] or "")
+        case "times":
+            return "到".join(mandarin.time(int(part[k].split(":")[0]), int(part[k].split(":")[1])) for k in "ab")
+        case "rating":
+            return f"{mandarin.decimal(part['a'])}比{mandarin.decimal(part['b'])}"
         case "clock":
             return mandarin.time(int(part["h"]), 0, None, part["half"])
         case "money":
@@ -619,6 +634,8 @@ def _say_mandarin(kind: str, part: dict[str, Any], written: str, following: str,
     if written.isdigit():
         if (spoken := mandarin.year_before(written, following)) is not None:
             return spoken
+        if following.startswith(("室", "房间", "病房", "教室")) and len(written) in (3, 4):
+            return mandarin.phone(written)
         if previous is not None and previous.text[-1:] == "第":
             return mandarin.decimal(written)
         if previous is not None and previous.text[-2:] in ("电话", "热线", "拨打", "号码", "房间"):
