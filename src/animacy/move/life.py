@@ -218,7 +218,7 @@ class Gestures:
 
     def phrase(self, onset: float, silent: float, excitement: float, start: float) -> None:
         """A phrase begins at `onset` after `silent` seconds without speech."""
-        by = self.by_phrase.standard_normal(3) * np.array([0.8, 1.8, 0.8]) * DEGREE * (0.8 + 0.4 * excitement)
+        by = self.by_phrase.standard_normal(3) * np.array([0.6, 1.8, 0.8]) * DEGREE * (0.8 + 0.4 * excitement)
         if silent > 0.2 and onset - self.breathed > 1.5:
             begin = max(onset - min(silent, 0.35), start)
             peak = max(onset, begin + 0.2)

@@ -27,7 +27,7 @@ LEAD = 0.025  # s that articulators run ahead of the sound they make
 REST_HOLD = 0.03  # dominance of the mouth at rest, always there
 SILENCE = 0.09  # s: gaps longer than this are pauses in which the mouth comes to rest
 CLOSING, OPENING = 0.075, 0.065  # s that lips take to meet and to part
-SPEAKING = 0.6  # s around phones in which the face makes room for speech
+MAKE_ROOM, TAKE_ROOM = 0.3, 1.0  # s before and after phones in which a smile gives way to speech
 LOUDNESS = 0.07  # RMS of a vowel at ordinary level, about -23 dBFS
 WIDE = 0.36  # jawOpen from which it is held back, never to pass 0.51
 FORGET = 0.8  # s after which a phone no longer shows
@@ -132,8 +132,8 @@ def articulate(parts: list[Segment], times: Array, fps: int) -> tuple[Array, Arr
             weight += pull
             total += pull * s.target
             if s.phone:
-                gap = np.maximum(np.maximum(s.start - times, times - s.end), 0.0)
-                speaking = np.maximum(speaking, known * (1.0 - ease(gap / SPEAKING)))
+                away = np.maximum((s.start - times) / MAKE_ROOM, (times - s.end) / TAKE_ROOM)
+                speaking = np.maximum(speaking, known * (1.0 - ease(away)))
             if s.contact:
                 start, end = s.start + LEAD, s.end + LEAD  # contact follows the sound itself
                 centre = 0.5 * (start + end)
@@ -181,7 +181,7 @@ def mouth_weights(shape: Array, lips: Array, teeth: Array, speaking: Array, face
     put("mouthShrugLower", np.maximum(face[:, INDEX["mouthShrugLower"]], 0.10 * teeth))
     put("tongueOut", tongue * open_ * bite)
     for name, values, keep in (
-        ("mouthSmile", 0.18 * spread * open_, (1.0 - 0.4 * speaking) * (1.0 - 0.45 * rounded)),
+        ("mouthSmile", 0.18 * spread * open_, (1.0 - 0.35 * speaking) * (1.0 - 0.55 * rounded)),
         ("mouthStretch", 0.40 * spread * (1.0 - 0.5 * lips), 1.0 - 0.7 * rounded),
         ("mouthPress", 0.30 * lips, 1.0 - 0.85 * speaking * open_),
         ("mouthLowerDown", (0.42 * part + 0.5 * show) * open_ * bite, open_ * bite),
