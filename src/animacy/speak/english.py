@@ -173,7 +173,7 @@ def _homograph(tokens: Sequence[Token], i: int) -> str:
     if i + 1 == len(tokens) or tokens[i].after:
         after += " "
     line = f"{before} ~{after}".lstrip()
-    return next((ps for pattern, ps in rules if pattern.search(line)), "")
+    return next((ps for pattern, ps in rules if pattern.search(line) or pattern.search(line.rstrip())), "")
 
 
 @functools.cache
