@@ -227,14 +227,18 @@ def _rasterise(first, box, triangles, fixed, vertices, cutout, level, albedo, de
         fa, fb, fc = ea, eb, ec
         r = row - first
         w_row_now = w_row
+        entered = False
         for column in range(box[3], box[4] + 1):
             if (fa | fb | fc) >= 0:
+                entered = True
                 w = w_row_now + gx * f32(column - box[3])
                 if w > depth[r, column] and (
                     not cutout or _solid(vertices, i, j, k, f32(column) + f32(0.5), f32(row) + f32(0.5), level, albedo)
                 ):
                     depth[r, column] = w
                     ids[r, column] = f
+            elif entered:
+                break  # a triangle has no second stretch in a row
             fa -= ay * FULL
             fb -= by * FULL
             fc -= cy * FULL
@@ -459,8 +463,8 @@ def _light(material, n, g, t, v, a, rough, open_, sun, lights, ambient):  # type
         lh2 = max(f32(0.5) + f32(0.5) * _dot(l, v), f32(1e-4))  # (L.H)^2; L + V is 2 L.H long
         if kind == f32(HAIR):
             face = f0 * shadow * max(gl + f32(0.35), f32(0)) * f32(1 / 1.35)
-            first = face * f32(6) * _highlight(_dot(lean1, l) + _dot(lean1, v), lh2, 40)
-            second = face * f32(9) * _highlight(_dot(lean2, l) + _dot(lean2, v), lh2, 10)
+            first = face * f32(3.5) * _highlight(_dot(lean1, l) + _dot(lean1, v), lh2, 60)
+            second = face * f32(7) * _highlight(_dot(lean2, l) + _dot(lean2, v), lh2, 10)
             sr += cr * (first + second * np.sqrt(ar))
             sg += cg * (first + second * np.sqrt(ag))
             sb += cb * (first + second * np.sqrt(ab))
@@ -471,8 +475,8 @@ def _light(material, n, g, t, v, a, rough, open_, sun, lights, ambient):  # type
                 half = f32(1) if q == 0 else f32(0.5)
                 across = abs(m[0] * lights[q, 6] + m[1] * lights[q, 7] + m[2] * lights[q, 8]) / ahead
                 along = abs(m[0] * lights[q, 9] + m[1] * lights[q, 10] + m[2] * lights[q, 11]) / ahead
-                box = _edge(f32(0.20) * half - across) * _edge(f32(0.28) * half - along)
-                k = f32(14) * box * max(shadow, f32(0.3)) * (f0 + (f32(1) - f0) * _fifth(f32(1) - gv))
+                box = _edge(f32(0.20) * half - across) * _edge(f32(0.34) * half - along)
+                k = f32(22) * box * max(shadow, f32(0.3)) * (f0 + (f32(1) - f0) * _fifth(f32(1) - gv))
                 sr += cr * k
                 sg += cg * k
                 sb += cb * k

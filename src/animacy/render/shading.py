@@ -33,9 +33,9 @@ s the baked share of the key light (1 for other lights), w the material's wrap p
 - Hair, after Kajiya & Kay 1989, with the two shifted highlights that Marschner et al. 2003 measured. T is the strand,
   S2 = 1 - (T.L)^2: diffuse a C s' (0.6 sqrt(S2) (N.L + 0.5)+ / 1.5 + 0.4 (n + w)+ / (1 + w)^2);
   highlights f0 C s (G.L + 0.35)+ / 1.35 times
-  6 (1 - (T1.H)^2)^40 in white and 9 (1 - (T2.H)^2)^10 in sqrt(a), T1 and T2 being T leaning by -0.12 and +0.16 towards G.
+  3.5 (1 - (T1.H)^2)^60 in white and 7 (1 - (T2.H)^2)^10 in sqrt(a), T1 and T2 being T leaning by -0.12 and +0.16 towards G.
 - Eye: in place of the specular lobe the cornea (G) mirrors each light as a box with soft edges, the tangents of whose
-  half-width and half-height are 0.20 and 0.28 for the key and half of that for the others, of radiance 14 C F(G.V). The
+  half-width and half-height are 0.20 and 0.34 for the key and half of that for the others, of radiance 22 C F(G.V). The
   shadow does not darken it below 0.3.
 - Cloth: in place of the specular lobe a sheen, 0.35 (1 - N.V)^3 sqrt(a) times the ambient and the lights' diffuse light.
 

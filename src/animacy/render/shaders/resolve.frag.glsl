@@ -93,8 +93,8 @@ vec3 light(int m, vec3 n, vec3 g, vec3 t, vec3 v, vec3 a, float rough, float ope
         float lh2 = max(0.5 + 0.5 * dot(l, v), 1e-4);
         if (kind == HAIR) {
             float face = f0 * shadow * max(gl + 0.35, 0.0) * (1.0 / 1.35);
-            float first = face * 6.0 * highlight(dot(lean1, l) + dot(lean1, v), lh2, 40);
-            float second = face * 9.0 * highlight(dot(lean2, l) + dot(lean2, v), lh2, 10);
+            float first = face * 3.5 * highlight(dot(lean1, l) + dot(lean1, v), lh2, 60);
+            float second = face * 7.0 * highlight(dot(lean2, l) + dot(lean2, v), lh2, 10);
             specular += c * (first + second * sqrt(a));
         } else if (kind == EYE) {
             float ahead = dot(m_dir, l);
@@ -102,8 +102,8 @@ vec3 light(int m, vec3 n, vec3 g, vec3 t, vec3 v, vec3 a, float rough, float ope
                 float size = q == 0 ? 1.0 : 0.5;
                 float across = abs(dot(m_dir, vec3(lights[at + 6], lights[at + 7], lights[at + 8]))) / ahead;
                 float along = abs(dot(m_dir, vec3(lights[at + 9], lights[at + 10], lights[at + 11]))) / ahead;
-                float box = edge(0.20 * size - across) * edge(0.28 * size - along);
-                specular += c * (14.0 * box * max(shadow, 0.3) * (f0 + (1.0 - f0) * fifth(1.0 - gv)));
+                float box = edge(0.20 * size - across) * edge(0.34 * size - along);
+                specular += c * (22.0 * box * max(shadow, 0.3) * (f0 + (1.0 - f0) * fifth(1.0 - gv)));
             }
         } else if (kind != CLOTH && nl > 0.0) {
             float nh2 = (nl + nv) * (nl + nv) / (4.0 * lh2);
