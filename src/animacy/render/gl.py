@@ -172,7 +172,7 @@ class GlRenderer:
 
 
 def open_context() -> Any:
-    """A context of its own, without a window. Raises AnimacyError, with the remedy, where there is no OpenGL 4.3 through EGL."""
+    """A context without a window. Raises AnimacyError with the remedy where there is no OpenGL 4.3 through EGL."""
     try:
         import moderngl
 
