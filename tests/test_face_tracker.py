@@ -85,12 +85,15 @@ class Seen:
     def ours(self, name: str) -> NDArray[np.float64]:
         return self.weights[:, ARKIT.index(name)].astype(np.float64)
 
-    def gaps(self, late: float = 0.0) -> NDArray[np.float64]:
-        """The lip gap at the centre of each p, b and m as a share of the largest of all frames."""
+    def gaps(self, late: float = 0.0) -> dict[str, float]:
+        """The lip gap at the centre of each p, b and m as a share of the largest of all frames, by symbol and frame."""
         gap = self.track.lip_gap
-        centres = [(p["start"] + p["end"]) / 2 + late for p in self.timeline.phones if p["symbol"][0] in "pbm"]
-        frames = np.clip(np.round(np.array(centres) * FPS).astype(int), 0, len(gap) - 1)
-        return gap[frames] / gap.max()
+        found = {}
+        for phone in self.timeline.phones:
+            if phone["symbol"][0] in "pbm":
+                frame = round((phone["start"] + phone["end"]) / 2 * FPS + late * FPS)
+                found[f"{phone['symbol']} in frame {frame}"] = float(gap[min(frame, len(gap) - 1)] / gap.max())
+        return found
 
     def jaw_correlation(self, late: int = 0) -> float:
         ours, theirs = self.ours("jawOpen"), self.track.scores["jawOpen"]
@@ -129,12 +132,16 @@ def test_tracker_sees_lips_closed_on_bilabials(demo: Seen, labial: Seen) -> None
     """At the phone's centre the gap is under 15 % of its maximum; said 200 ms late, it is not."""
     for name, seen, least in (("demo", demo, 2), ("bilabials", labial, 40)):
         gaps, late = seen.gaps(), seen.gaps(late=0.2)
-        print(f"\n{name}: lip gap at {len(gaps)} bilabials: median {np.median(gaps):.1%}, most {gaps.max():.1%},", end=" ")
-        print(f"200 ms late {late.max():.1%}")
+        worst = max(gaps, key=lambda key: gaps[key])
+        print(
+            f"\n{name}: lip gap at {len(gaps)} bilabials: median {np.median([*gaps.values()]):.1%}, most {gaps[worst]:.1%}",
+            end=" ",
+        )
+        print(f"({worst}); 200 ms late {max(late.values()):.1%}")
         assert len(gaps) >= least
-        assert gaps.max() < 0.15
-        assert late.max() > 0.15
-    assert (labial.gaps(late=0.2) > 0.15).mean() > 0.25
+        assert gaps[worst] < 0.15
+        assert max(late.values()) > 0.15
+    assert np.mean([g > 0.15 for g in late.values()]) > 0.25
 
 
 def test_tracker_sees_the_jaw_that_was_meant(demo: Seen, labial: Seen) -> None:
