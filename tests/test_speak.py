@@ -123,6 +123,10 @@ def test_what_cannot_be_said_is_silence_with_its_word(heart: Kokoro) -> None:
     assert [w.word for w in speech.words] == [0, 1]
 
 
+def test_a_word_in_two_scripts_is_said_in_both() -> None:
+    assert [p.phonemes for p in _parts(sentence("T恤", "很", "cool.", language="zh").words)] == ["tˈi ɕy↘", "xə↓n", "kˈul"]
+
+
 LONG_TEXT = (
     "Hello there, my name is Ada, and although I have never seen the sea I would like to tell you what people have told me "
     "about the water, the wind and the ships that leave the harbour in the morning, because it sounds wonderful."

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -134,8 +137,10 @@ class Kokoro:
         for k, (s, start) in enumerate(zip(spelled, starts, strict=True)):
             if k + 1 == len(spelled):
                 stop = end
-            elif any(c in PAUSES for c in text[s.end : spelled[k + 1].start]):
-                stop = _hush(audio, start, starts[k + 1], int(edges[s.end + 1]) + self._shift(""), self.rate)
+            elif between := text[s.end : spelled[k + 1].start]:
+                # A reader may pause without punctuation too, but a stop's closure between two words is no pause.
+                shortest = 0.05 if any(c in PAUSES for c in between) else 0.15
+                stop = _hush(audio, start, starts[k + 1], round(shortest * self.rate), self.rate)
             else:
                 stop = starts[k + 1]
             start, stop = max(start, begin, timed[-1].end - lead + begin if timed else 0), min(stop, end)
@@ -184,29 +189,28 @@ def _duration_output() -> bytes:
 
 
 def _parts(words: tuple[Word, ...]) -> list[_Part]:
-    """Every word's phonemes. Neighbours of one language are read together, as they influence each other."""
+    """Every word's phonemes. Neighbours in one script are read together, as they influence each other; T恤 is both."""
+    pieces: list[tuple[int, str, bool, str]] = []  # word, spoken, whether Mandarin, punctuation behind it
+    for k, word in enumerate(words):
+        own = re.findall(r"[\u3400-\u9fff]+|[^\u3400-\u9fff\s]+", word.spoken or word.text)
+        for n, piece in enumerate(own):
+            pieces.append((k, piece, "\u3400" <= piece[0] <= "\u9fff", word.after if n + 1 == len(own) else ""))
     said = [""] * len(words)
-    i = 0
-    while i < len(words):
-        end = i
-        while end < len(words) and words[end].language == words[i].language:
-            end += 1
-        run = words[i:end]
-        if words[i].language == "zh":
-            said[i:end] = mandarin.pronounce([w.spoken or w.text for w in run], [bool(w.after) for w in run])
+    for chinese, group in groupby(pieces, key=lambda p: p[2]):
+        run = list(group)
+        if chinese:
+            spoken = mandarin.pronounce([p[1] for p in run], [bool(p[3]) for p in run])
         else:
-            tokens, owners = [], []
-            for k, w in enumerate(run):
-                spoken = (w.spoken or w.text).split()
-                letters = len(spoken) > 1
-                for n, piece in enumerate(spoken):
-                    letter = letters and len(piece.strip(".")) == 1 and piece.isupper()
-                    tokens.append(english.Token(piece.strip(".,"), w.after if n + 1 == len(spoken) else "", letter))
-                    owners.append(k)
-            for owner, ps in zip(owners, english.pronounce(tokens), strict=True):
-                loud = emphasise(ps) if run[owner].stress >= EMPHATIC else ps
-                said[i + owner] = f"{said[i + owner]} {loud}".strip()
-        i = end
+            counts = Counter(p[0] for p in run)
+            spoken = english.pronounce(
+                [
+                    english.Token(text.strip(".,"), after, counts[k] > 1 and len(text.strip(".")) == 1 and text.isupper())
+                    for k, text, _, after in run
+                ]
+            )
+        for (k, *_), ps in zip(run, spoken, strict=True):
+            loud = emphasise(ps) if not chinese and words[k].stress >= EMPHATIC else ps
+            said[k] = f"{said[k]} {loud}".strip()
     return [_Part(i, "".join(c for c in ps if c in TOKENS), w.after) for i, (w, ps) in enumerate(zip(words, said, strict=True))]
 
 
@@ -257,17 +261,15 @@ def _level(audio: NDArray[np.float32], gain: float) -> NDArray[np.float32]:
     return body
 
 
-def _hush(audio: NDArray[np.float32], start: int, following: int, guess: int, rate: int) -> int:
-    """Where a phone before punctuation ends: where its sound dies, if there is silence before the next phone, else there."""
+def _hush(audio: NDArray[np.float32], start: int, following: int, shortest: int, rate: int) -> int:
+    """Where the last phone before a pause ends: where its sound dies, or at the next phone if that is quiet too shortly."""
     size = rate // 200
     window = audio[max(start, 0) : following]
     count = len(window) // size
-    if count < 2:
-        return following
     power = (window[: count * size].reshape(count, size).astype(np.float64) ** 2).mean(axis=1)
     loud = np.flatnonzero(power > 1e-3 * float(np.square(audio, dtype=np.float64).mean()))
-    quiet_from = start + (int(loud[-1]) + 1) * size if len(loud) else guess
-    return following if following - quiet_from < rate // 20 else quiet_from
+    dies = start + (int(loud[-1]) + 1) * size if len(loud) else following
+    return following if following - dies < shortest else dies
 
 
 def _voiced(audio: NDArray[np.float32], rate: int) -> tuple[int, int]:
