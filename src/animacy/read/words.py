@@ -33,7 +33,7 @@ class Token:
 
 
 _MARK = "\u0300-\u036f\u200b-\u200d\u2060\u00ad\ufe0e\ufe0f"  # combining and invisible: part of the word around them
-_LETTER = f"(?![{HAN}])[^\\W\\d_]"
+_LETTER = f"(?![{HAN}¹²³¼½¾\u2070-\u2089\u2150-\u215f\u2460-\u24ff])[^\\W\\d_]"  # superscripts are no letters
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060\u00ad\ufe0e\ufe0f\u202a-\u202e\u2066-\u2069\ufeff]")
 _NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,60}(?:\.\d{1,40})?|(?<![\w.])\.\d{1,40})"
 # A hyphen is a sign where nothing stands before it, and after the Mandarin words that lead up to a value.
