@@ -72,11 +72,11 @@ def build(wheel: Path, who: Identity, size: int = 2048, progress: Callable[[str]
             lit = np.minimum(light.openness(blockers, p.positions, n), 1)
             openness.append(light.smooth(lit, p, 1))
         if p.material in ("lash", "eye", "tooth", "gum", "tongue"):
-            dark = np.full(len(dark), {"lash": 0.8, "eye": 0.9, "tooth": 0.55, "gum": 0.45, "tongue": 0.45}[p.material])
+            dark = np.full(len(dark), {"lash": 0.8, "eye": 0.9, "tooth": 0.55, "gum": 0.45, "tongue": 0.25}[p.material])
         sun.append(light.smooth(dark, p, 2 if p.material == "skin" else 3))
     progress("painting")
     scalp = cKDTree(np.concatenate([s.positions for s in sheets])).query(skin.positions)[0]
-    grows = smoothstep(0.014, 0.006, scalp) * smoothstep(eye[1] - 0.03, eye[1] + 0.01, skin.positions[:, 1])
+    grows = smoothstep(0.012, 0.006, scalp) * smoothstep(eye[1] - 0.03, eye[1] + 0.01, skin.positions[:, 1])
     canvas = paint.Canvas.blank(size)
     paint.skin(canvas, body, who, openness[0], grows)
     paint.eye(canvas, who)
@@ -113,7 +113,7 @@ def incisors(body: bodies.Body, upper: bool) -> Floats:
     skin = body.part.positions
     line = skin[(body.lip_ring <= 1) & (np.abs(skin[:, 0]) < 0.003)].mean(0)
     inner = skin[(body.lip_ring <= 1) & (np.abs(skin[:, 0]) < 0.003)][:, 2].min()
-    return np.array([0, line[1] - (0.0010 if upper else 0.0002), inner - (0.0055 if upper else 0.0080)])
+    return np.array([0, line[1] - (0.0026 if upper else -0.0004), inner - (0.0055 if upper else 0.0080)])
 
 
 def away(p: Floats, eye: Floats) -> Floats:

@@ -94,7 +94,7 @@ def build(source: Source, who: Identity) -> Body:
     eye = (eyes["l"] + eyes["r"]) / 2
     front = smoothstep(0.15, 0.75, c[:, 2]) * smoothstep(0.78, 0.5, np.abs(c[:, 0])) * smoothstep(eye[1] + 1.0, eye[1] + 0.5, c[:, 1])
     # the lips' and lids' inner rings curl in: at full size they would cover each other across the openings
-    tuck = np.interp(lips[h].mean(1), [0, 2, 4, 7, 10, 13], [0.12, 0.2, 0.45, 0.7, 1.0, 1.1]) * np.interp(lids[h].mean(1), [0, 1, 2, 3, 5, 8], [0.15, 0.3, 0.5, 0.8, 1, 1])
+    tuck = np.interp(lips[h].mean(1), [0, 2, 4, 7, 10, 13], [0.05, 0.07, 0.20, 0.5, 0.85, 1.1]) * np.interp(lids[h].mean(1), [0, 1, 2, 3, 5, 8], [0.12, 0.22, 0.4, 0.65, 1, 1])
     flat = atlas.unwrap(v[spot[used]], local.reshape(ht.shape), source.uv[used], (0.38 + 0.62 * front) * tuck)
     uv[used] = atlas.fit(_upright(flat, v[spot[used]]), atlas.HEAD)
     for k, box in ((1, atlas.TORSO), (2, atlas.CAVITY), (3, atlas.SOCKET), (4, atlas.SOCKET)):

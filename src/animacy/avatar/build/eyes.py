@@ -47,7 +47,7 @@ def lashes(body: Body, twin: str, upper: bool) -> Part:
     eye = body.eyes[twin]
     skin = body.part
     near = np.linalg.norm(skin.positions - eye, axis=1) < 0.03
-    rim = np.flatnonzero((body.lid_ring == 2) & near)
+    rim = np.flatnonzero((body.lid_ring == 3) & near)
     at = skin.positions[rim] - eye
     ends = np.array([at[np.argmin(at[:, 0])], at[np.argmax(at[:, 0])]])
     line = np.interp(at[:, 0], ends[:, 0], ends[:, 1])
@@ -65,7 +65,7 @@ def lashes(body: Body, twin: str, upper: bool) -> Part:
     aim /= np.linalg.norm(aim, axis=1, keepdims=True)
     bend = aim * 0.55 + up * 0.75 + out * (0.5 * (t - 0.35))
     bend /= np.linalg.norm(bend, axis=1, keepdims=True)
-    rows = [root - lean * 0.0006, root + aim * length * 0.5, root + aim * length * 0.5 + bend * length * 0.5]
+    rows = [root + lean * 0.0001, root + aim * length * 0.5, root + aim * length * 0.5 + bend * length * 0.5]
     p = np.concatenate(rows)
     uv = np.concatenate([np.concatenate([t, np.full_like(t, y)], 1) for y in (1.0, 0.5, 0.0)])
     uv[:, 1] = uv[:, 1] * 0.48 + (0.01 if upper else 0.51)

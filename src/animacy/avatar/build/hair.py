@@ -17,12 +17,12 @@ VARIANTS = 8  # columns of the hair's texture; the last is closed, for the sheet
 # Guide strands of one side, from the face to the back: millimetres (aside, above the eyes, world z), from parting to end.
 GUIDES = np.array(
     [
-        [(13, 64, 126), (42, 62, 114), (66, 32, 94), (77, -8, 82), (80, -60, 74), (80, -110, 72), (75, -150, 76), (69, -182, 80)],
-        [(13, 90, 92), (48, 84, 84), (77, 40, 64), (88, -10, 54), (92, -60, 46), (92, -110, 44), (87, -150, 46), (80, -184, 52)],
-        [(13, 104, 50), (52, 94, 44), (82, 42, 26), (94, -10, 14), (98, -60, 8), (98, -110, 6), (94, -150, 8), (88, -186, 12)],
-        [(13, 100, 4), (50, 86, -6), (76, 38, -22), (87, -10, -30), (91, -60, -34), (91, -110, -36), (86, -150, -38), (80, -188, -38)],
-        [(6, 84, -32), (28, 64, -48), (46, 24, -62), (52, -16, -68), (54, -62, -68), (54, -110, -66), (51, -150, -64), (48, -190, -62)],
-        [(0, 66, -52), (2, 46, -64), (4, 10, -74), (4, -24, -76), (4, -64, -73), (4, -110, -70), (4, -150, -66), (4, -190, -64)],
+        [(13, 60, 128), (40, 56, 120), (66, 30, 102), (73, -8, 92), (75, -58, 85), (79, -108, 80), (78, -150, 80), (72, -184, 82)],
+        [(13, 92, 96), (48, 86, 88), (79, 42, 68), (90, -10, 58), (95, -60, 50), (95, -110, 48), (90, -150, 50), (83, -186, 56)],
+        [(13, 108, 52), (52, 98, 46), (84, 44, 28), (97, -10, 16), (101, -60, 10), (101, -110, 8), (97, -150, 10), (90, -188, 14)],
+        [(13, 104, 4), (50, 90, -6), (78, 40, -24), (90, -10, -32), (94, -60, -36), (94, -110, -38), (88, -150, -40), (82, -190, -40)],
+        [(6, 88, -34), (28, 68, -50), (46, 24, -64), (52, -16, -70), (54, -62, -70), (54, -110, -68), (51, -150, -66), (48, -190, -64)],
+        [(0, 70, -54), (2, 48, -66), (4, 10, -76), (4, -24, -78), (4, -64, -75), (4, -110, -72), (4, -150, -68), (4, -190, -66)],
     ],
     float,
 )
@@ -36,7 +36,7 @@ class Flow:
         skin = body.part
         self.side = side
         self.eye = float(body.eyes["l"][1])
-        ear = (np.abs(skin.positions[:, 0]) > 0.0705) & (np.abs(skin.positions[:, 1] - self.eye + 0.01) < 0.05)
+        ear = (np.abs(skin.positions[:, 0]) > 0.066) & (np.abs(skin.positions[:, 1] - self.eye + 0.02) < 0.06)
         solid = (skin.positions[:, 1] > self.eye - 0.25) & ~ear
         self.tree = cKDTree(skin.positions[solid])
         self.points, self.normals = skin.positions[solid], skin.normals()[solid]
@@ -64,7 +64,7 @@ class Flow:
             q = q + n * np.where(d[:, :1] < 0.03, np.clip(off - depth, 0, 0.02), 0)
             # on the scalp hair also lies down: what floats is drawn in
             top = smoothstep(self.eye + 0.0, self.eye + 0.05, q[:, 1])[:, None]
-            q = q - n * np.clip(depth - off, 0, 0.02) * top * 0.8
+            q = q - n * np.clip(depth - off - 0.002, 0, 0.02) * top * 0.6
         return np.asarray(q.reshape(shape))
 
 
@@ -85,7 +85,7 @@ def sheet(body: Body, side: int) -> Part:
     rows, columns = 26, 20
     a = np.linspace(0.0, 1, rows) ** 0.9
     t = np.linspace(0, 0.97, columns)
-    p = flow.strands(a, t, 0.006 + 0.004 * np.sin(np.pi * np.clip(t * 1.6, 0, 1))[None] * np.ones((rows, 1)))
+    p = flow.strands(a, t, 0.007 + 0.004 * np.sin(np.pi * np.clip(t * 1.6, 0, 1))[None] * np.ones((rows, 1)))
     u = np.tile((np.abs(np.linspace(0, 6, rows) % 2 - 1) * 0.9 + 0.05)[:, None], (1, columns))
     uv = np.stack([(VARIANTS - 1 + u) / VARIANTS, np.tile(t * 0.95 + 0.02, (rows, 1))], 2).reshape(-1, 2)
     flat = p.reshape(-1, 3)

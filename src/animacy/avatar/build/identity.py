@@ -41,7 +41,7 @@ def woman() -> Identity:
             "nose/nose-point-up": 0.15,
             "eyes/l-eye-scale-incr": 0.20,
             "mouth/mouth-upperlip-volume-incr": 0.25,
-            "mouth/mouth-angles-up": 0.20,
+            "mouth/mouth-angles-up": 0.35,
             "chin/chin-width-decr": 0.20,
         },
         skin=(0.83, 0.65, 0.56),
@@ -51,7 +51,7 @@ def woman() -> Identity:
         iris_ring=(0.16, 0.11, 0.08),
         hair=(0.20, 0.135, 0.10),
         hair_light=(0.40, 0.27, 0.18),
-        brow=(0.22, 0.15, 0.115),
+        brow=(0.27, 0.19, 0.145),
         cloth=(0.30, 0.42, 0.45),
     )
 

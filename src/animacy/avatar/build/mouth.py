@@ -65,7 +65,7 @@ def teeth(body: Body, front: Floats, upper: bool) -> list[Part]:
             level = front[1] - down * h * (0.94 if k == 1 else 1.0) + down * high
             p.append(np.stack([front[0] + q[:, 0], level, front[2] + q[:, 1]], 1))
             uv.append(np.stack([0.5 + 0.46 * x, 0.05 + 0.9 * y], 1))
-            face = cells if (side * down < 0) == (side > 0) else cells[:, ::-1]
+            face = cells if down > 0 else cells[:, ::-1]
             f.append(face + len(grid) * (len(p) - 1))
     crown = Part("tooth", np.concatenate(p), atlas.place(np.concatenate(uv), atlas.TEETH), triangles(np.concatenate(f)))
     s = np.linspace(-1, 1, 25) * sum(widths) * size
@@ -90,9 +90,10 @@ def tongue(body: Body, source: Source) -> Part:
     flat = np.zeros((len(used), 2))
     flat[local.ravel()] = source.uv[quv.ravel()]
     p = body.base[used]
-    p = p + [0, -0.0015, -0.003]
+    top = p.max(0)
+    p = (p - top) * [0.86, 0.55, 0.90] + top - [0, 0.0125, 0.0075]  # below the upper teeth's edges, behind the lower ones
     shapes = jaw_shapes(body, p)
     back = np.clip((p[:, 2:] - p[:, 2].min()) / np.ptp(p[:, 2]), 0, 1)
-    shapes = {k: d * (0.35 + 0.65 * back) for k, d in shapes.items()}
+    shapes = {k: d * (0.75 + 0.25 * back) for k, d in shapes.items()}
     shapes["tongueOut"] = source.faceunit("tongueOut")[used] * DM * 1.3
     return Part("tongue", p, atlas.place((flat - flat.min(0)) / np.ptp(flat, axis=0), atlas.TONGUE), triangles(local.reshape(quads.shape)), shapes)

@@ -73,8 +73,8 @@ def brows(who: Identity, side: int, scale: int = 20) -> tuple[Floats, tuple[floa
     pen = ImageDraw.Draw(image)
     # millimetres from the middle of the face, above the eyes: lower edge, and thickness
     x = np.array([9.0, 16, 24, 33, 40, 47])
-    low = np.array([13.0, 14.2, 16.0, 17.8, 17.2, 14.6])
-    thick = np.array([4.6, 5.2, 4.9, 4.0, 2.7, 0.8])
+    low = np.array([14.6, 15.6, 17.2, 18.8, 18.0, 15.2])
+    thick = np.array([3.9, 4.6, 4.5, 3.7, 2.5, 0.8])
     for _ in range(620):
         s = rng.uniform(0, 1) ** 0.93
         at = x[0] + s * (x[-1] - x[0])
@@ -89,7 +89,7 @@ def brows(who: Identity, side: int, scale: int = 20) -> tuple[Floats, tuple[floa
         a = lean + bend * k
         pts = start + np.cumsum(np.stack([np.cos(a), np.sin(a)], 1) * length / 6, 0)
         xy = [((px + 0) * scale, (30 - py) * scale) for px, py in pts]
-        shade = int(np.interp(s, [0, 0.12, 1], [120, 215, 205]))
+        shade = int(np.interp(s, [0, 0.10, 0.3, 1], [70, 130, 200, 200]))
         for (ax, ay), (bx, by), w in zip(xy[:-1], xy[1:], np.linspace(0.34, 0.12, 5), strict=True):
             pen.line([ax, ay, bx, by], fill=shade, width=max(1, int(w * scale)))
     cover = gaussian_filter(np.asarray(image, np.float32) / 255, 0.11 * scale)
@@ -139,7 +139,7 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
     body_of_lip = smoothstep(0, 1.4, edge - lip + 0.25 * noise(p, 2.2, seed + 6))
     lines = noise(np.stack([p[:, 0] * 1.0, p[:, 1] * 0.10, p[:, 2] * 0.3], 1), 0.75, seed + 7, 2)
     lipc = np.tile(who.lips, (len(p), 1)) * (1 + 0.05 * lines[:, None])
-    lipc *= (0.80 + 0.20 * smoothstep(0.3, 3.2, lip))[:, None]
+    lipc *= (0.90 + 0.10 * smoothstep(1.5, 4.5, lip))[:, None]
     lipc = mix(lipc, np.minimum(np.array(who.lips) * 1.12, 1), 0.5 * smoothstep(2.5, 4.5, lip) * (1 - up))
     c = mix(c, np.array(who.skin) * [1.04, 1.05, 1.05], 0.30 * smoothstep(2.2, 0.3, np.abs(lip - edge - 1.0)) * (lip < 12) * up)
     c = mix(c, lipc, body_of_lip)
@@ -177,12 +177,13 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
         here = (p[:, 2] > 70) & (side * p[:, 0] > 2) & (p[:, 1] > 0) & (p[:, 1] < 30)
         q = p[here]
         hairs[here] = map_coordinates(cover, [(high - q[:, 1]) * scale, side * q[:, 0] * scale], order=1, mode="constant")
-    c = mix(c, who.brow, 0.88 * hairs)
+    c = mix(c, who.brow, 0.80 * hairs)
     strands = noise(np.stack([p[:, 0] * 0.25, p[:, 1] * 0.6, p[:, 2]], 1), 0.9, seed + 8, 2)
-    scalp_t = smoothstep(0.15, 0.85, scalp_t + 0.22 * strands * (scalp_t > 0.02))
+    scalp_t = smoothstep(0.15, 0.85, scalp_t + 0.10 * strands * (scalp_t > 0.02))
     c = mix(c, np.array(who.hair) * (0.75 + 0.2 * strands[:, None]), 0.92 * scalp_t)
 
     o = np.clip(g[:, 9], 0, 1)
+    o = np.where(lip < 3.5, np.maximum(o, 0.62), o)  # the rings that touch at rest are open in speech
     canvas.albedo[at, :3] = np.clip(c, 0.01, 1)
     canvas.open[at] = np.where(cavity, o * 0.7, o)
     tzone = blob(p, (0, 40, 130), (26, 26, 60)) + 1.1 * blob(p, (0, -22, 145), (9, 24, 40)) + 0.5 * blob(p, (0, -85, 130), (12, 9, 40))
@@ -224,7 +225,7 @@ def eye(canvas: Canvas, who: Identity) -> None:
     fibre = noise(q, 3.0, seed, 3).reshape(u.shape)
     fine = noise(q * [1, 1, 0.4], 1.3, seed + 1, 2).reshape(u.shape)
     iris, pupil = 24.5, 8.6
-    white = np.tile((0.86, 0.83, 0.80), (*u.shape, 1)).astype(float)
+    white = np.tile((0.80, 0.765, 0.735), (*u.shape, 1)).astype(float)
     vein = np.abs(noise(np.stack([x, y], -1).reshape(-1, 2) * 60, 2.2, seed + 2, 3).reshape(u.shape))
     white = mix(white, (0.78, 0.42, 0.38), 0.30 * smoothstep(0.10, 0.0, vein) * smoothstep(34, 60, angle) + 0.22 * smoothstep(35, 75, angle))
     c = np.tile(who.iris, (*u.shape, 1)) * (1 + 0.28 * fibre + 0.20 * fine)[..., None]
@@ -234,7 +235,7 @@ def eye(canvas: Canvas, who: Identity) -> None:
     c *= (0.86 + 0.36 * smoothstep(8, -14, y * 98) * smoothstep(25, 12, angle))[..., None]
     c = mix(c, (0.012, 0.010, 0.010), smoothstep(pupil + 0.9, pupil - 0.6, angle))
     c = mix(c, white, smoothstep(iris - 1.0, iris + 1.3, angle))
-    c *= (1 - 0.50 * smoothstep(6, 24, y * 98))[..., None] * (1 - 0.16 * smoothstep(25, 45, np.abs(x) * 98))[..., None]
+    c *= (1 - 0.58 * smoothstep(4, 17, y * 98))[..., None] * (1 - 0.16 * smoothstep(25, 45, np.abs(x) * 98))[..., None]
     canvas.albedo[at] = np.concatenate([np.clip(c, 0, 1), np.ones((*u.shape, 1))], -1)
     canvas.rough[at] = 0.08
     canvas.open[at] = 1 - 0.55 * smoothstep(8, 25, y * 98) - 0.15 * smoothstep(12, 26, -y * 98) - 0.25 * smoothstep(28, 50, np.abs(x) * 98)
@@ -256,7 +257,7 @@ def mouth(canvas: Canvas) -> None:
     bumps = noise(np.stack([u, v], -1).reshape(-1, 2) * 100, 1.2, 77, 2).reshape(u.shape)
     c = np.tile((0.66, 0.32, 0.32), (*u.shape, 1)) * (1 + 0.06 * bumps)[..., None]
     canvas.albedo[at] = np.concatenate([np.clip(c, 0, 1), np.ones((*u.shape, 1))], -1)
-    canvas.rough[at], canvas.open[at] = 0.36, 0.65
+    canvas.rough[at], canvas.open[at] = 0.42, 0.42
     canvas.height[at] = bumps * 4e-5
 
 
@@ -268,17 +269,17 @@ def lashes(canvas: Canvas, who: Identity) -> None:
     zoom = 4
     image = Image.new("L", (wide * zoom, high * zoom))
     pen = ImageDraw.Draw(image)
-    for top, number, root in ((0.01, 62, 2.6), (0.51, 34, 1.3)):
+    for top, number, root in ((0.01, 24, 0.030), (0.51, 17, 0.018)):
         for k in range(number):
-            x = (k + rng.uniform(0.1, 0.9)) / number
-            length = rng.uniform(0.62, 0.97) if k % 3 else rng.uniform(0.4, 0.7)
+            x = (k + 0.5 + rng.uniform(-0.25, 0.25)) / number
+            length = rng.uniform(0.70, 0.97) if k % 2 else rng.uniform(0.5, 0.75)
             s = np.linspace(0, 1, 9)
             lean = (x - 0.4) * 0.06 + rng.normal(0, 0.012)
             px = (x + lean * s**1.5) * wide * zoom
             py = (top + 0.48 * (1 - s * length)) * high * zoom
-            for i in range(8):
-                pen.line([px[i], py[i], px[i + 1], py[i + 1]], fill=255, width=max(1, round(root * zoom * (1 - 0.75 * s[i]))))
-        pen.rectangle([0, (top + 0.455) * high * zoom, wide * zoom, (top + 0.48) * high * zoom], fill=255 if top < 0.3 else 0)
+            half = root / 2 * wide * zoom * (1 - 0.72 * s)
+            pen.polygon([*zip(px - half, py, strict=True), *zip((px + half)[::-1], py[::-1], strict=True)], fill=255)
+        pen.rectangle([0, (top + (0.40 if top < 0.3 else 0.46)) * high * zoom, wide * zoom, (top + 0.48) * high * zoom], fill=255)
     cover = np.asarray(image.resize((wide, high), Image.Resampling.BOX), np.float32) / 255
     canvas.albedo[at] = np.concatenate([np.tile(np.array(who.brow) * 0.42, (high, wide, 1)), cover[..., None]], -1)
     canvas.rough[at], canvas.open[at] = 0.6, 0.8
@@ -298,7 +299,7 @@ def hair(canvas: Canvas, who: Identity) -> None:
         fine, wide = noise(q, 1.0, 900 + k, 2), noise(q * [1, 0.8], 7.0, 950 + k, 2)
         tone = np.clip(0.36 + 0.26 * wide + 0.22 * fine, 0, 1)
         c = mix(np.tile(who.hair, (len(x), 1)).astype(float), who.hair_light, np.clip(tone + 0.10 * y, 0, 1))
-        c *= (0.60 + 0.40 * smoothstep(0.0, 0.16, y) + 0.10 * fine)[:, None]
+        c *= (0.72 + 0.28 * smoothstep(0.0, 0.14, y) + 0.10 * fine)[:, None]
         if k == VARIANTS - 1:
             c *= 0.80
             alpha = np.ones(len(x))
