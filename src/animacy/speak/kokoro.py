@@ -36,8 +36,8 @@ VOWEL_LATER = 0.020  # seconds by which vowels start later than consonants again
 LEAD = 0.12  # seconds of silence before the first phone
 _MODEL_SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
 _REST = {
-    "": 0.12,
-    ",": 0.2,
+    "": 0.02,
+    ",": 0.16,
     ";": 0.3,
     ":": 0.3,
     "—": 0.25,
@@ -196,12 +196,12 @@ def _parts(words: tuple[Word, ...]) -> list[_Part]:
         for n, piece in enumerate(own):
             pieces.append((k, piece, "\u3400" <= piece[0] <= "\u9fff", word.after if n + 1 == len(own) else ""))
     said = [""] * len(words)
+    counts = Counter(p[0] for p in pieces)
     for chinese, group in groupby(pieces, key=lambda p: p[2]):
         run = list(group)
         if chinese:
             spoken = mandarin.pronounce([p[1] for p in run], [bool(p[3]) for p in run])
         else:
-            counts = Counter(p[0] for p in run)
             spoken = english.pronounce(
                 [
                     english.Token(text.strip(".,"), after, counts[k] > 1 and len(text.strip(".")) == 1 and text.isupper())
@@ -209,9 +209,12 @@ def _parts(words: tuple[Word, ...]) -> list[_Part]:
                 ]
             )
         for (k, *_), ps in zip(run, spoken, strict=True):
-            loud = emphasise(ps) if not chinese and words[k].stress >= EMPHATIC else ps
+            loud = emphasise(ps) if not chinese and words[k].stress >= EMPHATIC and counts[k] == 1 else ps
             said[k] = f"{said[k]} {loud}".strip()
-    return [_Part(i, "".join(c for c in ps if c in TOKENS), w.after) for i, (w, ps) in enumerate(zip(words, said, strict=True))]
+    return [
+        _Part(i, "".join(c for c in ps if c in TOKENS), w.after if w.after in _REST else ",")
+        for i, (w, ps) in enumerate(zip(words, said, strict=True))
+    ]
 
 
 def _join(phrase: list[_Part]) -> tuple[str, list[int]]:

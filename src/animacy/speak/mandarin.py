@@ -194,68 +194,9 @@ def _by_context(text: str, k: int, place: int, length: int) -> str:
         )
     if not alone:
         return _PARTICLES[c] if c == "们" else ""
-    if c == "长":
-        return (
-            "zhang3" if (before and before in "会院校市省县部局队船家班") or (after and after in "得大高胖出满成") else "chang2"
-        )
-    if c == "行":
-        return "hang2" if before and before in "一两三四五六七八九十几每第各银同" and after not in "人为" else "xing2"
-    if c == "重":
-        return "chong2" if (before and before in "双") or (after and after in "新来做写建复") else "zhong4"
-    if c == "都":
-        return "dou1"
-    if c == "为":
-        return "wei2" if before and before in "成作认称视" else "wei4"
-    if c == "只":
-        return "zhi1" if before and before in "一两三四五六七八九十几这那每百千" else "zhi3"
-    if c == "种":
-        return "zhong3" if before and before in "一两三四五六七八九十几这那每各多某" else "zhong4"
-    if c == "好":
-        return "hao3"
-    if c == "教":
-        return "jiao1"
-    if c == "数":
-        return "shu3"
-    if c == "倒":
-        return "dao4" if after and after in "了一水茶酒车满出" and before not in "摔跌打推" else "dao3"
-    if c == "当":
-        return "dang1"
-    if c == "干":
-        return "gan4" if after and after in "活什得了完嘛吗" else "gan1"
-    if c == "空":
-        return "kong4" if before and before in "有没抽" else "kong1"
-    if c == "假":
-        return "jia4" if before and before in "放请休病事" else "jia3"
-    if c == "便":
-        return "bian4"
-    if c == "觉":
-        return "jiao4" if before and before in "睡个" else "jue2"
-    if c == "差":
-        return "chai1" if before and before in "出" else "cha4"
-    if c == "背":
-        return "bei1" if after and after in "着起包书" and not (after == "书" and before == "在") else "bei4"
-    if c == "弹":
-        return "tan2"
-    if c == "更":
-        return "geng4"
-    if c == "难":
-        return "nan2"
-    if c == "少":
-        return "shao3"
-    if c == "乐":
-        return "le4"
-    if c == "转":
-        return "zhuan3"
-    if c == "中":
-        return "zhong4" if after and after in "了奖毒" and before != "其" else "zhong1"
-    if c == "发":
-        return "fa1"
-    if c == "给":
-        return "gei3"
-    if c == "和":
-        return "he2"
-    if c == "量":
-        return "liang2" if after and after in "一了体身血" else "liang4"
+    for reading, befores, afters in _characters().get(c, ()):
+        if (not befores or (before and before in befores)) and (not afters or (after and after in afters)):
+            return reading
     return _PARTICLES.get(c, "") if before else ""
 
 
@@ -313,3 +254,13 @@ def _table(name: str) -> dict[str, str]:
     """A tab-separated table of this package; its first line is a comment."""
     lines = files(__package__).joinpath("tables", name).read_text(encoding="utf-8").splitlines()[1:]
     return {key: value for key, _, value in (line.partition("\t") for line in lines)}
+
+
+@functools.cache
+def _characters() -> dict[str, list[tuple[str, str, str]]]:
+    """Per character, in order: a reading, and the characters of which one has to stand before and behind it (or none)."""
+    rows: dict[str, list[tuple[str, str, str]]] = {}
+    for line in files(__package__).joinpath("tables", "characters.txt").read_text(encoding="utf-8").splitlines()[1:]:
+        c, reading, befores, afters = line.split("\t")
+        rows.setdefault(c, []).append((reading, befores, afters))
+    return rows
