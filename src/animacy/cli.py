@@ -80,9 +80,11 @@ def _parser() -> Parser:
     say.add_argument("--timeline", metavar="FILE.json", help="write words, phones and motion with their times, too")
     say.add_argument("--size", type=int, default=512, help="pixels a side, an even number (512)")
     say.add_argument("--fps", type=int, default=25, help="frames a second (25)")
-    say.add_argument("--voice", help="a name that `animacy voices` lists (one that speaks the text's language)")
+    say.add_argument(
+        "--voice", help="a name that `animacy voices` lists, or espeak:LANGUAGE (by default one for each sentence's language)"
+    )
     say.add_argument("--avatar", default="default", help="`default`, or the path of a bundle's folder or .zip")
-    say.add_argument("--language", default="auto", help="auto, en or zh (auto)")
+    say.add_argument("--language", default="auto", help="auto, en, zh, or the tag of a language that espeak-ng speaks (auto)")
     say.add_argument("--emotion", metavar="NAME:WEIGHT[,...]", help="perform with this emotion, e.g. joy:0.8")
     say.add_argument("--seed", type=int, default=0, help="of blinks, gaze and small movements (0)")
     say.add_argument("--renderer", choices=("auto", "gl", "cpu"), default="auto", help="what rasterises (auto)")
@@ -179,12 +181,11 @@ def _say(arguments: argparse.Namespace) -> None:
 
 
 def _read(arguments: argparse.Namespace) -> None:
-    from .read import TextReader
-    from .read.reader import score_of
+    from .read import make_reader, score_of
 
     if arguments.input is None:
         text = _text(arguments)
-        score = score_of(tuple(TextReader(arguments.language, _emotion(arguments)).read(text)))
+        score = score_of(tuple(make_reader(arguments.language, _emotion(arguments)).read(text)))
         if arguments.json:
             _print_json(score.as_json())
             return
@@ -195,7 +196,7 @@ def _read(arguments: argparse.Namespace) -> None:
         return
     if arguments.text is not None or arguments.file is not None:
         raise UsageError("--input and a text given: give one of them")
-    reader = TextReader(arguments.language, _emotion(arguments))
+    reader = make_reader(arguments.language, _emotion(arguments))
     for line in _lines(arguments.input):
         try:
             _print_json(score_of(tuple(reader.read(line))).as_json())

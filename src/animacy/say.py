@@ -12,7 +12,7 @@ from .engine import Line, Progress
 from .errors import UsageError
 from .generate import Shaded
 from .move import Performer
-from .read import TextReader
+from .read import make_reader
 from .render import make_renderer
 from .send import Mp4, Wav
 from .send.partial import PartialFile
@@ -102,7 +102,13 @@ def opened(
         stage("loading the avatar")
         face = load(find(avatar))
         stage("reading the text")
-        reader = TextReader(language, emotion)
+        if voice is not None and voice.startswith("espeak:") and language == "auto":
+            language = voice.removeprefix("espeak:")
+        if language not in ("auto", "en", "zh") and not (voice or "").startswith("espeak:"):
+            raise UsageError(
+                f"no neural voice speaks {language!r}: add --voice espeak:{language} (pip install 'animacy[espeak]')"
+            )
+        reader = make_reader(language, emotion)
         if text is not None:
             reader.read(text)
         stage("loading the voice")

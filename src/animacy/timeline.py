@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import AnimacyError
+from .read import score_of
 from .send.partial import PartialFile
 from .types import ARKIT, Motion, Score, Sentence, Speech
 
@@ -57,10 +57,7 @@ class Timeline:
 
     @property
     def score(self) -> Score:
-        votes = Counter[Any]()
-        for sentence in self._sentences:
-            votes[sentence.language] += len(sentence.text)
-        return Score(votes.most_common(1)[0][0] if votes else "en", tuple(self._sentences))
+        return score_of(tuple(self._sentences))
 
     def write(self, file: IO[str]) -> None:
         """Write the JSON object, row by row."""

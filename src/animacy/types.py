@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Language = Literal["en", "zh"]
+Language = str
+"""A BCP 47 tag. "en" and "zh" are read and spoken in full, others by espeak-ng alone."""
 
 EMOTIONS = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise")
 """Ekman's six emotions and neutral, in the order of every emotion vector in the project."""

@@ -1,5 +1,5 @@
 """Text -> Score: sentences, words as a reader says them, stress, emotion, valence, excitement."""
 
-from .reader import TextReader, parse_emotion, read_score
+from .reader import TextReader, make_reader, parse_emotion, read_score, score_of
 
-__all__ = ["TextReader", "parse_emotion", "read_score"]
+__all__ = ["TextReader", "make_reader", "parse_emotion", "read_score", "score_of"]

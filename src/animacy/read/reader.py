@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from ..errors import UsageError
+from ..stages import Reader
 from ..types import EMOTIONS, Language, Score, Sentence, Word
 from .feeling import Feelings, valence_of_emotion
 from .script import check_language, check_readable, foreign_words, language_of, shorten
@@ -28,7 +30,7 @@ class TextReader:
     def __init__(self, language: str = "auto", emotion: Mapping[str, float] | None = None) -> None:
         check_language(language)
         self._language = language
-        self._emotion = None if emotion is None else _complete(emotion)
+        self._emotion = None if emotion is None else complete(emotion)
         self._feelings = Feelings()
 
     def read(self, text: str) -> Iterator[Sentence]:
@@ -105,7 +107,7 @@ def _size(token: Token) -> int:
     return sum(4 if "\u3400" <= c <= "\u9fff" else 1 for c in token.spoken) + 1
 
 
-def _complete(emotion: Mapping[str, float]) -> Mapping[str, float]:
+def complete(emotion: Mapping[str, float]) -> Mapping[str, float]:
     """All seven weights, summing to 1: what is not given goes to neutral."""
     unknown = [name for name in emotion if name not in EMOTIONS]
     if unknown:
@@ -144,7 +146,7 @@ def parse_emotion(text: str) -> dict[str, float]:
         if name in given:
             raise UsageError(f"emotion {name} is given twice: give each of {', '.join(EMOTIONS)} at most once")
         given[name] = weight
-    return dict(_complete(given))
+    return dict(complete(given))
 
 
 def read_score(text: str, language: str = "auto", emotion: Mapping[str, float] | None = None) -> Score:
@@ -152,9 +154,18 @@ def read_score(text: str, language: str = "auto", emotion: Mapping[str, float] |
     return score_of(tuple(TextReader(language, emotion).read(text)))
 
 
+def make_reader(language: str = "auto", emotion: Mapping[str, float] | None = None) -> Reader:
+    """The reader for `language`: "auto", "en" and "zh" are read in full, any other BCP 47 tag as far as it goes."""
+    if language in ("auto", "en", "zh"):
+        return TextReader(language, emotion)
+    from .other import OtherReader
+
+    return OtherReader(language, emotion)
+
+
 def score_of(sentences: tuple[Sentence, ...]) -> Score:
     """The sentences as a Score, in the language that most of the text is in."""
-    size = {"en": 0, "zh": 0}
+    size: Counter[Language] = Counter()
     for sentence in sentences:
         size[sentence.language] += len(sentence.text) * (3 if sentence.language == "zh" else 1)
-    return Score("zh" if size["zh"] > size["en"] else "en", sentences)
+    return Score(size.most_common(1)[0][0] if size else "en", sentences)

@@ -19,7 +19,7 @@ from ..types import Phone, Sentence, Speech, TimedWord
 _SYNCHRONOUS, _PHONEME_EVENTS, _PHONEME_IPA, _DONT_EXIT = 2, 1, 2, 0x8000
 _WORD, _PHONEME, _LIST_TERMINATED = 1, 7, 0
 _UTF8, _RATE_PARAMETER = 1, 1
-_MARKS = re.compile("[ˈˌːˑ̩̯̃ʲ|.0-9_˥˦˧˨˩]")
+_MARKS = re.compile("[ˈˌːˑ̩̯̃ʲ|.0-9_˥˦˧˨˩-]")
 _AFTER = {"": 0.12, ",": 0.2, ";": 0.3, ":": 0.3, "—": 0.25}  # seconds of silence; 0.45 after a sentence
 _lock = threading.Lock()  # the library has one state a process
 
