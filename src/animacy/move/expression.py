@@ -37,9 +37,9 @@ UNITS: dict[str, dict[str, float]] = {
         "mouthStretch": 0.28,
         "jawOpen": 0.03,
     },
-    "joy": {"mouthSmile": 0.52, "cheekSquint": 0.50, "eyeSquint": 0.20, "mouthDimple": 0.12, "browOuterUp": 0.10},
+    "joy": {"mouthSmile": 0.56, "cheekSquint": 0.50, "eyeSquint": 0.20, "mouthDimple": 0.12, "browOuterUp": 0.10},
     "neutral": {},
-    "sadness": {"browInnerUp": 0.70, "browDown": 0.18, "mouthFrown": 0.45, "mouthShrugLower": 0.15, "eyeBlink": 0.10},
+    "sadness": {"browInnerUp": 0.70, "browDown": 0.18, "mouthFrown": 0.55, "mouthShrugLower": 0.15, "eyeBlink": 0.10},
     "surprise": {"browInnerUp": 0.65, "browOuterUp": 0.60, "eyeWide": 0.45, "jawOpen": 0.07},
 }
 

@@ -26,7 +26,7 @@ REACH_AFTER = np.array([0.066, 0.080, 0.090, 0.090, 0.062, 0.040])  # ... and af
 LEAD = 0.025  # s that articulators run ahead of the sound they make
 REST_HOLD = 0.03  # dominance of the mouth at rest, always there
 SILENCE = 0.09  # s: gaps longer than this are pauses in which the mouth comes to rest
-CLOSING, OPENING = 0.075, 0.065  # s that lips take to meet and to part
+CLOSING, OPENING = 0.062, 0.055  # s that lips take to meet and to part
 MAKE_ROOM, TAKE_ROOM = 0.3, 1.0  # s before and after phones in which a smile gives way to speech
 LOUDNESS = 0.07  # RMS of a vowel at ordinary level, about -23 dBFS
 WIDE = 0.36  # jawOpen from which it is held back, never to pass 0.51
@@ -176,14 +176,14 @@ def mouth_weights(shape: Array, lips: Array, teeth: Array, speaking: Array, face
     put("mouthClose", jaw * np.maximum(lips, 0.55 * teeth))
     put("mouthFunnel", funnel * open_ * bite + 0.1 * funnel * teeth)
     put("mouthPucker", np.maximum(face[:, INDEX["mouthPucker"]], pucker * (1.0 - 0.3 * lips) * (1.0 - 0.4 * teeth)))
-    put("mouthRollLower", np.maximum(face[:, INDEX["mouthRollLower"]], 0.20 * lips + 0.60 * teeth))
-    put("mouthRollUpper", np.maximum(face[:, INDEX["mouthRollUpper"]] * bite, 0.20 * lips))
+    put("mouthRollLower", np.maximum(face[:, INDEX["mouthRollLower"]], 0.11 * lips + 0.60 * teeth))
+    put("mouthRollUpper", np.maximum(face[:, INDEX["mouthRollUpper"]] * bite, 0.10 * lips))
     put("mouthShrugLower", np.maximum(face[:, INDEX["mouthShrugLower"]], 0.10 * teeth))
     put("tongueOut", tongue * open_ * bite)
     for name, values, keep in (
         ("mouthSmile", 0.18 * spread * open_, (1.0 - 0.35 * speaking) * (1.0 - 0.55 * rounded)),
         ("mouthStretch", 0.40 * spread * (1.0 - 0.5 * lips), 1.0 - 0.7 * rounded),
-        ("mouthPress", 0.30 * lips, 1.0 - 0.85 * speaking * open_),
+        ("mouthPress", 0.20 * lips, 1.0 - 0.85 * speaking * open_),
         ("mouthLowerDown", (0.42 * part + 0.5 * show) * open_ * bite, open_ * bite),
         ("mouthUpperUp", (0.20 * part + 0.35 * show) * open_ + 0.26 * teeth * open_, open_),
         ("mouthFrown", np.zeros_like(jaw), 1.0 - 0.3 * speaking),
