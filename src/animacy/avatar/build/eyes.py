@@ -81,5 +81,3 @@ def lashes(body: Body, twin: str, upper: bool) -> Part:
             tip = np.concatenate([np.zeros((n, 3)), rows[1] - rows[0], rows[2] - rows[0]])
             shapes[name] = shapes[name] + tip @ turn(0, 58).T - tip
     return Part("lash", p, atlas.place(uv, atlas.LASH), np.concatenate(f), shapes, follow=np.ones(len(p)))
-
-

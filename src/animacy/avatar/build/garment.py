@@ -90,10 +90,14 @@ def build(body: Body) -> list[Part]:
     i, j = np.meshgrid(np.arange(len(profile) - 1), np.arange(count), indexing="ij")
     base = (i * m + j).ravel()
     cells = np.stack([base, base + 1, base + m + 1, base + m], 1)
-    flat = np.stack(np.broadcast_arrays(np.linspace(0.0, 1, m)[None], np.linspace(0.975, 0.999, len(profile))[:, None]), 2).reshape(-1, 2)
+    flat = np.stack(
+        np.broadcast_arrays(np.linspace(0.0, 1, m)[None], np.linspace(0.975, 0.999, len(profile))[:, None]), 2
+    ).reshape(-1, 2)
     weld = np.arange(len(profile) * m)
     weld[m - 1 :: m] = np.arange(len(profile)) * m
-    collar = Part("cloth", rows.reshape(-1, 3), atlas.place(flat, atlas.CLOTH), triangles(cells), weld=weld, follow=np.zeros(len(weld)))
+    collar = Part(
+        "cloth", rows.reshape(-1, 3), atlas.place(flat, atlas.CLOTH), triangles(cells), weld=weld, follow=np.zeros(len(weld))
+    )
     return [cloth, collar]
 
 

@@ -17,12 +17,66 @@ VARIANTS = 8  # columns of the hair's texture; the last is closed, for the sheet
 # Guide strands of one side, from the face to the back: millimetres (aside, above the eyes, world z), from parting to end.
 GUIDES = np.array(
     [
-        [(13, 60, 128), (40, 56, 120), (66, 30, 102), (73, -8, 92), (75, -58, 85), (79, -108, 80), (78, -150, 80), (72, -184, 82)],
-        [(13, 92, 96), (48, 86, 88), (79, 42, 68), (90, -10, 58), (95, -60, 50), (95, -110, 48), (90, -150, 50), (83, -186, 56)],
-        [(13, 108, 52), (52, 98, 46), (84, 44, 28), (97, -10, 16), (101, -60, 10), (101, -110, 8), (97, -150, 10), (90, -188, 14)],
-        [(13, 104, 4), (50, 90, -6), (78, 40, -24), (90, -10, -32), (94, -60, -36), (94, -110, -38), (88, -150, -40), (82, -190, -40)],
-        [(6, 88, -34), (28, 68, -50), (46, 24, -64), (52, -16, -70), (54, -62, -70), (54, -110, -68), (51, -150, -66), (48, -190, -64)],
-        [(0, 70, -54), (2, 48, -66), (4, 10, -76), (4, -24, -78), (4, -64, -75), (4, -110, -72), (4, -150, -68), (4, -190, -66)],
+        [
+            (13, 60, 128),
+            (40, 56, 120),
+            (66, 30, 102),
+            (73, -8, 92),
+            (75, -58, 85),
+            (79, -108, 80),
+            (78, -150, 80),
+            (72, -184, 82),
+        ],
+        [
+            (13, 92, 96),
+            (48, 86, 88),
+            (79, 42, 68),
+            (90, -10, 58),
+            (95, -60, 50),
+            (95, -110, 48),
+            (90, -150, 50),
+            (83, -186, 56),
+        ],
+        [
+            (13, 108, 52),
+            (52, 98, 46),
+            (84, 44, 28),
+            (97, -10, 16),
+            (101, -60, 10),
+            (101, -110, 8),
+            (97, -150, 10),
+            (90, -188, 14),
+        ],
+        [
+            (13, 104, 4),
+            (50, 90, -6),
+            (78, 40, -24),
+            (90, -10, -32),
+            (94, -60, -36),
+            (94, -110, -38),
+            (88, -150, -40),
+            (82, -190, -40),
+        ],
+        [
+            (6, 88, -34),
+            (28, 68, -50),
+            (46, 24, -64),
+            (52, -16, -70),
+            (54, -62, -70),
+            (54, -110, -68),
+            (51, -150, -66),
+            (48, -190, -64),
+        ],
+        [
+            (0, 70, -54),
+            (2, 48, -66),
+            (4, 10, -76),
+            (4, -24, -78),
+            (4, -64, -75),
+            (4, -110, -72),
+            (4, -150, -68),
+            (4, -190, -66),
+        ],
     ],
     float,
 )
@@ -50,6 +104,10 @@ class Flow:
         """Points [A, T, 3] of the strands at `a` (0 face, 1 back) and `t` (0 parting, 1 ends)."""
         rows = self.across(a)
         p = CubicSpline(np.linspace(0, 1, rows.shape[1]), rows, axis=1)(t)
+        fall = smoothstep(0.35, 0.75, np.asarray(t))[None, :] * np.ones((len(rows), 1))
+        swing = np.sin(2 * np.pi * (2.3 * np.asarray(t)[None, :] + 0.9 * np.asarray(a)[:, None]))
+        p[..., 0] += self.side * 0.0042 * fall * swing
+        p[..., 2] += 0.0030 * fall * np.cos(2 * np.pi * (2.3 * np.asarray(t)[None, :] + 0.6 * np.asarray(a)[:, None]))
         shape = p.shape
         q = p.reshape(-1, 3)
         off = np.broadcast_to(np.asarray(lift), shape[:2]).ravel()[:, None]
@@ -65,7 +123,17 @@ class Flow:
             # on the scalp hair also lies down: what floats is drawn in
             top = smoothstep(self.eye + 0.0, self.eye + 0.05, q[:, 1])[:, None]
             q = q - n * np.clip(depth - off - 0.002, 0, 0.02) * top * 0.6
+        # where hair hangs free, layers still lie one over the other
+        axis = q - [0, 0, 0.005]
+        axis[:, 1] = 0
+        axis /= np.linalg.norm(axis, axis=1, keepdims=True) + 1e-9
+        hang = np.broadcast_to(smoothstep(0.22, 0.45, np.asarray(t))[None, :], shape[:2]).reshape(-1, 1)
+        q = q + axis * hang * np.clip(off - 0.008, 0, 0.02) * 0.8
         return np.asarray(q.reshape(shape))
+
+    def line(self, a: Floats, t: Floats, lift: Floats) -> Floats:
+        """Points [T, 3] of one path that drifts across the strands: at `a[i]`, `t[i]`, `lift[i]`."""
+        return np.stack([self.strands(np.array([x]), np.array([y]), z)[0, 0] for x, y, z in zip(a, t, lift, strict=True)])
 
 
 def grid_cells(rows: int, columns: int, flip: bool) -> Ints:
@@ -90,7 +158,12 @@ def sheet(body: Body, side: int) -> Part:
     uv = np.stack([(VARIANTS - 1 + u) / VARIANTS, np.tile(t * 0.95 + 0.02, (rows, 1))], 2).reshape(-1, 2)
     flat = p.reshape(-1, 3)
     return Part(
-        "hair", flat, atlas.place(uv, atlas.HAIR), triangles(grid_cells(rows, columns, side > 0)), follow=follow(flat, flow.eye), along=along(p).reshape(-1, 3)
+        "hair",
+        flat,
+        atlas.place(uv, atlas.HAIR),
+        triangles(grid_cells(rows, columns, side > 0)),
+        follow=follow(flat, flow.eye),
+        along=along(p).reshape(-1, 3),
     )
 
 
@@ -99,7 +172,7 @@ def cards(body: Body, side: int, seed: int) -> Part:
     rng = np.random.default_rng(seed + side)
     flow = Flow(body, side)
     columns = 12
-    points, uvs, cells, tangents, normals = [], [], [], [], []
+    points, uvs, cells, tangents = [], [], [], []
     count = 0
     for layer, (number, lift, width) in enumerate(((26, 0.0095, 0.020), (30, 0.0115, 0.016), (26, 0.0135, 0.010))):
         for k in range(number):
@@ -111,20 +184,34 @@ def cards(body: Body, side: int, seed: int) -> Part:
             lifts = lift * (0.5 + 0.5 * np.clip(t * 5, 0, 1)) + rng.uniform(-0.001, 0.0015) + 0.004 * t
             da = width / 0.40 * (0.75 + 0.25 * np.sin(np.pi * np.clip(t, 0, 1)))
             centre = np.clip(a + wave, 0.0, 0.995)
-            left, right = (np.stack([flow.strands(np.array([np.clip(c + s * w, -0.012, 1.0)]), np.array([x]), y)[0, 0] for c, w, x, y in zip(centre, da, t, lifts, strict=True)]) for s in (-0.5, 0.5))
+            left, right = (flow.line(np.clip(centre + s * da, -0.012, 1.0), t, lifts) for s in (-0.5, 0.5))
             p = np.stack([left, right])
             middle = along(((left + right) / 2)[None])[0]
             variant = rng.integers(0, 3) if layer == 0 else rng.integers(2, VARIANTS - 1)
             flipped = rng.random() < 0.5
             u = np.array([0.02, 0.98])[:: -1 if flipped else 1]
-            uvs.append(np.stack([np.repeat((variant + u)[:, None] / VARIANTS, columns, 1), np.tile(np.linspace(0.01, 0.99, columns), (2, 1))], 2).reshape(-1, 2))
+            uvs.append(
+                np.stack(
+                    [
+                        np.repeat((variant + u)[:, None] / VARIANTS, columns, 1),
+                        np.tile(np.linspace(0.01, 0.99, columns), (2, 1)),
+                    ],
+                    2,
+                ).reshape(-1, 2)
+            )
             points.append(p.reshape(-1, 3))
             tangents.append(np.concatenate([middle, middle]))
             cells.append(grid_cells(2, columns, side > 0) + count)
             count += 2 * columns
     p = np.concatenate(points)
-    del normals
-    return Part("strand", p, atlas.place(np.concatenate(uvs), atlas.HAIR), triangles(np.concatenate(cells)), follow=follow(p, flow.eye), along=np.concatenate(tangents))
+    return Part(
+        "strand",
+        p,
+        atlas.place(np.concatenate(uvs), atlas.HAIR),
+        triangles(np.concatenate(cells)),
+        follow=follow(p, flow.eye),
+        along=np.concatenate(tangents),
+    )
 
 
 def follow(p: Floats, eye: float) -> Floats:

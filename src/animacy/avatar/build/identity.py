@@ -39,7 +39,7 @@ def woman() -> Identity:
             "nose/nose-scale-horiz-decr": 0.30,
             "nose/nose-nostrils-width-decr": 0.25,
             "nose/nose-point-up": 0.15,
-            "eyes/l-eye-scale-incr": 0.20,
+            "eyes/l-eye-scale-incr": 0.50,
             "mouth/mouth-upperlip-volume-incr": 0.25,
             "mouth/mouth-angles-up": 0.35,
             "chin/chin-width-decr": 0.20,
@@ -49,10 +49,8 @@ def woman() -> Identity:
         blush=(0.82, 0.50, 0.44),
         iris=(0.42, 0.31, 0.20),
         iris_ring=(0.16, 0.11, 0.08),
-        hair=(0.20, 0.135, 0.10),
-        hair_light=(0.40, 0.27, 0.18),
+        hair=(0.23, 0.150, 0.105),
+        hair_light=(0.47, 0.32, 0.21),
         brow=(0.27, 0.19, 0.145),
         cloth=(0.30, 0.42, 0.45),
     )
-
-

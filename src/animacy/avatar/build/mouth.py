@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import atlas
-from .body import JAW_ANGLE, Body, triangles, DM
+from .body import DM, JAW_ANGLE, Body, triangles
 from .eyes import turn
 from .part import Floats, Part
 from .source import Source
@@ -45,7 +45,7 @@ def teeth(body: Body, front: Floats, upper: bool) -> list[Part]:
     """One row of twelve rounded teeth and its gum. `front`: the middle of the incisors' edge."""
     widths, heights = (UPPER, UPPER_HEIGHT) if upper else (LOWER, LOWER_HEIGHT)
     size, down = 0.88e-3, -1.0 if upper else 1.0  # `down`: from the gum to the edge
-    width, depth = (0.0255, 0.036) if upper else (0.0235, 0.034)
+    width, depth = (0.0238, 0.037) if upper else (0.0222, 0.035)
     p, f, uv = [], [], []
     grid = np.stack(np.meshgrid(np.linspace(-1, 1, 5), np.linspace(0, 1, 4), indexing="ij"), -1).reshape(-1, 2)
     quad = np.array([i * 4 + j for i in range(4) for j in range(3)])
@@ -73,9 +73,13 @@ def teeth(body: Body, front: Floats, upper: bool) -> list[Part]:
     h = np.interp(np.abs(s), np.cumsum(widths) * size, np.array(heights) * size)
     rows = []
     for r, (lift, out) in enumerate(((0.80, 0.0016), (0.98, 0.0022), (1.5, 0.0010), (1.6, -0.012))):
-        rows.append(np.stack([front[0] + q[:, 0] + n[:, 0] * out, front[1] - down * h * lift, front[2] + q[:, 1] + n[:, 1] * out], 1))
+        rows.append(
+            np.stack([front[0] + q[:, 0] + n[:, 0] * out, front[1] - down * h * lift, front[2] + q[:, 1] + n[:, 1] * out], 1)
+        )
     a = np.arange(24)
-    cells = np.concatenate([np.stack([r * 25 + a, r * 25 + a + 1, (r + 1) * 25 + a + 1, (r + 1) * 25 + a], 1) for r in range(3)])
+    cells = np.concatenate(
+        [np.stack([r * 25 + a, r * 25 + a + 1, (r + 1) * 25 + a + 1, (r + 1) * 25 + a], 1) for r in range(3)]
+    )
     flat = np.concatenate([np.stack([np.linspace(0.05, 0.95, 25), np.full(25, y)], 1) for y in (0.05, 0.3, 0.7, 0.95)])
     gum = Part("gum", np.concatenate(rows), atlas.place(flat, atlas.GUM), triangles(cells if upper else cells[:, ::-1]))
     for part in (crown, gum):
@@ -96,4 +100,10 @@ def tongue(body: Body, source: Source) -> Part:
     back = np.clip((p[:, 2:] - p[:, 2].min()) / np.ptp(p[:, 2]), 0, 1)
     shapes = {k: d * (0.75 + 0.25 * back) for k, d in shapes.items()}
     shapes["tongueOut"] = source.faceunit("tongueOut")[used] * DM * 1.3
-    return Part("tongue", p, atlas.place((flat - flat.min(0)) / np.ptp(flat, axis=0), atlas.TONGUE), triangles(local.reshape(quads.shape)), shapes)
+    return Part(
+        "tongue",
+        p,
+        atlas.place((flat - flat.min(0)) / np.ptp(flat, axis=0), atlas.TONGUE),
+        triangles(local.reshape(quads.shape)),
+        shapes,
+    )

