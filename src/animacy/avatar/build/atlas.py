@@ -25,7 +25,7 @@ CLOTH = (0.715, 0.57, 0.998, 0.998)
 
 def place(uv: Floats, box: tuple[float, float, float, float]) -> Floats:
     """`uv` [N, 2] of 0..1 moved into `box`."""
-    return np.array(box[:2]) + np.clip(uv, 0, 1) * (np.array(box[2:]) - np.array(box[:2]))
+    return np.asarray(np.array(box[:2]) + np.clip(uv, 0, 1) * (np.array(box[2:]) - np.array(box[:2])))
 
 
 def fit(uv: Floats, box: tuple[float, float, float, float]) -> Floats:
@@ -33,7 +33,7 @@ def fit(uv: Floats, box: tuple[float, float, float, float]) -> Floats:
     low, high = uv.min(0), uv.max(0)
     size = np.array(box[2:]) - np.array(box[:2])
     scale = (size / (high - low)).min()
-    return np.array(box[:2]) + size / 2 + (uv - (low + high) / 2) * scale
+    return np.asarray(np.array(box[:2]) + size / 2 + (uv - (low + high) / 2) * scale)
 
 
 def unwrap(v: Floats, f: Ints, start: Floats, share: Floats, stages: int = 24, rounds: int = 6) -> Floats:
@@ -47,7 +47,8 @@ def unwrap(v: Floats, f: Ints, start: Floats, share: Floats, stages: int = 24, r
     goal = np.stack([np.linalg.norm(v[f[:, i]] - v[f[:, j]], axis=1) * share for i, j, _ in edges], 1)
     now = np.stack([np.linalg.norm(start[f[:, i]] - start[f[:, j]], axis=1) for i, j, _ in edges], 1)
     scale = np.sqrt(np.median(goal) / np.median(now)) ** 2
-    uv, now = start * scale, np.maximum(now * scale, 1e-9)
+    uv: Floats = start * scale
+    now = np.maximum(now * scale, 1e-9)
     turn = np.sign(_areas(start[f]).sum())
     n = len(v)
     rows = np.concatenate([f[:, i] for i, _, _ in edges])
@@ -60,16 +61,15 @@ def unwrap(v: Floats, f: Ints, start: Floats, share: Floats, stages: int = 24, r
         for k, (i, j, o) in enumerate(edges):
             a, b = flat[:, i] - flat[:, o], flat[:, j] - flat[:, o]
             cross = np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])
-            weight[:, k] = np.clip((a * b).sum(1) / np.maximum(cross, 1e-12), 0.05, 10)  # cotangents, kept positive: no folds
+            weight[:, k] = np.clip((a * b).sum(1) / np.maximum(cross, 1e-12), 0.05, 10)  # cotangents, positive: no folds
         w = weight.T.ravel()
         lap = sparse.coo_matrix((np.r_[-w, -w, w, w], (np.r_[rows, cols, rows, cols], np.r_[cols, rows, rows, cols])), (n, n))
         solve = linalg.factorized((lap + 1e-9 * sparse.eye(n)).tocsc())
         for _ in range(rounds):
-            # local: the rotation of each triangle nearest to its present shape; global: the positions nearest to all of them
-            m = sum(
-                weight[:, k, None, None] * (uv[f[:, i]] - uv[f[:, j]])[:, :, None] * (flat[:, i] - flat[:, j])[:, None, :]
-                for k, (i, j, _) in enumerate(edges)
-            )
+            # local: the rotation of each triangle nearest to its present shape; global: the positions nearest to all
+            m = np.zeros((len(f), 2, 2))
+            for k, (i, j, _) in enumerate(edges):
+                m += weight[:, k, None, None] * (uv[f[:, i]] - uv[f[:, j]])[:, :, None] * (flat[:, i] - flat[:, j])[:, None, :]
             angle = np.arctan2(m[:, 1, 0] - m[:, 0, 1], m[:, 0, 0] + m[:, 1, 1])
             c, z = np.cos(angle), np.sin(angle)
             rot = np.stack([np.stack([c, -z], -1), np.stack([z, c], -1)], 1)
@@ -78,7 +78,7 @@ def unwrap(v: Floats, f: Ints, start: Floats, share: Floats, stages: int = 24, r
                 b = weight[:, k, None] * np.einsum("fab,fb->fa", rot, flat[:, i] - flat[:, j])
                 np.add.at(right, f[:, i], b)
                 np.add.at(right, f[:, j], -b)
-            uv = np.stack([solve(right[:, 0]), solve(right[:, 1])], 1)
+            uv = np.asarray([solve(right[:, 0]), solve(right[:, 1])]).T
     return uv
 
 

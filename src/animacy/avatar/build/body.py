@@ -17,6 +17,17 @@ from .source import Source
 DM = 0.1  # the wheel's unit in metres
 HINGE = np.array([0.0, -0.028, 0.052])  # the jaw's axis, from the middle of the eyes but z from the world's: metres
 JAW_ANGLE = 0.36  # radians at jawOpen 1; fits the chin's displacement
+PAIRED = ("mouthSmile", "mouthFrown", "mouthDimple", "mouthStretch", "mouthPress")
+SEALED = (
+    "mouthRollLower",
+    "mouthRollUpper",
+    "mouthPucker",
+    "mouthLeft",
+    "mouthRight",
+    "mouthShrugLower",
+    "mouthShrugUpper",
+    "cheekPuff",
+) + tuple(name + side for name in PAIRED for side in ("Left", "Right"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +48,7 @@ class Body:
 def triangles(quads: Ints) -> Ints:
     """Quads [Q, 4] split along the diagonal; doubled corners give one triangle."""
     t = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
-    return t[(t[:, 0] != t[:, 1]) & (t[:, 1] != t[:, 2]) & (t[:, 0] != t[:, 2])]
+    return np.asarray(t[(t[:, 0] != t[:, 1]) & (t[:, 1] != t[:, 2]) & (t[:, 0] != t[:, 2])])
 
 
 def islands(faces: Ints) -> Ints:
@@ -76,7 +87,7 @@ def build(source: Source, who: Identity) -> Body:
     keep = source.faces("body") & (centre[:, 1] > 3.75) & (np.abs(centre[:, 0]) < 2.35)
     quads, quad_uv = source.quads[keep], source.quad_uv[keep]
     island = islands(quad_uv)  # 0 head, 1 torso, 2 mouth cavity, 3 and 4 sockets
-    head, torso, cavity = (quads[island == k] for k in range(3))
+    head, cavity = quads[island == 0], quads[island == 2]
     sockets = quads[island >= 3]
     lips = rings(head, np.intersect1d(head, cavity), len(v), 16)
     lids = rings(head, np.intersect1d(head, sockets), len(v), 12)
@@ -170,6 +181,17 @@ def _seal_lips(v: Floats, shapes: dict[str, Floats], head: Ints, lips: Floats) -
         for axis in range(3):
             there = np.interp(v[mine, 0], v[order, 0], total[order, axis])
             close[mine, axis] += (there - total[mine, axis]) / 2
+    # a closed mouth stays closed in shapes that are no opening: what they part is brought together again
+    fade = np.interp(lips, [2, 6], [1, 0])
+    moving = np.flatnonzero(lips <= 6)
+    rim = np.flatnonzero(lips <= 1)
+    for name in SEALED:
+        d = shapes[name]
+        up, low = (rim[upper[rim] == s] for s in (1, 0))
+        up, low = (x[np.argsort(v[x, 0])] for x in (up, low))
+        x = v[moving, 0]
+        parted = np.interp(x, v[up, 0], d[up, 1]) - np.interp(x, v[low, 0], d[low, 1])
+        d[moving, 1] -= np.where(upper[moving] == 1, 0.5, -0.5) * np.maximum(parted, 0) * fade[moving]
     return upper
 
 
@@ -179,7 +201,7 @@ def _strengthen(v: Floats, shapes: dict[str, Floats], lips: Floats, upper: Float
     for name in ("mouthPucker", "mouthFunnel", "browInnerUp"):
         shapes[name] *= 1.25
     for name in ("mouthRollLower", "mouthRollUpper"):  # rolled lips lie on the teeth, not behind them
-        shapes[name][:, 2] = np.maximum(shapes[name][:, 2], -0.042)
+        shapes[name][:, 2] = np.maximum(shapes[name][:, 2], -0.042 + 0.03 * smoothstep(0.05, 0.18, np.abs(v[:, 0])))
     for side, twin in (("Left", "l"), ("Right", "r")):
         d = shapes["eyeBlink" + side]
         at = v - eyes[twin]

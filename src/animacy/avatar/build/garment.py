@@ -65,8 +65,7 @@ def build(body: Body) -> list[Part]:
             faces += [[loop[0], loop[k], loop[k + 1]] for k in range(1, len(loop) - 1)]
     used, tri = np.unique(np.array(faces), return_inverse=True)
     q = np.array(points)[used]
-    uv = np.stack([0.5 + q[:, 0] * 2.0, 0.04 + (eye - 0.10 - q[:, 1]) * 3.2 + 0.0 * q[:, 2]], 1)
-    uv[:, 0] = np.where(q[:, 2] < 0.0, uv[:, 0], uv[:, 0])
+    uv = np.stack([0.5 + q[:, 0] * 2.0, 0.04 + (eye - 0.10 - q[:, 1]) * 3.2], 1)
     cloth = Part("cloth", q, atlas.place(uv, atlas.CLOTH), tri.reshape(-1, 3), follow=np.zeros(len(q)))
 
     ring = np.array([points[i] for i in cut.values()])
@@ -87,9 +86,9 @@ def build(body: Body) -> list[Part]:
     rows = np.stack([line + out * o + up * h for o, h in profile])
     rows = np.concatenate([rows, rows[:, :1]], 1)
     m = count + 1
-    i, j = np.meshgrid(np.arange(len(profile) - 1), np.arange(count), indexing="ij")
-    base = (i * m + j).ravel()
-    cells = np.stack([base, base + 1, base + m + 1, base + m], 1)
+    row, column = np.meshgrid(np.arange(len(profile) - 1), np.arange(count), indexing="ij")
+    corner = (row * m + column).ravel()
+    cells = np.stack([corner, corner + 1, corner + m + 1, corner + m], 1)
     flat = np.stack(
         np.broadcast_arrays(np.linspace(0.0, 1, m)[None], np.linspace(0.975, 0.999, len(profile))[:, None]), 2
     ).reshape(-1, 2)

@@ -70,11 +70,11 @@ def teeth(body: Body, front: Floats, upper: bool) -> list[Part]:
     crown = Part("tooth", np.concatenate(p), atlas.place(np.concatenate(uv), atlas.TEETH), triangles(np.concatenate(f)))
     s = np.linspace(-1, 1, 25) * sum(widths) * size
     q, n = arch(width, depth, s)
-    h = np.interp(np.abs(s), np.cumsum(widths) * size, np.array(heights) * size)
+    tall = np.interp(np.abs(s), np.cumsum(widths) * size, np.array(heights) * size)
     rows = []
-    for r, (lift, out) in enumerate(((0.80, 0.0016), (0.98, 0.0022), (1.5, 0.0010), (1.6, -0.012))):
+    for lift, out in ((0.80, 0.0016), (0.98, 0.0022), (1.5, 0.0010), (1.6, -0.012)):
         rows.append(
-            np.stack([front[0] + q[:, 0] + n[:, 0] * out, front[1] - down * h * lift, front[2] + q[:, 1] + n[:, 1] * out], 1)
+            np.stack([front[0] + q[:, 0] + n[:, 0] * out, front[1] - down * tall * lift, front[2] + q[:, 1] + n[:, 1] * out], 1)
         )
     a = np.arange(24)
     cells = np.concatenate(

@@ -32,8 +32,8 @@ class Canvas:
 
     @staticmethod
     def blank(size: int) -> Canvas:
-        full = lambda v, *c: np.full((size, size, *c), v, np.float32)  # noqa: E731
-        return Canvas(size, full(1.0, 4), full(0.0), full(0.5), full(1.0), full(2e-4))
+        plane = np.ones((size, size), np.float32)
+        return Canvas(size, np.ones((size, size, 4), np.float32), plane * 0, plane * 0.5, plane * 1, plane * 2e-4)
 
     def box(self, box: tuple[float, float, float, float], margin: int = 2) -> tuple[tuple[slice, slice], Floats, Floats]:
         """The texels of a rectangle of the atlas, with u and v inside of it (a little beyond 0..1 on the margin)."""
@@ -53,7 +53,7 @@ def noise(p: Floats, size: float, seed: int, octaves: int = 1) -> Floats:
         lattice = rng.uniform(-1, 1, (n,) * p.shape[1]).astype(np.float32)
         total += gain * map_coordinates(lattice, (p / size + rng.uniform(0, n)).T % n, order=1, mode="grid-wrap")
         size, gain = size / 2, gain * 0.55
-    return total * 1.3
+    return np.asarray(total * 1.3)
 
 
 def blob(p: Floats, centre: tuple[float, float, float], radius: tuple[float, float, float]) -> Floats:
@@ -128,7 +128,7 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
     )
     red += 0.5 * smoothstep(66, 74, np.abs(p[:, 0])) * blob(p, (76, -20, 20), (16, 42, 40))  # ears
     red *= 1 + 0.25 * noise(p, 6, seed + 3, 2)
-    c = mix(c, who.blush, np.clip(0.55 * red, 0, 0.6))
+    c = mix(c, who.blush, np.clip(0.68 * red, 0, 0.6))
     under = blob(p, (ex - 2, -15, 110), (15, 5.5, 30)) * face
     c = mix(c, (0.70, 0.47, 0.45), 0.22 * under)
     lidskin = blob(p, (ex, 8, 115), (17, 6, 30)) * face
@@ -222,7 +222,7 @@ def _texel_size(p: Floats, uv: Floats, f: NDArray[np.int64], n: int) -> Floats:
     for k in range(3):
         np.add.at(top, f[:, k], area)
         np.add.at(low, f[:, k], flat)
-    return np.clip(np.sqrt(top / low), 2e-5, 2e-3)
+    return np.asarray(np.clip(np.sqrt(top / low), 2e-5, 2e-3))
 
 
 def eye(canvas: Canvas, who: Identity) -> None:

