@@ -61,7 +61,7 @@ def unwrap(v: Floats, f: Ints, start: Floats, share: Floats, stages: int = 24, r
         for k, (i, j, o) in enumerate(edges):
             a, b = flat[:, i] - flat[:, o], flat[:, j] - flat[:, o]
             cross = np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])
-            weight[:, k] = np.clip((a * b).sum(1) / np.maximum(cross, 1e-12), 0.05, 10)  # cotangents, positive: no folds
+            weight[:, k] = np.clip((a * b).sum(1) / np.maximum(cross, 1e-12), 0.05, 10)  # cotangents, positive
         w = weight.T.ravel()
         lap = sparse.coo_matrix((np.r_[-w, -w, w, w], (np.r_[rows, cols, rows, cols], np.r_[cols, rows, rows, cols])), (n, n))
         solve = linalg.factorized((lap + 1e-9 * sparse.eye(n)).tocsc())
@@ -105,7 +105,7 @@ def _areas(t: Floats) -> Floats:
 
 @numba.njit(cache=True)
 def draw(uv, triangles, values, image, covered):  # type: ignore[no-untyped-def]
-    """Draw `values` [V, C] into `image` [N, N, C] over the triangles' uv, two texels beyond their edges; marks `covered` [N, N].
+    """Draw `values` [V, C] into `image` [N, N, C] over the triangles' uv and two texels beyond; marks `covered` [N, N].
 
     Texels inside of a triangle are 2 in `covered`, those of the margin 1.
     """

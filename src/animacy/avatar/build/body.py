@@ -19,15 +19,18 @@ HINGE = np.array([0.0, -0.028, 0.052])  # the jaw's axis, from the middle of the
 JAW_ANGLE = 0.36  # radians at jawOpen 1; fits the chin's displacement
 PAIRED = ("mouthSmile", "mouthFrown", "mouthDimple", "mouthStretch", "mouthPress")
 SEALED = (
-    "mouthRollLower",
-    "mouthRollUpper",
-    "mouthPucker",
-    "mouthLeft",
-    "mouthRight",
-    "mouthShrugLower",
-    "mouthShrugUpper",
-    "cheekPuff",
-) + tuple(name + side for name in PAIRED for side in ("Left", "Right"))
+    *(
+        "mouthRollLower",
+        "mouthRollUpper",
+        "mouthPucker",
+        "mouthLeft",
+        "mouthRight",
+        "mouthShrugLower",
+        "mouthShrugUpper",
+        "cheekPuff",
+    ),
+    *(name + side for name in PAIRED for side in ("Left", "Right")),
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

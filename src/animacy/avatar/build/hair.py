@@ -182,6 +182,8 @@ def cards(body: Body, side: int, seed: int) -> Part:
             t = np.linspace(start, end, columns)
             wave = 0.010 * np.sin(t * rng.uniform(3, 6) + rng.uniform(0, 6)) * t
             lifts = lift * (0.5 + 0.5 * np.clip(t * 5, 0, 1)) + rng.uniform(-0.001, 0.0015) + 0.004 * t
+            if layer == 2 and k % 3 == 0:  # strands that stray over the edge at the face
+                a = rng.uniform(-0.004, 0.03)
             da = width / 0.40 * (0.75 + 0.25 * np.sin(np.pi * np.clip(t, 0, 1)))
             centre = np.clip(a + wave, 0.0, 0.995)
             left, right = (flow.line(np.clip(centre + s * da, -0.012, 1.0), t, lifts) for s in (-0.5, 0.5))

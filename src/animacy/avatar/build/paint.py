@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from scipy.ndimage import gaussian_filter, map_coordinates
+from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
 
 from . import atlas
 from .body import Body, smoothstep
@@ -211,6 +211,10 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
     size = np.zeros((n, n, 1), np.float32)
     atlas.draw(part.uv, part.triangles, uv_area[:, None], size, np.zeros((n, n), np.uint8))
     canvas.texel[at] = size[at][:, 0]
+    # beyond the islands the nearest skin goes on, so that coarser levels of the texture take no white in at the seams
+    row, column = distance_transform_edt(~at, return_distances=False, return_indices=True)
+    for plane in (canvas.albedo, canvas.height, canvas.rough, canvas.open, canvas.texel):
+        plane[:] = plane[row, column]
 
 
 def _texel_size(p: Floats, uv: Floats, f: NDArray[np.int64], n: int) -> Floats:
