@@ -230,7 +230,7 @@ def _join(phrase: list[_Part]) -> tuple[str, list[int]]:
 
 
 def _phrases(parts: list[_Part], texts: list[str], first: bool) -> Iterator[list[_Part]]:
-    """Cut a sentence into phrases: at punctuation, else before a conjunction, else between words, and only if it is long."""
+    """Cut a sentence into phrases: at punctuation, else before a conjunction, and between other words only where it must be."""
     rest = parts
     limit = FIRST if first else LONGEST
     while rest:
@@ -238,15 +238,21 @@ def _phrases(parts: list[_Part], texts: list[str], first: bool) -> Iterator[list
         if sizes[-1] <= limit * 1.25:
             yield rest
             return
-        fits = [k for k in range(1, len(rest)) if 8 <= sizes[k - 1] <= limit * 1.25 and sizes[-1] - sizes[k - 1] >= 8]
-        stops = [k for k in fits if rest[k - 1].after]
-        joints = [k for k in fits if texts[rest[k].word].lower() in _CONJUNCTIONS]
-        if limit == FIRST and not stops:
-            # Nothing to breathe at early on: better one longer phrase than an audible seam, within reason.
-            far = [k for k in range(1, len(rest)) if rest[k - 1].after and sizes[k - 1] <= limit * 1.75]
-            stops = far[:1]
-        # The very first stop makes the shortest wait; later ones, fewer seams.
-        cut = (stops[0 if first else -1] if stops else 0) or (joints[-1] if joints else 0) or (fits[-1] if fits else 1)
+        cut = 0
+        # Nothing to breathe at early on: better one longer phrase, and a longer wait, than an audible seam in mid-clause.
+        for reach in (limit * 1.25, limit * 1.75, LONGEST * 1.25):
+            fits = [k for k in range(1, len(rest)) if 8 <= sizes[k - 1] <= reach and sizes[-1] - sizes[k - 1] >= 8]
+            stops = [k for k in fits if rest[k - 1].after]
+            joints = [k for k in fits if texts[rest[k].word].lower() in _CONJUNCTIONS]
+            # The very first stop makes the shortest wait; later ones, fewer seams.
+            cut = (stops[0 if first else -1] if stops else 0) or (joints[0 if first else -1] if joints else 0)
+            if cut:
+                break
+        if not cut:
+            if sizes[-1] <= LONGEST * 1.25:
+                yield rest
+                return
+            cut = fits[-1] if fits else 1
         yield rest[:cut]
         rest = rest[cut:]
         # Each phrase may last twice as long as the one before: it is made while that one is heard.
