@@ -76,7 +76,7 @@ def build(wheel: Path, who: Identity, size: int = 2048, progress: Callable[[str]
         sun.append(light.smooth(dark, p, 2 if p.material == "skin" else 3))
     progress("painting")
     scalp = cKDTree(np.concatenate([s.positions for s in sheets])).query(skin.positions)[0]
-    grows = smoothstep(0.012, 0.006, scalp) * smoothstep(eye[1] - 0.03, eye[1] + 0.01, skin.positions[:, 1])
+    grows = smoothstep(0.0095, 0.0055, scalp) * smoothstep(eye[1] - 0.03, eye[1] + 0.01, skin.positions[:, 1])
     canvas = paint.Canvas.blank(size)
     paint.skin(canvas, body, who, openness[0], grows)
     paint.eye(canvas, who)
@@ -93,7 +93,7 @@ def build(wheel: Path, who: Identity, size: int = 2048, progress: Callable[[str]
         frame_size=512,
         camera=Camera((0.0, float(eye[1] + 0.01), 1.14), (0.0, float(eye[1] - 0.036), 0.06), 20.5, 0.8, 1.5),
         lights=(
-            Light(key, (1.75, 1.64, 1.52)),
+            Light(key, (1.66, 1.54, 1.41)),
             Light(unit(0.85, 0.15, 0.60), (0.36, 0.40, 0.46)),
             Light(unit(0.65, 0.55, -0.75), (0.95, 1.0, 1.08)),
         ),

@@ -200,7 +200,7 @@ def _seal_lips(v: Floats, shapes: dict[str, Floats], head: Ints, lips: Floats) -
 
 def _strengthen(v: Floats, shapes: dict[str, Floats], lips: Floats, upper: Floats, eyes: dict[str, Floats]) -> None:
     """Make the shapes that look weak stronger, and turn the lids with the eyes."""
-    shapes["cheekPuff"] *= 1.5
+    shapes["cheekPuff"] *= 1.2
     for name in ("mouthPucker", "mouthFunnel", "browInnerUp"):
         shapes[name] *= 1.25
     for name in ("mouthRollLower", "mouthRollUpper"):  # rolled lips lie on the teeth, not behind them

@@ -122,7 +122,7 @@ class Flow:
             q = q + n * np.where(d[:, :1] < 0.03, np.clip(off - depth, 0, 0.02), 0)
             # on the scalp hair also lies down: what floats is drawn in
             top = smoothstep(self.eye + 0.0, self.eye + 0.05, q[:, 1])[:, None]
-            q = q - n * np.clip(depth - off - 0.002, 0, 0.02) * top * 0.6
+            q = q - n * np.clip(depth - off - 0.001, 0, 0.02) * top * 0.6
         # where hair hangs free, layers still lie one over the other
         axis = q - [0, 0, 0.005]
         axis[:, 1] = 0
@@ -153,7 +153,7 @@ def sheet(body: Body, side: int) -> Part:
     rows, columns = 26, 20
     a = np.linspace(0.0, 1, rows) ** 0.9
     t = np.linspace(0, 0.97, columns)
-    p = flow.strands(a, t, 0.007 + 0.004 * np.sin(np.pi * np.clip(t * 1.6, 0, 1))[None] * np.ones((rows, 1)))
+    p = flow.strands(a, t, 0.0055 + 0.001 * np.sin(np.pi * np.clip(t * 1.6, 0, 1))[None] * np.ones((rows, 1)))
     u = np.tile((np.abs(np.linspace(0, 6, rows) % 2 - 1) * 0.9 + 0.05)[:, None], (1, columns))
     uv = np.stack([(VARIANTS - 1 + u) / VARIANTS, np.tile(t * 0.95 + 0.02, (rows, 1))], 2).reshape(-1, 2)
     flat = p.reshape(-1, 3)
@@ -181,7 +181,7 @@ def cards(body: Body, side: int, seed: int) -> Part:
             end = rng.uniform(0.93, 1.0) if layer < 2 else rng.uniform(0.80, 1.0)
             t = np.linspace(start, end, columns)
             wave = 0.010 * np.sin(t * rng.uniform(3, 6) + rng.uniform(0, 6)) * t
-            lifts = lift * (0.5 + 0.5 * np.clip(t * 5, 0, 1)) + rng.uniform(-0.001, 0.0015) + 0.004 * t
+            lifts = lift * (0.82 + 0.18 * np.clip(t * 5, 0, 1)) + rng.uniform(-0.0006, 0.0008) + 0.004 * t
             if layer == 2 and k % 3 == 0:  # strands that stray over the edge at the face
                 a = rng.uniform(-0.004, 0.03)
             da = width / 0.40 * (0.75 + 0.25 * np.sin(np.pi * np.clip(t, 0, 1)))

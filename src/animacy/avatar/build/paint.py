@@ -197,7 +197,7 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
         + 1.1 * blob(p, (0, -22, 145), (9, 24, 40))
         + 0.5 * blob(p, (0, -85, 130), (12, 9, 40))
     )
-    rough = 0.56 - 0.11 * np.clip(tzone, 0, 1) + 0.04 * blob(p, (45, -35, 90), (22, 22, 50)) + 0.03 * noise(p, 2.0, seed + 9)
+    rough = 0.60 - 0.10 * np.clip(tzone, 0, 1) + 0.04 * blob(p, (45, -35, 90), (22, 22, 50)) + 0.03 * noise(p, 2.0, seed + 9)
     rough = rough + (0.36 + 0.05 * lines - rough) * body_of_lip
     rough = rough + (0.16 - rough) * wet
     rough = rough + (0.7 - rough) * np.maximum(hairs, scalp_t)
