@@ -201,7 +201,10 @@ def _seal_lips(v: Floats, shapes: dict[str, Floats], head: Ints, lips: Floats) -
 def _strengthen(v: Floats, shapes: dict[str, Floats], lips: Floats, upper: Floats, eyes: dict[str, Floats]) -> None:
     """Make the shapes that look weak stronger, and turn the lids with the eyes."""
     shapes["cheekPuff"] *= 1.2
-    for name in ("mouthPucker", "mouthFunnel", "browInnerUp"):
+    shapes["mouthFunnel"] *= 0.8
+    for side in ("Left", "Right"):  # pressed lips are no smile: their corners stay
+        shapes["mouthPress" + side][:, 1] *= 0.55
+    for name in ("mouthPucker", "browInnerUp"):
         shapes[name] *= 1.25
     for name in ("mouthRollLower", "mouthRollUpper"):  # rolled lips lie on the teeth, not behind them
         shapes[name][:, 2] = np.maximum(shapes[name][:, 2], -0.042 + 0.03 * smoothstep(0.05, 0.18, np.abs(v[:, 0])))

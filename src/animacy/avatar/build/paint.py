@@ -185,8 +185,8 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
         hairs[here] = map_coordinates(cover, [(high - q[:, 1]) * scale, side * q[:, 0] * scale], order=1, mode="constant")
     c = mix(c, who.brow, 0.80 * hairs)
     strands = noise(np.stack([p[:, 0] * 0.25, p[:, 1] * 0.6, p[:, 2]], 1), 0.9, seed + 8, 2)
-    scalp_t = smoothstep(0.15, 0.85, scalp_t + 0.10 * strands * (scalp_t > 0.02))
-    c = mix(c, np.array(who.hair) * (0.75 + 0.2 * strands[:, None]), 0.92 * scalp_t)
+    scalp_t = smoothstep(0.10, 1.10, scalp_t + 0.10 * strands * (scalp_t > 0.02))
+    c = mix(c, np.array(who.hair) * (0.75 + 0.2 * strands[:, None]), 0.40 * scalp_t)
 
     o = np.clip(g[:, 9], 0, 1)
     o = np.where(lip < 3.5, np.maximum(o, 0.62), o)  # the rings that touch at rest are open in speech
