@@ -1,0 +1,150 @@
+"""Hairs out of the bundle's hair cards: each hair runs along a card where the rasteriser draws a texture of many.
+
+A hair keeps to one u of the texture and follows v across the triangles, so it lies where the card lies. Every control point is
+a mean of mesh vertices: hairs move with whatever the shapes and the head pose do to the cards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Strands:
+    """S hairs of K points each, from root to tip. Lengths in metres."""
+
+    vertex: Ints  # [S, K, 6] a point is the mean of these mesh vertices ...
+    share: Floats  # [S, K, 6] ... by these shares, which sum to 1 ...
+    lift: Floats  # [S, K] ... moved this far along the normal there ...
+    aside: Floats  # [S, K] ... and this far across hair and normal
+    radius: Floats  # [S, K]
+
+    def points(self, positions: NDArray[Any], normals: NDArray[Any]) -> NDArray[np.float32]:
+        """Control points and radii [S, K, 4] for a frame's `positions` and unit `normals`, both [V, 3]."""
+        share = self.share[..., None].astype(np.float32)
+        p = (positions[self.vertex] * share).sum(2)
+        n = (normals[self.vertex] * share).sum(2)
+        n /= np.linalg.norm(n, axis=-1, keepdims=True) + 1e-9
+        along = np.gradient(p, axis=1)
+        across = np.cross(along, n)
+        across /= np.linalg.norm(across, axis=-1, keepdims=True) + 1e-9
+        p = p + n * self.lift[..., None] + across * self.aside[..., None]
+        return np.concatenate([p, self.radius[..., None]], -1).astype(np.float32)
+
+
+def grow(
+    positions: NDArray[Any], uv: NDArray[Any], triangles: NDArray[Any], count: int, points: int, rng: np.random.Generator
+) -> Strands:
+    """`count` bare hairs of `points` points over `triangles` [F, 3], evenly by area, from low v to high v.
+
+    positions [V, 3] at rest; uv [V, 2]. Hairs have no lift and the radius 0: see `comb`.
+    """
+    corners = positions[triangles].astype(float)
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    seed = rng.choice(len(triangles), count, p=area / area.sum())
+    start = rng.dirichlet((1.0, 1.0, 1.0), count)
+    beside = _neighbours(triangles)
+    rate = _rates(uv[triangles].astype(float))
+    back = _walk(triangles, beside, -rate, seed, start)
+    ahead = _walk(triangles, beside, rate, seed, start)
+    vertex = np.concatenate([back[0][:, ::-1], triangles[seed][:, None], ahead[0]], 1)
+    share = np.concatenate([back[1][:, ::-1], start[:, None], ahead[1]], 1)
+
+    path = (positions[vertex] * share[..., None]).sum(2)
+    reach = np.concatenate([np.zeros((count, 1)), np.cumsum(np.linalg.norm(np.diff(path, axis=1), axis=2), 1)], 1)
+    wanted = reach[:, -1:] * np.linspace(0, 1, points)
+    right = np.stack([np.clip(np.searchsorted(r, w), 1, len(r) - 1) for r, w in zip(reach, wanted, strict=True)])
+    rows = np.arange(count)[:, None]
+    low, high = reach[rows, right - 1], reach[rows, right]
+    t = np.where(high > low, (wanted - low) / np.maximum(high - low, 1e-12), 0.0)[..., None]
+    shares = np.concatenate([share[rows, right - 1] * (1 - t), share[rows, right] * t], -1)
+    empty = np.zeros((count, points))
+    return Strands(np.concatenate([vertex[rows, right - 1], vertex[rows, right]], -1), shares, empty, empty, empty)
+
+
+def comb(
+    bare: Strands,
+    rng: np.random.Generator,
+    *,
+    radius: float,
+    depth: tuple[float, float],
+    root: float,
+    stray: float,
+    flipped: bool,
+) -> Strands:
+    """Give hairs body: thickness, a layer each within `depth`, roots sunk by `root`, waves of `stray`. All in metres.
+
+    flipped: they grow towards low v. Tips end raggedly, and one hair in thirty strays three times as far.
+    """
+    vertex, share = (x[:, ::-1] if flipped else x for x in (bare.vertex, bare.share))
+    count, points = vertex.shape[:2]
+    s = np.linspace(0, 1, points)
+    rise = np.clip(s / 0.10, 0, 1)
+    rise = rise * rise * (3 - 2 * rise)
+    waves = stray * np.where(rng.random((count, 1, 1)) < 1 / 30, 3.0, 1.0) * rng.normal(size=(count, 1, 2))
+    turns, phase = rng.uniform(1.0, 3.5, (count, 1, 1)), rng.uniform(0, 2 * np.pi, (count, 1, 2))
+    wave = waves * np.sin(2 * np.pi * turns * s[:, None] + phase) * (0.15 + s[:, None])
+    lift = rng.uniform(*depth, (count, 1)) * rise - root * (1 - rise) + wave[..., 0]
+    thick = radius * rng.uniform(0.75, 1.2, (count, 1)) * np.clip((1.04 - s) / 0.25, 0.15, 1)
+    return Strands(vertex, share, lift, wave[..., 1], thick)
+
+
+def _neighbours(triangles: NDArray[Any]) -> Ints:
+    """[F, 3] the triangle across the edge opposite to each corner, -1 where there is none."""
+    count = len(triangles)
+    edges = np.sort(np.stack([triangles[:, [1, 2]], triangles[:, [2, 0]], triangles[:, [0, 1]]], 1), -1).reshape(-1, 2)
+    order = np.lexsort(edges.T)
+    same = (edges[order[1:]] == edges[order[:-1]]).all(1)
+    beside = np.full(3 * count, -1)
+    beside[order[1:][same]] = order[:-1][same] // 3
+    beside[order[:-1][same]] = order[1:][same] // 3
+    return beside.reshape(count, 3)
+
+
+def _rates(uv: Floats) -> Floats:
+    """[F, 3] by how much the corners' shares change per unit of v at constant u; 0 for triangles without a texture area."""
+    a, b, c = uv[:, 0], uv[:, 1], uv[:, 2]
+    double = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (c[:, 0] - a[:, 0]) * (b[:, 1] - a[:, 1])
+    change = np.stack([c[:, 0] - b[:, 0], a[:, 0] - c[:, 0], b[:, 0] - a[:, 0]], 1)
+    solid = np.abs(double) > 1e-14
+    return np.asarray(np.where(solid[:, None], change / np.where(solid, double, 1)[:, None], 0.0))
+
+
+def _walk(triangles: NDArray[Any], beside: Ints, rate: Floats, at: Ints, share: Floats) -> tuple[Ints, Floats]:
+    """Vertices [N, steps, 3] and their shares, where the paths from `share` [N, 3] in the triangles `at` [N] cross edges.
+
+    A path that has reached the mesh's edge stays there.
+    """
+    at, share = at.copy(), share.copy()
+    alive = np.ones(len(at), bool)
+    seen, shares = [], []
+    for _ in range(256):
+        d = rate[at]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            time = np.where(d < -1e-12, -share / d, np.inf)
+        time[~alive] = np.inf
+        out = time.argmin(1)
+        rows = np.arange(len(at))
+        step = time[rows, out]
+        alive &= np.isfinite(step)
+        share = np.where(alive[:, None], np.clip(share + np.where(alive, step, 0)[:, None] * d, 0, 1), share)
+        share[rows[alive], out[alive]] = 0
+        share /= share.sum(1, keepdims=True)
+        seen.append(triangles[at])
+        shares.append(share)
+        to = np.where(alive, beside[at, out], -1)
+        alive = to >= 0
+        if not alive.any():
+            break
+        match = triangles[to[alive]][:, :, None] == triangles[at[alive]][:, None, :]  # [n, new corner, old corner]
+        share = share.copy()
+        share[alive] = (match * share[alive][:, None, :]).sum(2)
+        at = np.where(alive, to, at)
+    return np.stack(seen, 1).astype(np.int64), np.stack(shares, 1)

@@ -1,0 +1,298 @@
+"""The teacher: an avatar's frames, path-traced with Mitsuba 3, to the pixel where the rasteriser draws them.
+
+The scene is made once per avatar; a frame moves vertices, normals and hairs in it (building a second scene in one CUDA process
+has crashed). Light: the bundle's distant lights become rectangles that give the same irradiance at the head, its sky
+and ground an environment. Skin: a principled surface with the bundle's albedo, normal map and roughness; at 256 pixels
+a frame a pixel is 1.6 mm wide, more than light travels under skin (red 1 to 2 mm), so scattering is left to the
+flatness term (Hanrahan & Krueger's approximation) and to the soft lights. Hair and lashes: B-spline curves grown along the
+bundle's cards. Eyes: a glossy coat, its normals bent as the cornea bends them.
+
+Needs `pip install mitsuba==3.9.1`. Variants: cuda_ad_rgb (a GPU with OptiX), llvm_ad_rgb (CPU, libLLVM 19 named by
+DRJIT_LIBLLVM_PATH), scalar_rgb (CPU, slow, needs nothing).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..avatar import Avatar
+from ..errors import AnimacyError, UsageError
+from ..render import geometry
+from . import strands
+
+Floats = NDArray[np.float32]
+VARIANTS = ("cuda_ad_rgb", "llvm_ad_rgb", "scalar_rgb")
+BOUNCES = 7  # hair passes light on, and dark hair needs few bounces
+DISTANCE, KEY, OTHER = 1.7, 0.32, 0.26  # metres: how far the lights stand from the head, half their sides
+POINTS = 11  # of a hair; 5 of a lash
+CORNEA = np.radians(33.0)  # polar angle on the eyeball where the cornea ends
+BULGE = 0.5  # how much steeper the cornea's normals are: 12 mm eyeball over 7.8 mm cornea
+
+
+class Teacher:
+    """Paints frames of one avatar.
+
+    size: pixels of the square frame. variant: one of VARIANTS. hairs: strands on the head, 0 for a bald one.
+    seed: of the hairs. The same arguments give the same picture on the same variant. Raises UsageError for a variant that is
+    unknown, AnimacyError where Mitsuba is missing.
+    """
+
+    def __init__(self, avatar: Avatar, size: int, *, variant: str = "cuda_ad_rgb", hairs: int = 30_000, seed: int = 0) -> None:
+        if variant not in VARIANTS:
+            raise UsageError(f"variant {variant!r} is unknown; give one of {', '.join(VARIANTS)}")
+        try:
+            import mitsuba
+        except ImportError:
+            raise AnimacyError("the teacher needs Mitsuba 3: pip install 'animacy[train]'") from None
+        mitsuba.set_variant(variant)
+        self.size, self._mi, self._avatar = size, mitsuba, avatar
+        self._rig = geometry.rig(avatar)
+        self._surfaces = [
+            _Surface(avatar, i) for i, m in enumerate(avatar.materials) if m.kind != "hair" and not m.cutout and (avatar.material == i).any()
+        ]
+        self._curves = _curves(avatar, hairs, np.random.default_rng(seed)) if hairs else {}
+        rest = geometry.deform(self._rig, np.zeros((1, 52), np.float32), np.zeros((1, 6), np.float32))
+        scene: dict[str, Any] = {
+            "type": "scene",
+            "integrator": {"type": "path", "max_depth": BOUNCES, "hide_emitters": True},
+            "sensor": _sensor(mitsuba, avatar, size),
+            "sky": _sky(mitsuba, avatar),
+        }
+        for i, _ in enumerate(avatar.lights):
+            scene[f"light{i}"] = _light(mitsuba, avatar, i)
+        for surface in self._surfaces:
+            scene[surface.name] = surface.mesh(mitsuba, *(x[0] for x in rest))
+        for name, hair in self._curves.items():
+            scene[name] = _curve(hair.points(rest[0][0], rest[1][0]), _hair_bsdf(avatar, name))
+        self._scene = mitsuba.load_dict(scene)
+        self._parameters = mitsuba.traverse(self._scene)
+
+    def paint(self, weights: Floats, pose: Floats, *, spp: int, seed: int) -> NDArray[np.uint8]:
+        """One frame [S, S, 4]: sRGB, premultiplied alpha, row 0 on top; of `weights` [52] and `pose` [6].
+
+        spp: samples a pixel. seed: of their noise.
+        """
+        mi, p = self._mi, self._parameters
+        moved = geometry.deform(self._rig, weights[None], pose[None])
+        positions, normals = moved[0][0], moved[1][0]
+        for surface in self._surfaces:
+            v, n = surface.moved(positions, normals)
+            p[f"{surface.name}.vertex_positions"] = mi.Float(np.ascontiguousarray(v, np.float32).ravel())
+            p[f"{surface.name}.vertex_normals"] = mi.Float(np.ascontiguousarray(n, np.float32).ravel())
+        for name, hair in self._curves.items():
+            p[f"{name}.control_points"] = mi.Float(_padded(hair.points(positions, normals)).ravel())
+        p.update()
+        return developed(np.array(mi.render(self._scene, spp=spp, seed=seed), np.float32))
+
+
+def developed(image: Floats) -> NDArray[np.uint8]:
+    """Linear premultiplied RGBA [H, W, 4] on the rasteriser's film (shading.py), as premultiplied sRGB bytes."""
+    alpha = np.clip(image[..., 3:], 0, 1)
+    colour = np.maximum(np.nan_to_num(image[..., :3]), 0) / np.maximum(alpha, 1e-4)
+    peak = colour.max(-1, keepdims=True)
+    bright = np.where(peak > 0.6, 1 - 0.16 / np.maximum(peak - 0.2, 0.4), peak)
+    white = np.where(peak > 0.6, 1 - 1 / (1 + 0.25 * (peak - bright)), 0)
+    colour = colour * bright / np.maximum(peak, 1e-6)
+    colour = np.clip(colour + (bright - colour) * white, 0, 1)
+    encoded = np.where(colour <= 0.0031308, 12.92 * colour, 1.055 * np.power(np.maximum(colour, 1e-8), 1 / 2.4) - 0.055)
+    return np.rint(255 * np.concatenate([encoded * alpha, alpha], -1)).astype(np.uint8)
+
+
+def bald(avatar: Avatar) -> NDArray[np.bool_]:
+    """[F] the triangles that the teacher draws as surfaces, not as hair."""
+    surface = np.array([m.kind != "hair" and not m.cutout for m in avatar.materials])
+    return np.asarray(surface[avatar.material])
+
+
+class _Surface:
+    """One material's triangles, each in four: Phong tessellation (Boubekeur & Alexa 2008) rounds the silhouette."""
+
+    def __init__(self, avatar: Avatar, material: int) -> None:
+        self.avatar, self.material = avatar, avatar.materials[material]
+        self.name = f"surface{material}"
+        triangles = avatar.triangles[avatar.material == material].astype(np.int64)
+        self.used, local = np.unique(triangles, return_inverse=True)
+        f = local.reshape(triangles.shape)
+        edges = np.sort(np.stack([f[:, [0, 1]], f[:, [1, 2]], f[:, [2, 0]]], 1), -1)
+        self.edges, middle = np.unique(edges.reshape(-1, 2), axis=0, return_inverse=True)
+        a, b, c = (middle.reshape(-1, 3) + len(self.used)).T
+        i, j, k = f.T
+        self.triangles = np.concatenate([np.stack(t, 1) for t in ((i, a, c), (a, j, b), (c, b, k), (a, b, c))])
+        uv = avatar.uv[self.used]
+        self.uv = np.concatenate([uv, uv[self.edges].mean(1)])
+        self.balls = _balls(avatar.positions[self.used], f) if self.material.kind == "eye" else []
+
+    def moved(self, positions: Floats, normals: Floats) -> tuple[Floats, Floats]:
+        p, n = positions[self.used], normals[self.used]
+        for ball, pole in self.balls:
+            n[ball] = _cornea(n[ball], n[pole])
+        ends, sides = p[self.edges], n[self.edges]
+        middle = ends.mean(1)
+        if self.material.kind != "eye":
+            high = ((middle[:, None] - ends) * sides).sum(-1, keepdims=True)
+            middle = middle - 0.75 * (high * sides).mean(1)
+        between = sides.mean(1)
+        between /= np.linalg.norm(between, axis=1, keepdims=True) + 1e-9
+        return np.concatenate([p, middle]), np.concatenate([n, between])
+
+    def mesh(self, mi: Any, positions: Floats, normals: Floats, tangents: Floats) -> Any:
+        v, n = self.moved(positions, normals)
+        properties = mi.Properties()
+        properties["mesh_bsdf"] = mi.load_dict(self.bsdf(mi))
+        mesh = mi.Mesh(self.name, len(v), len(self.triangles), has_vertex_normals=True, has_vertex_texcoords=True, props=properties)
+        p = mi.traverse(mesh)
+        p["vertex_positions"], p["vertex_normals"] = v.astype(np.float32).ravel(), n.astype(np.float32).ravel()
+        p["vertex_texcoords"], p["faces"] = self.uv.astype(np.float32).ravel(), self.triangles.astype(np.uint32).ravel()
+        p.update()
+        return mesh
+
+    def bsdf(self, mi: Any) -> dict[str, Any]:
+        """The bundle's textures, cut to the part of the atlas that the material uses, on a principled surface."""
+        kind, avatar = self.material.kind, self.avatar
+        surface = avatar.surface.astype(np.float32) / 255
+        relief = np.empty((*surface.shape[:2], 3), np.float32)
+        hand = np.sign(np.median(avatar.tangents[self.used, 3]))  # Mitsuba's bitangent is normal x tangent
+        relief[..., 0] = (surface[..., 0] * 255 - 128) / 127
+        relief[..., 1] = hand * (surface[..., 1] * 255 - 128) / 127
+        relief[..., 2] = np.sqrt(np.clip(1 - relief[..., 0] ** 2 - relief[..., 1] ** 2, 0.04, 1))
+        rough = np.clip(surface[..., 2:3], 0.12, 1)
+        specular = float(np.clip(self.material.specular / 0.08, 0, 1))  # reflectance at normal incidence is 0.08 of it
+        base: dict[str, Any] = {
+            "type": "principled",
+            "base_color": _texture(mi, avatar.albedo[..., :3], raw=False),
+            "roughness": _texture(mi, rough, raw=True),
+            "specular": specular,
+        }
+        if kind == "skin":
+            base |= {"flatness": 0.6, "sheen": 0.05}
+        elif kind == "tooth":
+            base |= {"flatness": 0.4, "specular": 0.6, "clearcoat": 0.6, "clearcoat_gloss": 0.9}
+        elif kind == "cloth":
+            base |= {"sheen": 0.5, "specular": 0.15}
+        elif kind == "eye":
+            base |= {"roughness": 0.07, "specular": 0.5, "flatness": 0.3}
+        if kind != "eye":  # the cornea is smooth
+            base = {"type": "normalmap", "normalmap": _texture(mi, relief * 0.5 + 0.5, raw=True), "bsdf": base}
+        return {"type": "twosided", "bsdf": base}
+
+
+def _texture(mi: Any, image: NDArray[Any], raw: bool) -> dict[str, Any]:
+    """uint8 sRGB, or float values as they are."""
+    return {"type": "bitmap", "bitmap": mi.Bitmap(np.ascontiguousarray(image)), "raw": raw, "wrap_mode": "clamp"}
+
+
+def _balls(positions: NDArray[np.float32], triangles: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], int]]:
+    """Each eyeball's vertices and the one at its pole, which lies furthest to the front."""
+    left = positions[:, 0] > positions[:, 0].mean()
+    return [(v, int(v[positions[v, 2].argmax()])) for v in (np.flatnonzero(left), np.flatnonzero(~left)) if len(v)]
+
+
+def _cornea(normals: Floats, gaze: Floats) -> Floats:
+    """A sphere's normals as a cornea over its front bends them: more than the sphere's inside, level where it ends."""
+    cosine = (normals @ gaze)[:, None]
+    x = np.clip(np.arccos(np.clip(cosine, -1, 1)) / CORNEA, 0, 1)
+    bent = normals + BULGE * (1 - x * x) ** 2 * (normals - cosine * gaze)
+    return np.asarray(bent / np.linalg.norm(bent, axis=1, keepdims=True), np.float32)
+
+
+def _sensor(mi: Any, avatar: Avatar, size: int) -> dict[str, Any]:
+    c = avatar.camera
+    film = {"type": "hdrfilm", "width": size, "height": size, "rfilter": {"type": "box"}, "pixel_format": "rgba"}
+    look = mi.ScalarTransform4f().look_at(origin=list(c.position), target=list(c.target), up=[0, 1, 0])
+    return {"type": "perspective", "fov": c.fov_degrees, "fov_axis": "y", "near_clip": c.near / 4, "to_world": look, "film": film,
+            "sampler": {"type": "independent"}}  # fmt: skip
+
+
+def light_corners(avatar: Avatar, index: int) -> NDArray[np.float64]:
+    """[4, 3] corners of the rectangle that stands for light `index`, in world space."""
+    target, direction = np.array(avatar.camera.target), np.array(avatar.lights[index].direction)
+    side = np.cross([0.0, 1.0, 0.0], direction)
+    side /= np.linalg.norm(side)
+    up = np.cross(direction, side)
+    half = KEY if index == 0 else OTHER
+    centre = target + DISTANCE * direction
+    return np.stack([centre + half * (a * side + b * up) for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))])
+
+
+def _light(mi: Any, avatar: Avatar, index: int) -> dict[str, Any]:
+    corners = light_corners(avatar, index)
+    half = KEY if index == 0 else OTHER
+    # Radiance x area / distance^2 = irradiance; a distant light of colour C gives pi C on a surface that faces it.
+    radiance = np.pi * np.array(avatar.lights[index].colour) * DISTANCE**2 / (4 * half**2)
+    look = mi.ScalarTransform4f().look_at(
+        origin=[float(x) for x in corners.mean(0)], target=list(avatar.camera.target), up=[0, 1, 0]
+    )
+    return {"type": "rectangle", "to_world": look.scale([half, half, 1]),
+            "emitter": {"type": "area", "radiance": {"type": "rgb", "value": [float(x) for x in radiance]}}}  # fmt: skip
+
+
+def _sky(mi: Any, avatar: Avatar) -> dict[str, Any]:
+    """An environment whose radiance falls linearly from the zenith to the nadir.
+
+    Such a one of mean m and slope d gives the irradiance pi (m + 2/3 d N.up), so the slope is 3/2 of the bundle's.
+    """
+    sky, ground = np.array(avatar.sky), np.array(avatar.ground)
+    up = np.cos(np.pi * (np.arange(32) + 0.5) / 32)[:, None]
+    rows = (sky + ground) / 2 + 0.75 * up * (sky - ground)
+    image = np.repeat(np.maximum(rows, 0)[:, None], 64, 1).astype(np.float32)
+    return {"type": "envmap", "bitmap": mi.Bitmap(image)}
+
+
+def _curves(avatar: Avatar, count: int, rng: np.random.Generator) -> dict[str, strands.Strands]:
+    """The hairs of each hair and lash material, by the names they get in the scene."""
+    skin = avatar.positions[np.unique(avatar.triangles[np.isin(avatar.material, _of_kind(avatar, "skin"))])].astype(float)
+    found: dict[str, strands.Strands] = {}
+    for i, m in enumerate(avatar.materials):
+        triangles = avatar.triangles[avatar.material == i].astype(np.int64)
+        if not len(triangles) or not (m.kind == "hair" or m.cutout):
+            continue
+        if m.kind == "hair":
+            # Closed sheets are the mass of the hair; cards with ragged ends are what lies over it.
+            number = count * 2 // 3 if not m.cutout else count // 3
+            how = {"radius": 6.5e-5, "depth": (-0.0035, 0.001) if not m.cutout else (-0.002, 0.001), "root": 0.0055, "stray": 0.0009}
+            points = POINTS
+        else:
+            number, points = 520, 5
+            how = {"radius": 4.5e-5, "depth": (-1e-4, 1e-4), "root": 1e-4, "stray": 2.5e-4}
+        grown = strands.grow(avatar.positions, avatar.uv, triangles, number, points, rng)
+        at = grown.points(avatar.positions, np.zeros_like(avatar.positions))[:: max(1, number // 100), [0, -1], :3]
+        first, last = (np.median(np.linalg.norm(at[:, k, None] - skin[None], axis=-1).min(1)) for k in (0, 1))
+        found[f"hair{i}"] = strands.comb(grown, rng, flipped=bool(last < first), **how)  # type: ignore[arg-type]
+    return found
+
+
+def _of_kind(avatar: Avatar, kind: str) -> list[int]:
+    return [i for i, m in enumerate(avatar.materials) if m.kind == kind]
+
+
+def _padded(points: Floats) -> Floats:
+    """[S, K, 4] with the ends doubled, so that the B-spline reaches them; [S * (K + 2), 4]."""
+    return np.ascontiguousarray(np.concatenate([points[:, :1], points, points[:, -1:]], 1).reshape(-1, 4))
+
+
+def _curve(points: Floats, bsdf: dict[str, Any]) -> dict[str, Any]:
+    rows = np.concatenate([points[:, :1], points, points[:, -1:]], 1)
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", delete=False) as file:
+        for strand in rows:
+            file.writelines("%.7f %.7f %.7f %.8f\n" % tuple(x) for x in strand)
+            file.write("\n")
+    return {"type": "bsplinecurve", "filename": str(Path(file.name)), "bsdf": bsdf}
+
+
+def _hair_bsdf(avatar: Avatar, name: str) -> dict[str, Any]:
+    """Hair whose colour, seen in bulk, is the mean of the card's texture: Chiang et al. 2016, equation 9."""
+    triangles = avatar.triangles[avatar.material == int(name.removeprefix("hair"))]
+    spots = (avatar.uv[triangles].mean(1) * (avatar.albedo.shape[0] - 1)).astype(int)
+    texels = avatar.albedo[spots[:, 1], spots[:, 0]].astype(float) / 255
+    solid = texels[texels[:, 3] > 0.5]
+    colour = np.clip((solid if len(solid) else texels)[:, :3], 0.01, 0.95) ** 2.2
+    mean = colour.mean(0)
+    b = 0.35  # azimuthal roughness
+    absorbed = (np.log(mean) / (5.969 - 0.215 * b + 2.532 * b**2 - 10.73 * b**3 + 5.574 * b**4 + 0.245 * b**5)) ** 2
+    return {"type": "hair", "sigma_a": {"type": "rgb", "value": [float(x) for x in absorbed]}, "longitudinal_roughness": 0.3,
+            "azimuthal_roughness": b, "scale_tilt": 2.5}  # fmt: skip
