@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import wave
@@ -148,6 +149,47 @@ def test_nothing_is_left_after_a_failure(tmp_path: Path) -> None:
 def test_a_path_that_cannot_be_written_is_known_at_once(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="folder"):
         Mp4(tmp_path / name, 64, 25, RATE, BACKGROUND)
+
+
+@pytest.mark.parametrize("name", [".", "/", "..", "x" * 300 + ".wav"])
+def test_a_path_that_names_no_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"is a folder|cannot be written: File name too long"):
+        Wav(name, RATE)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    pipe = tmp_path / "a.wav"
+    os.mkfifo(pipe)
+    with pytest.raises(UsageError, match="a device or a pipe"):
+        Wav(pipe, RATE)
+    assert pipe.is_fifo() and len(list(tmp_path.iterdir())) == 1
+
+
+def test_the_longest_name_of_the_file_system_is_written(tmp_path: Path) -> None:
+    path = tmp_path / ("长" * 83 + ".wav")  # 253 bytes
+    with Wav(path, RATE) as out:
+        out.hear(tone(0.1))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nothing_is_left_where_an_mp4_cannot_be_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("animacy.send.mp4.i420_over", interrupted)  # as Ctrl-C does while it compiles, which takes seconds
+    with pytest.raises(KeyboardInterrupt):
+        Mp4(tmp_path / "a.mp4", 64, 25, RATE, BACKGROUND)
+    assert not list(tmp_path.iterdir())
+
+
+def test_sound_that_outgrows_a_wav_is_told_before_it_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("animacy.send.wav.LONGEST", 2 * RATE)
+    with pytest.raises(AnimacyError, match="4 GiB"), Wav(tmp_path / "a.wav", RATE) as out:
+        out.hear(tone(1))
+        out.hear(tone(0.1))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("kind", ["mp4", "wav"])

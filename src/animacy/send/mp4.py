@@ -34,13 +34,16 @@ class Mp4:
     def __init__(self, path: str | Path, size: int, fps: int, rate: int, background: NDArray[np.uint8]) -> None:
         if size % 2 or not 64 <= size <= 2048:
             raise UsageError(f"--size {size}: needed an even number from 64 to 2048")
-        self._file = PartialFile(Path(path))
-        self._background = np.asarray(Image.fromarray(background).resize((size, size), Image.Resampling.LANCZOS))
         self._i420 = np.empty((size * 3 // 2, size), np.uint8)
+        self._background = np.asarray(Image.fromarray(background).resize((size, size), Image.Resampling.LANCZOS))
+        # Compile (or load) the kernel now, not between the first sentence and its first frame.
+        i420_over(np.zeros((size, size, 4), np.uint8), self._background, self._i420)
         self._frames = 0
         self._samples = 0
         self._encoded = 0
         self._rate, self._fps = rate, fps
+        self._resampler = AudioResampler("fltp", "mono", AUDIO_RATE, frame_size=AAC_FRAME)
+        self._file = PartialFile(Path(path))
         try:
             # Sound for a whole phrase is muxed before its first frame: the muxer has to hold it back, however long.
             self._container = av.open(
@@ -56,13 +59,10 @@ class Mp4:
             audio = self._container.add_stream("aac", rate=AUDIO_RATE)
             audio.codec_context.layout = "mono"
             audio.codec_context.bit_rate = 96_000
+            self._video, self._audio = video, audio
         except BaseException:
             self._file.discard()
             raise
-        self._video, self._audio = video, audio
-        self._resampler = AudioResampler("fltp", "mono", AUDIO_RATE, frame_size=AAC_FRAME)
-        # Compile (or load) the kernel now, not between the first sentence and its first frame.
-        i420_over(np.zeros((size, size, 4), np.uint8), self._background, self._i420)
 
     @property
     def frames(self) -> int:

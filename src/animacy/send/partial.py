@@ -12,15 +12,19 @@ class PartialFile:
     """A neighbour of `path` to write into. `keep()` gives it its name; `discard()`, or never keeping it, leaves nothing.
 
     Made at once, so that a folder that cannot be written to is known before any work is done.
-    Raises UsageError if the folder does not exist or cannot be written to.
+    Raises UsageError if the folder does not exist or cannot be written to, or if `path` is there and is no regular file: a
+    name is given by renaming, which would put a file in the place of a device or a pipe.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.partial = path.with_name(f".{path.name[:80]}.{secrets.token_hex(4)}.partial")
-        if path.is_dir():
-            raise UsageError(f"{path} is a folder; give the name of a file in it")
+        # A name has at most 255 bytes on most file systems, and a character up to four.
+        self.partial = path.parent / f".{path.name[:40]}.{secrets.token_hex(4)}.partial"
         try:
+            if path.is_dir():
+                raise UsageError(f"{path} is a folder; give the name of a file in it")
+            if path.exists() and not path.is_file():
+                raise UsageError(f"{path} is a device or a pipe; give the name of a file")
             self.partial.touch(exist_ok=False)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error

@@ -13,17 +13,31 @@ from ..types import Faces, Speech
 from .partial import PartialFile
 
 
+LONGEST = (1 << 32) - 64  # bytes of samples: sizes are 32 bits wide, and the header counts into one of them
+
+
 class Wav:
-    """16-bit mono PCM at `rate`. A `with` block that ends well leaves the file at `path`; any other leaves nothing."""
+    """16-bit mono PCM at `rate`. A `with` block that ends well leaves the file at `path`; any other leaves nothing.
+
+    Raises UsageError for an impossible path, AnimacyError when the disk refuses or the sound outgrows a WAV file.
+    """
 
     def __init__(self, path: str | Path, rate: int) -> None:
         self._file = PartialFile(Path(path))
-        self._wave = wave.open(str(self._file.partial), "wb")  # noqa: SIM115  closed by close()
-        self._wave.setnchannels(1)
-        self._wave.setsampwidth(2)
-        self._wave.setframerate(rate)
+        self._bytes = 0
+        try:
+            self._wave = wave.open(str(self._file.partial), "wb")  # noqa: SIM115  closed by __exit__
+            self._wave.setnchannels(1)
+            self._wave.setsampwidth(2)
+            self._wave.setframerate(rate)
+        except BaseException:
+            self._file.discard()
+            raise
 
     def hear(self, speech: Speech) -> None:
+        self._bytes += 2 * len(speech.samples)
+        if self._bytes > LONGEST:
+            raise AnimacyError(f"{self._file.path} cannot be written: a WAV file holds 4 GiB at most; leave --wav out")
         try:
             self._wave.writeframes(np.rint(np.clip(speech.samples, -1, 1) * 32767).astype("<i2").tobytes())
         except OSError as error:
@@ -38,11 +52,10 @@ class Wav:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
             self._wave.close()
-        except OSError as failure:
-            self._file.discard()
             if kind is None:
+                self._file.keep()
+        except OSError as failure:
+            if kind is None:  # else something else has failed first, and is being told
                 raise AnimacyError(f"{self._file.path} cannot be written: {failure.strerror}") from failure
-        if kind is None:
-            self._file.keep()
-        else:
-            self._file.discard()
+        finally:
+            self._file.discard()  # after keep() there is nothing left under the partial name
