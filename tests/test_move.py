@@ -427,6 +427,8 @@ def test_bad_settings_are_refused() -> None:
     for fps in (0, 121):
         with pytest.raises(UsageError, match="1 to 120"):
             Performer(fps)
+    with pytest.raises(UsageError, match="0 or more"):
+        Performer(seed=-1)
     performer = Performer()
     performer.move(None, silence(0.1))
     with pytest.raises(UsageError, match="one rate"):

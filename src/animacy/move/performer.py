@@ -28,12 +28,14 @@ class Performer:
     Frame n shows the instant n / fps. Give the stretches of speech in order and without gaps, silence as stretches without
     a sentence; the frames given for each are those whose instant lies within it, so that the count is exact over any time.
     The same seed gives the same motion. What is kept between two calls does not grow.
-    Raises UsageError if fps is not 1..120 or if the sample rate changes.
+    Raises UsageError if fps is not 1..120, if the seed is negative or if the sample rate changes.
     """
 
     def __init__(self, fps: int = 25, seed: int = 0) -> None:
         if not 1 <= fps <= 120:
             raise UsageError(f"fps is {fps}; needed: 1 to 120")
+        if seed < 0:
+            raise UsageError(f"seed is {seed}; needed: 0 or more")
         self.fps = fps
         self.seed = seed
         self._rate = 0
