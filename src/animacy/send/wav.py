@@ -12,7 +12,6 @@ from ..errors import AnimacyError
 from ..types import Faces, Speech
 from .partial import PartialFile
 
-
 LONGEST = (1 << 32) - 64  # bytes of samples: sizes are 32 bits wide, and the header counts into one of them
 
 
