@@ -447,7 +447,7 @@ def _light(material, n, g, t, v, a, rough, open_, sun, lights, ambient):  # type
     for q in range(len(lights)):
         l = (lights[q, 0], lights[q, 1], lights[q, 2])  # noqa: E741
         cr, cg, cb = lights[q, 3], lights[q, 4], lights[q, 5]
-        shadow = sun if q == 0 else f32(1)
+        shadow = sun if q == 0 else open_
         soft = root - sun if q == 0 else f32(0)
         nl, gl = _dot(n, l), _dot(g, l)
         er = max(nl + (gl - nl) * min(f32(1.5) * wr, f32(1)) + wr, f32(0)) * ir
@@ -486,7 +486,8 @@ def _light(material, n, g, t, v, a, rough, open_, sun, lights, ambient):  # type
                 lobe = f32(0.8) * _lobe(nh2, lh2, rough) + f32(0.2) * _lobe(nh2, lh2, f32(0.6) * rough)
             else:
                 lobe = _lobe(nh2, lh2, rough)
-            k = shadow * nl * lobe * (f0 + (f32(1) - f0) * _fifth(f32(1) - np.sqrt(lh2)))
+            gloss = shadow if q == 0 else shadow * shadow
+            k = gloss * nl * lobe * (f0 + (f32(1) - f0) * _fifth(f32(1) - np.sqrt(lh2)))
             sr += cr * k
             sg += cg * k
             sb += cb * k

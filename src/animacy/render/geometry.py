@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ..avatar import Avatar
 from ..errors import AnimacyError
+from ..kernels import cacheable
 from ..types import ARKIT, POSE
 
 f32 = np.float32
@@ -28,7 +29,7 @@ MAX_ANGLE = math.pi  # radians, of each of pitch, yaw and roll; more is clamped
 MAX_SHIFT = 10.0  # metres, of each of x, y and z
 
 # Fused multiply-adds and reciprocals are welcome; reordering and the assumption that nothing is NaN are not.
-fast: dict[str, Any] = {"nogil": True, "cache": True, "fastmath": {"contract", "arcp", "nsz"}, "error_model": "numpy"}
+fast: dict[str, Any] = {"nogil": True, "cache": cacheable(), "fastmath": {"contract", "arcp", "nsz"}, "error_model": "numpy"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,7 +17,7 @@ at rest.
 
 **Light**, in linear colour and view space (x right, y up, z to the viewer). N is the normal with the normal map, G without;
 V points to the eye, L to a light of colour C, H halfway; a is the albedo, r the roughness, o the texture's ambient occlusion,
-s the baked share of the key light (1 for other lights), w the material's wrap per channel, f0 its specular; x+ is max(x, 0).
+s the baked share of the key light (o for other lights), w the material's wrap per channel, f0 its specular; x+ is max(x, 0).
 
 - Diffuse: a C s' (n + w)+ / (1 + w)^2. n is N.L moved towards G.L by 1.5 w (at most all of it), as light that scatters under
   the skin blurs small relief, red most; s' = s + (sqrt(s) - s) w, as it softens the shadow's edge, too, with a warm rim.
@@ -25,7 +25,8 @@ s the baked share of the key light (1 for other lights), w the material's wrap p
 - Ambient: a (ground + (sky - ground)(1 + N.up)/2) o', o' being the cubic of o and a for several bounces by Jimenez et al. 2016
   (Practical real-time strategies for accurate indirect occlusion): coloured folds light themselves, so occlusion on skin is
   reddish.
-- Specular: C s (N.L)+ F D with F = f0 + (1 - f0)(1 - L.H)^5 and, A being r^2 (0.02 at least),
+- Specular: C s (N.L)+ F D, s squared for lights other than the key (no lamp glints in a fold), with
+  F = f0 + (1 - f0)(1 - L.H)^5 and, A being r^2 (0.02 at least),
   D = A^2 / (((N.H)^2 (A^2 - 1) + 1)^2 4 max((L.H)^2, 0.1) (r + 0.5)): GGX, with the visibility term of Karis (Physically based
   shading on mobile, 2014). Skin has two lobes, 0.8 of r and 0.2 of 0.6 r: an oily film over a rougher base. Surroundings
   are mirrored, too: the ambient light in the mirror direction times (f0 + (max(1 - r, f0) - f0)(1 - N.V)^5) o, and

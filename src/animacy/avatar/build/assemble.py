@@ -22,7 +22,7 @@ PROVENANCE = (
     "Eyes, teeth, lashes, hair, garment, textures and light: made by Animacy's builder, Apache-2.0. Nobody in particular.",
 )
 MATERIALS = (
-    Material("skin", "skin", 0.035, (0.42, 0.22, 0.15), False, False),
+    Material("skin", "skin", 0.030, (0.42, 0.22, 0.15), False, False),
     Material("eye", "eye", 0.04, (0.25, 0.20, 0.18), False, False),
     Material("tooth", "tooth", 0.05, (0.30, 0.26, 0.22), False, False),
     Material("gum", "skin", 0.04, (0.40, 0.20, 0.15), True, False),
@@ -58,7 +58,7 @@ def build(wheel: Path, who: Identity, size: int = 2048, progress: Callable[[str]
     garment.uncovered(body)
     parts = [body.part, *balls, *rows, *fringes, *sheets, *strands, *clothes]
     progress(f"{sum(len(p.triangles) for p in parts)} triangles; casting rays")
-    key = unit(-0.50, 0.50, 0.78)
+    key = unit(-0.64, 0.56, 0.62)
     skin, sun, openness = body.part, [], []
     blockers = light.Occluders([skin, *rows, *sheets, *clothes])
     haze = light.Occluders([skin, *rows, *sheets, *strands, *clothes])
@@ -72,10 +72,19 @@ def build(wheel: Path, who: Identity, size: int = 2048, progress: Callable[[str]
             lit = np.minimum(light.openness(blockers, p.positions, n), 1)
             openness.append(light.smooth(lit, p, 1))
         if p.material in ("lash", "eye", "tooth", "gum", "tongue"):
-            dark = np.full(len(dark), {"lash": 0.8, "eye": 0.9, "tooth": 0.55, "gum": 0.45, "tongue": 0.25}[p.material])
+            dark = np.full(len(dark), {"lash": 0.8, "eye": 0.85, "tooth": 0.62, "gum": 0.2, "tongue": 0.22}[p.material])
+        if p.material == "tooth":  # the arch goes back behind the cheeks; the lower row lies in the lip's shadow
+            dark *= smoothstep(0.028, 0.008, p.positions[:, 2].max() - p.positions[:, 2]) * (0.6 if p.shapes else 1.0)
+        if p.material == "tongue":
+            dark *= 0.3 + 0.7 * smoothstep(0.030, 0.0, p.positions[:, 2].max() - p.positions[:, 2])
+        if p.material == "strand":  # a card is as bright as the hair that it lies on
+            combed = [(q.positions, s) for q, s in zip(parts, sun, strict=False) if q.material == "hair"]
+            near = cKDTree(np.concatenate([q for q, _ in combed])).query(p.positions, k=3)[1]
+            dark = np.concatenate([s for _, s in combed])[near].mean(1)
         sun.append(light.smooth(dark, p, 2 if p.material == "skin" else 3))
     progress("painting")
-    scalp = cKDTree(np.concatenate([s.positions for s in sheets])).query(skin.positions)[0]
+    roots = [hair.sheet(body, side, 0.0).positions for side in (1, -1)]
+    scalp = cKDTree(np.concatenate(roots)).query(skin.positions)[0]
     grows = smoothstep(0.0095, 0.0055, scalp) * smoothstep(eye[1] - 0.03, eye[1] + 0.01, skin.positions[:, 1])
     canvas = paint.Canvas.blank(size)
     paint.skin(canvas, body, who, openness[0], grows)
@@ -93,12 +102,12 @@ def build(wheel: Path, who: Identity, size: int = 2048, progress: Callable[[str]
         frame_size=512,
         camera=Camera((0.0, float(eye[1] + 0.01), 1.14), (0.0, float(eye[1] - 0.036), 0.06), 20.5, 0.8, 1.5),
         lights=(
-            Light(key, (1.66, 1.54, 1.41)),
-            Light(unit(0.85, 0.15, 0.60), (0.36, 0.40, 0.46)),
-            Light(unit(0.65, 0.55, -0.75), (0.95, 1.0, 1.08)),
+            Light(key, (2.10, 1.88, 1.65)),
+            Light(unit(0.70, 0.10, 0.80), (0.37, 0.40, 0.45)),
+            Light(unit(0.45, 0.50, -1.15), (0.90, 0.95, 1.02)),
         ),
-        sky=(0.50, 0.51, 0.53),
-        ground=(0.27, 0.24, 0.22),
+        sky=(0.30, 0.31, 0.33),
+        ground=(0.17, 0.145, 0.13),
         materials=MATERIALS,
         pivot=(float(head[0]), float(head[1] - 0.006), float(head[2] - 0.02)),
         **join(parts, [m.name for m in MATERIALS], sun),
@@ -109,11 +118,12 @@ def build(wheel: Path, who: Identity, size: int = 2048, progress: Callable[[str]
 
 
 def incisors(body: bodies.Body, upper: bool) -> Floats:
-    """Middle of the incisors' edge: behind the lips, two millimetres of the upper ones below the line of the lips."""
+    """Middle of the incisors' edge, behind the lips: the upper ones 2 mm below the lips' line, the lower ones behind and under
+    them, as far as a jaw at rest hangs. So small openings show the upper edges over a dark gap, as in speech."""
     skin = body.part.positions
     line = skin[(body.lip_ring <= 1) & (np.abs(skin[:, 0]) < 0.003)].mean(0)
     inner = skin[(body.lip_ring <= 1) & (np.abs(skin[:, 0]) < 0.003)][:, 2].min()
-    return np.array([0, line[1] - (0.0026 if upper else -0.0004), inner - (0.0070 if upper else 0.0093)])
+    return np.array([0, line[1] - (0.0020 if upper else 0.0048), inner - (0.0070 if upper else 0.0100)])
 
 
 def away(p: Floats, eye: Floats) -> Floats:

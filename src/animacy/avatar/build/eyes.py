@@ -58,14 +58,14 @@ def lashes(body: Body, twin: str, upper: bool) -> Part:
     n = len(root)
     t = np.linspace(0, 1, n)[:, None]
     out = np.array([1.0 if twin == "l" else -1.0, 0, 0])
-    length = (0.0062 if upper else 0.0032) * (0.45 + 0.55 * np.sin(np.pi * np.clip(t * 0.8 + 0.12, 0, 1)))
+    length = (0.0062 if upper else 0.0032) * (0.16 + 0.84 * np.sin(np.pi * np.clip(t * 0.93 + 0.02, 0, 1)))
     lean = (root - eye) / np.linalg.norm(root - eye, axis=1, keepdims=True)
     up = np.array([0, 1.0 if upper else -1.0, 0])
     aim = lean * 0.95 + up * 0.25 + out * (0.75 * (t - 0.35))
     aim /= np.linalg.norm(aim, axis=1, keepdims=True)
     bend = aim * 0.55 + up * 0.75 + out * (0.5 * (t - 0.35))
     bend /= np.linalg.norm(bend, axis=1, keepdims=True)
-    rows = [root + lean * 0.0001, root + aim * length * 0.5, root + aim * length * 0.5 + bend * length * 0.5]
+    rows = [root + lean * 0.0003, root + aim * length * 0.5, root + aim * length * 0.5 + bend * length * 0.5]
     p = np.concatenate(rows)
     uv = np.concatenate([np.concatenate([t, np.full_like(t, y)], 1) for y in (1.0, 0.5, 0.0)])
     uv[:, 1] = uv[:, 1] * 0.48 + (0.01 if upper else 0.51)
@@ -79,5 +79,5 @@ def lashes(body: Body, twin: str, upper: bool) -> Part:
         name = "eyeBlink" + side
         if upper and np.abs(shapes[name]).max() > 0.004:
             tip = np.concatenate([np.zeros((n, 3)), rows[1] - rows[0], rows[2] - rows[0]])
-            shapes[name] = shapes[name] + tip @ turn(0, 58).T - tip
+            shapes[name] = shapes[name] + tip @ turn(0, 58).T - tip + np.tile(lean, (3, 1)) * 0.0005
     return Part("lash", p, atlas.place(uv, atlas.LASH), np.concatenate(f), shapes, follow=np.ones(len(p)))

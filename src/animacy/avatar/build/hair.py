@@ -7,87 +7,64 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.interpolate import CubicSpline
+from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.spatial import cKDTree
 
 from . import atlas
 from .body import Body, smoothstep, triangles
 from .part import Floats, Ints, Part
 
-VARIANTS = 8  # columns of the hair's texture; the last is closed, for the sheet
+VARIANTS = 8  # columns of the hair's texture, ...
+CARDS = 5  # ... of which these are ragged, for cards; the others are one closed sheet
 # Guide strands of one side, from the face to the back: millimetres (aside, above the eyes, world z), from parting to end.
 GUIDES = np.array(
     [
         [
-            (13, 60, 128),
-            (40, 56, 120),
-            (66, 30, 102),
-            (73, -8, 92),
-            (75, -58, 85),
-            (79, -108, 80),
-            (78, -150, 80),
-            (72, -184, 82),
+            (13, 66, 124),
+            (38, 60, 119),
+            (61, 36, 104),
+            (71, 0, 93),
+            (73, -42, 88),
+            (77, -84, 84),
+            (80, -122, 82),
+            (75, -152, 84),
         ],
-        [
-            (13, 92, 96),
-            (48, 86, 88),
-            (79, 42, 68),
-            (90, -10, 58),
-            (95, -60, 50),
-            (95, -110, 48),
-            (90, -150, 50),
-            (83, -186, 56),
-        ],
-        [
-            (13, 108, 52),
-            (52, 98, 46),
-            (84, 44, 28),
-            (97, -10, 16),
-            (101, -60, 10),
-            (101, -110, 8),
-            (97, -150, 10),
-            (90, -188, 14),
-        ],
+        [(13, 95, 96), (48, 88, 82), (76, 46, 64), (86, -4, 56), (91, -46, 50), (95, -86, 48), (96, -124, 50), (86, -156, 54)],
+        [(13, 108, 52), (52, 98, 40), (82, 46, 24), (92, -4, 14), (97, -46, 9), (101, -86, 8), (101, -124, 10), (91, -157, 14)],
         [
             (13, 104, 4),
-            (50, 90, -6),
-            (78, 40, -24),
-            (90, -10, -32),
-            (94, -60, -36),
-            (94, -110, -38),
-            (88, -150, -40),
-            (82, -190, -40),
+            (50, 90, -12),
+            (78, 42, -28),
+            (88, -4, -34),
+            (93, -46, -37),
+            (95, -86, -38),
+            (91, -124, -39),
+            (82, -157, -38),
         ],
         [
             (6, 88, -34),
-            (28, 68, -50),
-            (46, 24, -64),
-            (52, -16, -70),
-            (54, -62, -70),
-            (54, -110, -68),
-            (51, -150, -66),
-            (48, -190, -64),
+            (28, 68, -52),
+            (46, 26, -66),
+            (52, -12, -71),
+            (55, -50, -71),
+            (55, -88, -69),
+            (52, -124, -67),
+            (47, -158, -63),
         ],
-        [
-            (0, 70, -54),
-            (2, 48, -66),
-            (4, 10, -76),
-            (4, -24, -78),
-            (4, -64, -75),
-            (4, -110, -72),
-            (4, -150, -68),
-            (4, -190, -66),
-        ],
+        [(0, 70, -54), (2, 48, -68), (4, 12, -77), (4, -20, -78), (4, -54, -76), (4, -90, -73), (4, -124, -69), (4, -158, -65)],
     ],
     float,
 )
 PARTING = 13.0
+VOLUME = 0.018  # metres by which combed hair stands off the crown
 
 
 class Flow:
-    """Guide strands on one side (`side` 1 her left, -1 her right), kept `lift` metres off head, neck and shoulders."""
+    """Combed hair of one side (`side` 1 her left, -1 her right): a smooth surface of strands over head, neck and shoulders."""
 
-    def __init__(self, body: Body, side: int) -> None:
+    def __init__(self, body: Body, side: int, volume: float = VOLUME) -> None:
         skin = body.part
+        self.volume = volume
         self.side = side
         self.eye = float(body.eyes["l"][1])
         ear = (np.abs(skin.positions[:, 0]) > 0.066) & (np.abs(skin.positions[:, 1] - self.eye + 0.02) < 0.06)
@@ -96,44 +73,58 @@ class Flow:
         self.points, self.normals = skin.positions[solid], skin.normals()[solid]
         g = GUIDES.copy() / 1000
         g[..., 0] *= side
-        g[:-1, 0, 0] = (PARTING - 1.5 * side) / 1000  # both sides start at the parting, which lies on her left
+        g[:-1, 0, 0] = PARTING / 1000  # both sides start at the parting, which lies on her left
         g[..., 1] += self.eye
-        self.across = CubicSpline(np.linspace(0, 1, len(g)), g, axis=0)
+        self.a, self.t = np.linspace(-0.06, 1, 66), np.linspace(0, 1.03, 90)
+        self.surface = self._comb(CubicSpline(np.linspace(0, 1, len(g)), g, axis=0)(self.a))
+        normal = np.cross(np.gradient(self.surface, axis=0), np.gradient(self.surface, axis=1)) * -side
+        self.out = normal / (np.linalg.norm(normal, axis=2, keepdims=True) + 1e-12)
 
-    def strands(self, a: Floats, t: Floats, lift: Floats | float) -> Floats:
-        """Points [A, T, 3] of the strands at `a` (0 face, 1 back) and `t` (0 parting, 1 ends)."""
-        rows = self.across(a)
-        p = CubicSpline(np.linspace(0, 1, rows.shape[1]), rows, axis=1)(t)
-        fall = smoothstep(0.35, 0.75, np.asarray(t))[None, :] * np.ones((len(rows), 1))
-        swing = np.sin(2 * np.pi * (2.3 * np.asarray(t)[None, :] + 0.9 * np.asarray(a)[:, None]))
-        p[..., 0] += self.side * 0.0042 * fall * swing
-        p[..., 2] += 0.0030 * fall * np.cos(2 * np.pi * (2.3 * np.asarray(t)[None, :] + 0.6 * np.asarray(a)[:, None]))
-        shape = p.shape
-        q = p.reshape(-1, 3)
-        off = np.broadcast_to(np.asarray(lift), shape[:2]).ravel()[:, None]
-        for _ in range(4):
-            d, i = self.tree.query(q, k=6)
-            w = 1 / (d + 1e-4)
-            w /= w.sum(1, keepdims=True)
-            n = (self.normals[i] * w[..., None]).sum(1)
-            n /= np.linalg.norm(n, axis=1, keepdims=True) + 1e-9
-            depth = ((q[:, None] - self.points[i]) * self.normals[i]).sum(2)
-            depth = (depth * w).sum(1)[:, None]
-            q = q + n * np.where(d[:, :1] < 0.03, np.clip(off - depth, 0, 0.02), 0)
+    def _comb(self, rows: Floats) -> Floats:
+        """The guides [A, W, 3] as strands [A, T, 3] that lie on head and shoulders."""
+        a, t = self.a, self.t
+        start = CubicSpline(np.linspace(0, 1, rows.shape[1]), rows, axis=1)(t)
+        fall = smoothstep(0.35, 0.85, t)[None, :]
+        start[..., 0] += self.side * 0.0055 * fall * np.sin(2 * np.pi * (1.9 * t[None, :] + 1.3 * a[:, None]))
+        start[..., 2] += 0.0045 * fall * np.cos(2 * np.pi * (1.9 * t[None, :] + 2.1 * a[:, None]))
+        q = start.reshape(-1, 3)
+        # roots lie on the skin, at the parting and along the hairline; behind them hair stands up and makes the crown round
+        root = (0.55 + 0.45 * smoothstep(0.0, 0.08, t))[None, :] * smoothstep(-0.03, 0.20, a)[:, None]
+        stand, off = (self.volume * root).ravel(), lie(a, t).ravel()
+        hug = np.repeat(smoothstep(0.16, 0.04, a), len(t))  # before the ear hair lies on the cheek
+        for _ in range(5):
+            d, depth, n = self._skin(q)
+            dome = 1 + 0.35 * np.clip(1 - (q[:, 0] / 0.075) ** 2, 0, 1)
+            goal = off + stand * dome * smoothstep(self.eye - 0.05, self.eye + 0.04, q[:, 1])
             # on the scalp hair also lies down: what floats is drawn in
-            top = smoothstep(self.eye + 0.0, self.eye + 0.05, q[:, 1])[:, None]
-            q = q - n * np.clip(depth - off - 0.001, 0, 0.02) * top * 0.6
-        # where hair hangs free, layers still lie one over the other
-        axis = q - [0, 0, 0.005]
-        axis[:, 1] = 0
-        axis /= np.linalg.norm(axis, axis=1, keepdims=True) + 1e-9
-        hang = np.broadcast_to(smoothstep(0.22, 0.45, np.asarray(t))[None, :], shape[:2]).reshape(-1, 1)
-        q = q + axis * hang * np.clip(off - 0.008, 0, 0.02) * 0.8
-        return np.asarray(q.reshape(shape))
+            top = smoothstep(-0.02, 0.09, q[:, 1] - self.eye + 0.055 * hug)
+            move = np.clip(goal - depth, 0, 0.02) - np.clip(depth - goal - 0.001, 0, 0.02) * top * 0.5
+            q = q + n * (move * smoothstep(0.05, 0.03, d))[:, None]
+        q = start + gaussian_filter(q.reshape(start.shape) - start, (1.5, 3.0, 0), mode="nearest")
+        d, depth, n = self._skin(q.reshape(-1, 3))
+        q = q + (n * (np.clip(off - depth, 0, 0.01) * (d < 0.012))[:, None]).reshape(q.shape)
+        q = gaussian_filter(q, (0.7, 1.0, 0), mode="nearest")
+        meet = (PARTING / 1000 - 0.0004 * self.side - q[:, :1, 0]) * smoothstep(0.16, 0.0, t)[None, :]
+        q[..., 0] += meet * smoothstep(0.95, 0.75, a)[:, None]
+        return q
+
+    def _skin(self, q: Floats) -> tuple[Floats, Floats, Floats]:
+        """Of points [N, 3]: how far the skin is, how far they are outside of it, and its normal there."""
+        d, i = self.tree.query(q, k=6)
+        w = 1 / (d + 1e-4)
+        w /= w.sum(1, keepdims=True)
+        n = (self.normals[i] * w[..., None]).sum(1)
+        n /= np.linalg.norm(n, axis=1, keepdims=True) + 1e-9
+        return d[:, 0], (((q[:, None] - self.points[i]) * self.normals[i]).sum(2) * w).sum(1), n
 
     def line(self, a: Floats, t: Floats, lift: Floats) -> Floats:
-        """Points [T, 3] of one path that drifts across the strands: at `a[i]`, `t[i]`, `lift[i]`."""
-        return np.stack([self.strands(np.array([x]), np.array([y]), z)[0, 0] for x, y, z in zip(a, t, lift, strict=True)])
+        """Points [N, 3] at `a` (0 face, 1 back) and `t` (0 parting, 1 ends), `lift` metres over the combed surface."""
+        at = [np.interp(a, self.a, np.arange(len(self.a))), np.interp(t, self.t, np.arange(len(self.t)))]
+        p, n = (
+            np.stack([map_coordinates(x[..., k], at, order=1, mode="nearest") for k in range(3)], 1)
+            for x in (self.surface, self.out)
+        )
+        return np.asarray(p + n * np.asarray(lift)[:, None])
 
 
 def grid_cells(rows: int, columns: int, flip: bool) -> Ints:
@@ -148,14 +139,22 @@ def along(p: Floats) -> Floats:
     return np.asarray(d / (np.linalg.norm(d, axis=2, keepdims=True) + 1e-12))
 
 
-def sheet(body: Body, side: int) -> Part:
-    flow = Flow(body, side)
-    rows, columns = 26, 20
-    a = np.linspace(0.0, 1, rows) ** 0.9
-    t = np.linspace(0, 0.97, columns)
-    p = flow.strands(a, t, 0.0055 + 0.001 * np.sin(np.pi * np.clip(t * 1.6, 0, 1))[None] * np.ones((rows, 1)))
-    u = np.tile((np.abs(np.linspace(0, 6, rows) % 2 - 1) * 0.9 + 0.05)[:, None], (1, columns))
-    uv = np.stack([(VARIANTS - 1 + u) / VARIANTS, np.tile(t * 0.95 + 0.02, (rows, 1))], 2).reshape(-1, 2)
+def lie(a: Floats, t: Floats) -> Floats:
+    """How far the sheet is off the skin [A, T]: it thins out towards the hairline and thickens over the shoulders."""
+    edge = smoothstep(-0.02, 0.10, np.asarray(a))[:, None]
+    return 0.0022 + 0.0040 * edge + 0.006 * smoothstep(0.6, 0.85, np.asarray(t))[None, :]
+
+
+def sheet(body: Body, side: int, volume: float = VOLUME) -> Part:
+    """The closed surface of combed hair; with no `volume` it shows where on the skin hair grows."""
+    flow = Flow(body, side, volume)
+    rows, columns = 33, 30
+    a = np.linspace(0.0, 1, rows) ** 1.1
+    t = np.linspace(0, 1, columns) ** 1.15
+    ends = 0.955 + 0.022 * np.sin(17 * a + side) + 0.015 * np.sin(41 * a + 2 * side)
+    p = np.stack([flow.line(np.full(columns, x), t * end, 0 * t) for x, end in zip(a, ends, strict=True)])
+    u = np.tile((1 - np.abs(np.linspace(0, 2, rows) - 1))[:, None] * 0.96 + 0.02, (1, columns))
+    uv = np.stack([(CARDS + (VARIANTS - CARDS) * u) / VARIANTS, np.tile(t * 0.95 + 0.02, (rows, 1))], 2).reshape(-1, 2)
     flat = p.reshape(-1, 3)
     return Part(
         "hair",
@@ -168,39 +167,34 @@ def sheet(body: Body, side: int) -> Part:
 
 
 def cards(body: Body, side: int, seed: int) -> Part:
-    """Ribbons in three layers; outer ones are narrower, lighter and more ragged."""
+    """Ribbons over the sheet: along the hairline from the root on, elsewhere where hair hangs; their ends are ragged."""
     rng = np.random.default_rng(seed + side)
     flow = Flow(body, side)
-    columns = 12
     points, uvs, cells, tangents = [], [], [], []
     count = 0
-    for layer, (number, lift, width) in enumerate(((26, 0.0095, 0.020), (30, 0.0115, 0.016), (26, 0.0135, 0.010))):
+    # number, from and to across the head, where they start, columns, off the sheet, width
+    layers = (
+        (18, 0.00, 0.85, 0.30, 10, 0.0022, 0.034),
+        (14, 0.00, 0.55, 0.36, 10, 0.0042, 0.022),
+        (5, -0.012, 0.06, 0.03, 18, 0.0016, 0.015),
+        (2, -0.030, 0.005, 0.20, 14, 0.0045, 0.007),
+    )
+    for layer, (number, first, last, start, columns, lift, width) in enumerate(layers):
         for k in range(number):
-            a = ((k + 0.5 + rng.uniform(-0.4, 0.4)) / number) ** 1.15
-            start = rng.uniform(0, 0.012)
-            end = rng.uniform(0.93, 1.0) if layer < 2 else rng.uniform(0.80, 1.0)
-            t = np.linspace(start, end, columns)
-            wave = 0.010 * np.sin(t * rng.uniform(3, 6) + rng.uniform(0, 6)) * t
-            lifts = lift * (0.82 + 0.18 * np.clip(t * 5, 0, 1)) + rng.uniform(-0.0006, 0.0008) + 0.004 * t
-            if layer == 2 and k % 3 == 0:  # strands that stray over the edge at the face
-                a = rng.uniform(-0.004, 0.03)
-            da = width / 0.40 * (0.75 + 0.25 * np.sin(np.pi * np.clip(t, 0, 1)))
-            centre = np.clip(a + wave, 0.0, 0.995)
-            left, right = (flow.line(np.clip(centre + s * da, -0.012, 1.0), t, lifts) for s in (-0.5, 0.5))
+            a = first + (last - first) * (k + rng.uniform(0.2, 0.8)) / number
+            t = np.linspace(
+                start + rng.uniform(-0.02, 0.04), rng.uniform(0.93, 1.01) if layer < 3 else rng.uniform(0.7, 0.85), columns
+            )
+            centre = a + 0.012 * np.sin(t * rng.uniform(3, 6) + rng.uniform(0, 6)) * t
+            da = width / 0.40 * (0.8 + 0.2 * np.sin(np.pi * np.clip(t, 0, 1)))
+            lifts = lift * (0.35 + 0.65 * smoothstep(0, 0.15, t - t[0])) + rng.uniform(-0.0002, 0.0006)
+            left, right = (flow.line(np.clip(centre + s * da, -0.045, 1.0), t, lifts) for s in (-0.5, 0.5))
             p = np.stack([left, right])
             middle = along(((left + right) / 2)[None])[0]
-            variant = rng.integers(0, 3) if layer == 0 else rng.integers(2, VARIANTS - 1)
-            flipped = rng.random() < 0.5
-            u = np.array([0.02, 0.98])[:: -1 if flipped else 1]
-            uvs.append(
-                np.stack(
-                    [
-                        np.repeat((variant + u)[:, None] / VARIANTS, columns, 1),
-                        np.tile(np.linspace(0.01, 0.99, columns), (2, 1)),
-                    ],
-                    2,
-                ).reshape(-1, 2)
-            )
+            variant = rng.integers(0, 3) if layer == 0 else rng.integers(1, CARDS)
+            u = np.array([0.02, 0.98])[:: -1 if rng.random() < 0.5 else 1]
+            down = np.tile(np.linspace(0.01, 0.99, columns), (2, 1))
+            uvs.append(np.stack([np.repeat((variant + u)[:, None] / VARIANTS, columns, 1), down], 2).reshape(-1, 2))
             points.append(p.reshape(-1, 3))
             tangents.append(np.concatenate([middle, middle]))
             cells.append(grid_cells(2, columns, side > 0) + count)
@@ -218,4 +212,4 @@ def cards(body: Body, side: int, seed: int) -> Part:
 
 def follow(p: Floats, eye: float) -> Floats:
     """Long hair rests on the shoulders: its ends take only part of the head's turn."""
-    return 0.45 + 0.55 * smoothstep(eye - 0.19, eye - 0.06, p[:, 1])
+    return 0.60 + 0.40 * smoothstep(eye - 0.16, eye - 0.06, p[:, 1])

@@ -21,7 +21,7 @@ class Identity:
     hair_light: Colour
     brow: Colour
     cloth: Colour
-    backdrop: tuple[Colour, Colour] = ((0.62, 0.63, 0.64), (0.30, 0.32, 0.35))  # behind the head, at the corners
+    backdrop: tuple[Colour, Colour] = ((0.50, 0.51, 0.53), (0.17, 0.185, 0.21))  # behind the head, at the corners
     seed: int = 7
 
 
@@ -39,18 +39,18 @@ def woman() -> Identity:
             "nose/nose-scale-horiz-decr": 0.30,
             "nose/nose-nostrils-width-decr": 0.25,
             "nose/nose-point-up": 0.15,
-            "eyes/l-eye-scale-incr": 0.50,
+            "eyes/l-eye-scale-incr": 0.80,
             "mouth/mouth-upperlip-volume-incr": 0.25,
             "mouth/mouth-angles-up": 0.35,
             "chin/chin-width-decr": 0.20,
         },
-        skin=(0.83, 0.65, 0.56),
-        lips=(0.70, 0.40, 0.38),
-        blush=(0.82, 0.50, 0.44),
-        iris=(0.42, 0.31, 0.20),
-        iris_ring=(0.16, 0.11, 0.08),
+        skin=(0.80, 0.605, 0.51),
+        lips=(0.665, 0.365, 0.335),
+        blush=(0.80, 0.44, 0.37),
+        iris=(0.40, 0.265, 0.15),
+        iris_ring=(0.085, 0.055, 0.040),
         hair=(0.23, 0.150, 0.105),
-        hair_light=(0.47, 0.32, 0.21),
-        brow=(0.27, 0.19, 0.145),
+        hair_light=(0.44, 0.305, 0.21),
+        brow=(0.20, 0.130, 0.092),
         cloth=(0.30, 0.42, 0.45),
     )

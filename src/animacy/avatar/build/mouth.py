@@ -64,7 +64,8 @@ def teeth(body: Body, front: Floats, upper: bool) -> list[Part]:
             q = q + n * bulge[:, None]
             level = front[1] - down * h * (0.94 if k == 1 else 1.0) + down * high
             p.append(np.stack([front[0] + q[:, 0], level, front[2] + q[:, 1]], 1))
-            uv.append(np.stack([0.5 + 0.46 * x, 0.05 + 0.9 * y], 1))
+            across = 0.5 + 0.49 * side * (middle + 0.46 * w * x) / (sum(widths) * size)
+            uv.append(np.stack([across, (0.02 if upper else 0.52) + 0.46 * y], 1))
             face = cells if down > 0 else cells[:, ::-1]
             f.append(face + len(grid) * (len(p) - 1))
     crown = Part("tooth", np.concatenate(p), atlas.place(np.concatenate(uv), atlas.TEETH), triangles(np.concatenate(f)))
@@ -95,7 +96,8 @@ def tongue(body: Body, source: Source) -> Part:
     flat[local.ravel()] = source.uv[quv.ravel()]
     p = body.base[used]
     top = p.max(0)
-    p = (p - top) * [0.86, 0.55, 0.90] + top - [0, 0.0125, 0.0075]  # below the upper teeth's edges, behind the lower ones
+    top[0] = 0
+    p = (p - top) * [0.86, 0.55, 0.90] + top - [0, 0.0150, 0.0095]  # below the upper teeth's edges, behind the lower ones
     shapes = jaw_shapes(body, p)
     back = np.clip((p[:, 2:] - p[:, 2].min()) / np.ptp(p[:, 2]), 0, 1)
     shapes = {k: d * (0.75 + 0.25 * back) for k, d in shapes.items()}

@@ -14,8 +14,9 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinat
 
 from . import atlas
 from .body import Body, smoothstep
-from .hair import VARIANTS
+from .hair import CARDS, VARIANTS
 from .identity import Colour, Identity
+from .mouth import LOWER, UPPER
 from .part import Floats
 
 Image32 = NDArray[np.float32]
@@ -73,8 +74,8 @@ def brows(who: Identity, side: int, scale: int = 20) -> tuple[Floats, tuple[floa
     pen = ImageDraw.Draw(image)
     # millimetres from the middle of the face, above the eyes: lower edge, and thickness
     x = np.array([9.0, 16, 24, 33, 40, 47])
-    low = np.array([13.0, 14.4, 16.6, 18.7, 18.2, 15.4])
-    thick = np.array([3.9, 4.6, 4.5, 3.7, 2.5, 0.8])
+    low = np.array([10.6, 11.8, 13.9, 16.0, 15.7, 12.9])
+    thick = np.array([4.3, 5.0, 4.8, 4.0, 2.8, 1.0])
     for _ in range(620):
         s = rng.uniform(0, 1) ** 0.93
         at = x[0] + s * (x[-1] - x[0])
@@ -92,8 +93,8 @@ def brows(who: Identity, side: int, scale: int = 20) -> tuple[Floats, tuple[floa
         shade = int(np.interp(s, [0, 0.10, 0.3, 1], [70, 130, 200, 200]))
         for (ax, ay), (bx, by), w in zip(xy[:-1], xy[1:], np.linspace(0.34, 0.12, 5), strict=True):
             pen.line([ax, ay, bx, by], fill=shade, width=max(1, int(w * scale)))
-    cover = gaussian_filter(np.asarray(image, np.float32) / 255, 0.11 * scale)
-    return np.clip(cover + 0.35 * gaussian_filter(cover, 1.0 * scale), 0, 1), (80.0, 30.0)
+    cover = gaussian_filter(np.asarray(image, np.float32) / 255, 0.09 * scale)
+    return np.clip(1.1 * cover + 0.22 * gaussian_filter(cover, 1.0 * scale), 0, 1), (80.0, 30.0)
 
 
 def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats) -> None:
@@ -159,8 +160,8 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
     above = smoothstep(-1.0, 1.5, p[:, 1] + 0.22 * (np.abs(p[:, 0]) - ex) * -0.3)
     root = smoothstep(0.9, 0.15, np.abs(lid - 2.25)) * near_lid
     c = mix(c, np.array(who.brow) * 0.6, root * (0.25 + 0.60 * above))
-    crease = smoothstep(1.2, 0.1, np.abs(lid - 5.0)) * above * near_lid * smoothstep(ex - 13, ex - 6, np.abs(p[:, 0]))
-    c = mix(c, (0.50, 0.32, 0.28), 0.35 * crease)
+    crease = smoothstep(2.4, 0.2, np.abs(lid - 6.5)) * above * near_lid * smoothstep(ex - 13, ex - 6, np.abs(p[:, 0]))
+    c = mix(c, (0.42, 0.25, 0.20), 0.50 * crease)
     inner = smoothstep(ex - 8.5, ex - 10.5, np.abs(p[:, 0])) * (lid < 2.5)
     c = mix(c, (0.78, 0.42, 0.40), 0.8 * inner)
     wet = np.maximum(rim, inner)
@@ -170,7 +171,9 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
     mask = np.zeros((n, n), bool)
     mask[box] = True
     cavity = mask[at]
-    c[cavity] = mix(np.tile((0.52, 0.20, 0.19), (int(cavity.sum()), 1)), (0.24, 0.08, 0.08), smoothstep(124, 92, p[cavity, 2]))
+    c[cavity] = mix(
+        np.tile((0.40, 0.14, 0.12), (int(cavity.sum()), 1)), (0.17, 0.05, 0.045), smoothstep(126, 104, p[cavity, 2])
+    )
     mask[:] = False
     mask[canvas.box(atlas.SOCKET)[0]] = True
     c[mask[at]] = (0.62, 0.38, 0.35)
@@ -183,26 +186,28 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
         here = (p[:, 2] > 70) & (side * p[:, 0] > 2) & (p[:, 1] > 0) & (p[:, 1] < 30)
         q = p[here]
         hairs[here] = map_coordinates(cover, [(high - q[:, 1]) * scale, side * q[:, 0] * scale], order=1, mode="constant")
-    c = mix(c, who.brow, 0.80 * hairs)
+    c = mix(c, who.brow, 0.90 * hairs)
     strands = noise(np.stack([p[:, 0] * 0.25, p[:, 1] * 0.6, p[:, 2]], 1), 0.9, seed + 8, 2)
     scalp_t = smoothstep(0.10, 1.10, scalp_t + 0.10 * strands * (scalp_t > 0.02))
     c = mix(c, np.array(who.hair) * (0.75 + 0.2 * strands[:, None]), 0.40 * scalp_t)
 
     o = np.clip(g[:, 9], 0, 1)
-    o = np.where(lip < 3.5, np.maximum(o, 0.62), o)  # the rings that touch at rest are open in speech
+    o = np.where(
+        lip < 3.5, np.maximum(o, np.interp(lip, [1.0, 3.5], [0.04, 0.55])), o
+    )  # the rings that touch at rest are open in speech
     canvas.albedo[at, :3] = np.clip(c, 0.01, 1)
-    canvas.open[at] = np.where(cavity, 0.7 * np.maximum(o, 0.3), o)
+    canvas.open[at] = np.where(cavity, 0.36, o)
     tzone = (
         blob(p, (0, 40, 130), (26, 26, 60))
         + 1.1 * blob(p, (0, -22, 145), (9, 24, 40))
         + 0.5 * blob(p, (0, -85, 130), (12, 9, 40))
     )
-    rough = 0.60 - 0.10 * np.clip(tzone, 0, 1) + 0.04 * blob(p, (45, -35, 90), (22, 22, 50)) + 0.03 * noise(p, 2.0, seed + 9)
-    rough = rough + (0.36 + 0.05 * lines - rough) * body_of_lip
+    rough = 0.64 - 0.08 * np.clip(tzone, 0, 1) + 0.04 * blob(p, (45, -35, 90), (22, 22, 50)) + 0.03 * noise(p, 2.0, seed + 9)
+    rough = rough + (0.47 + 0.06 * lines - rough) * body_of_lip
     rough = rough + (0.16 - rough) * wet
     rough = rough + (0.7 - rough) * np.maximum(hairs, scalp_t)
     rough = rough + 0.10 * smoothstep(-105, -135, p[:, 1])
-    rough[cavity] = 0.75
+    rough[cavity | (lip < 2.5)] = 0.9  # no light from behind glints on the rims within
     canvas.rough[at] = rough
     relief = 0.030 * noise(p, 0.9, seed + 11, 2) + 0.045 * noise(p, 2.4, seed + 12, 2)
     relief = relief * (1 - body_of_lip) + 0.075 * lines * body_of_lip + 0.12 * hairs
@@ -238,8 +243,8 @@ def eye(canvas: Canvas, who: Identity) -> None:
     seed = who.seed * 100 + 50
     fibre = noise(q, 3.0, seed, 3).reshape(u.shape)
     fine = noise(q * [1, 1, 0.4], 1.3, seed + 1, 2).reshape(u.shape)
-    iris, pupil = 24.5, 8.6
-    white = np.tile((0.80, 0.765, 0.735), (*u.shape, 1)).astype(float)
+    iris, pupil = 24.5, 9.4
+    white = np.tile((0.76, 0.72, 0.69), (*u.shape, 1)).astype(float)
     vein = np.abs(noise(np.stack([x, y], -1).reshape(-1, 2) * 60, 2.2, seed + 2, 3).reshape(u.shape))
     white = mix(
         white,
@@ -247,8 +252,8 @@ def eye(canvas: Canvas, who: Identity) -> None:
         0.30 * smoothstep(0.10, 0.0, vein) * smoothstep(34, 60, angle) + 0.22 * smoothstep(35, 75, angle),
     )
     c = np.tile(who.iris, (*u.shape, 1)) * (1 + 0.28 * fibre + 0.20 * fine)[..., None]
-    c = mix(c, np.array(who.iris) * [1.35, 1.2, 0.95], 0.55 * smoothstep(14.5, 10.0, angle + 1.5 * fibre))
-    c = mix(c, who.iris_ring, smoothstep(19.0, 24.0, angle + 0.9 * fibre) * 0.88)
+    c = mix(c, np.array(who.iris) * [1.55, 1.45, 1.25], 0.65 * smoothstep(16.5, 10.5, angle + 1.5 * fibre))
+    c = mix(c, who.iris_ring, smoothstep(18.0, 22.8, angle + 0.9 * fibre) * 0.92)
     # light enters above and is thrown to the far side of the iris
     c *= (0.86 + 0.36 * smoothstep(8, -14, y * 98) * smoothstep(25, 12, angle))[..., None]
     c = mix(c, (0.012, 0.010, 0.010), smoothstep(pupil + 0.9, pupil - 0.6, angle))
@@ -263,21 +268,30 @@ def eye(canvas: Canvas, who: Identity) -> None:
 
 def mouth(canvas: Canvas) -> None:
     at, u, v = canvas.box(atlas.TEETH)
-    c = np.tile((0.88, 0.84, 0.77), (*u.shape, 1)).astype(float)
-    c = mix(c, (0.80, 0.70, 0.58), 0.6 * smoothstep(0.35, 0.0, v))
-    c = mix(c, (0.80, 0.80, 0.80), 0.5 * smoothstep(0.75, 1.0, v))
-    c = mix(c, (0.55, 0.42, 0.34), 0.75 * smoothstep(0.36, 0.47, np.abs(u - 0.5)))
+    # both rows unrolled, the upper one above: v runs from the gum to the edge, the arch goes back into the dark
+    lower = v > 0.5
+    v = np.clip(np.where(lower, v - 0.52, v - 0.02) / 0.46, 0, 1)
+    arch = np.abs(u - 0.5) / 0.49
+    gaps = [np.cumsum(row) / sum(row) for row in (UPPER, LOWER)]
+    apart = [np.min(np.abs(arch[..., None] - np.r_[0, g]), -1) for g in gaps]
+    gap = np.where(lower, apart[1], apart[0])
+    c = np.tile((0.83, 0.80, 0.745), (*u.shape, 1)).astype(float)
+    c = mix(c, (0.72, 0.61, 0.50), 0.7 * smoothstep(0.55, 0.0, v))
+    c = mix(c, (0.72, 0.72, 0.72), 0.5 * smoothstep(0.80, 1.0, v))
+    c = mix(c, (0.42, 0.28, 0.22), 0.38 * smoothstep(0.020, 0.0, gap))
+    c = mix(c, (0.30, 0.17, 0.14), 0.80 * smoothstep(0.38, 0.90, arch))
     canvas.albedo[at] = np.concatenate([c, np.ones((*u.shape, 1))], -1)
-    canvas.rough[at], canvas.open[at] = 0.22, 0.80 - 0.35 * smoothstep(0.33, 0.46, np.abs(u - 0.5))
+    shade = (0.30 + 0.45 * smoothstep(0.1, 0.95, v)) * np.where(lower, 0.62, 1.0)  # the lips stand before the gums
+    canvas.rough[at], canvas.open[at] = 0.25, shade * (1 - 0.80 * smoothstep(0.15, 0.70, arch))
     at, u, v = canvas.box(atlas.GUM)
-    c = mix(np.tile((0.70, 0.36, 0.36), (*u.shape, 1)).astype(float), (0.35, 0.12, 0.12), smoothstep(0.5, 0.9, v))
+    c = mix(np.tile((0.62, 0.30, 0.29), (*u.shape, 1)).astype(float), (0.25, 0.08, 0.08), smoothstep(0.5, 0.9, v))
     canvas.albedo[at] = np.concatenate([c, np.ones((*u.shape, 1))], -1)
-    canvas.rough[at], canvas.open[at] = 0.3, 0.65
+    canvas.rough[at], canvas.open[at] = 0.35, 0.30
     at, u, v = canvas.box(atlas.TONGUE)
     bumps = noise(np.stack([u, v], -1).reshape(-1, 2) * 100, 1.2, 77, 2).reshape(u.shape)
-    c = np.tile((0.66, 0.32, 0.32), (*u.shape, 1)) * (1 + 0.06 * bumps)[..., None]
+    c = np.tile((0.60, 0.27, 0.26), (*u.shape, 1)) * (1 + 0.06 * bumps)[..., None]
     canvas.albedo[at] = np.concatenate([np.clip(c, 0, 1), np.ones((*u.shape, 1))], -1)
-    canvas.rough[at], canvas.open[at] = 0.42, 0.42
+    canvas.rough[at], canvas.open[at] = 0.85, 0.30
     canvas.height[at] = bumps * 4e-5
 
 
@@ -300,44 +314,49 @@ def lashes(canvas: Canvas, who: Identity) -> None:
             half = root / 2 * wide * zoom * (1 - 0.80 * s)
             pen.polygon([*zip(px - half, py, strict=True), *zip((px + half)[::-1], py[::-1], strict=True)], fill=255)
         pen.rectangle(
-            [0, (top + (0.40 if top < 0.3 else 0.46)) * high * zoom, wide * zoom, (top + 0.48) * high * zoom], fill=255
+            [0, (top + (0.435 if top < 0.3 else 0.465)) * high * zoom, wide * zoom, (top + 0.48) * high * zoom], fill=255
         )
     cover = np.asarray(image.resize((wide, high), Image.Resampling.BOX), np.float32) / 255
-    canvas.albedo[at] = np.concatenate([np.tile(np.array(who.brow) * 0.42, (high, wide, 1)), cover[..., None]], -1)
+    canvas.albedo[at] = np.concatenate([np.tile(np.array(who.brow) * 0.55, (high, wide, 1)), cover[..., None]], -1)
     canvas.rough[at], canvas.open[at] = 0.6, 0.8
 
 
 def hair(canvas: Canvas, who: Identity) -> None:
-    """Eight columns of strands running down: seven ragged, from dense to thin, and a closed one."""
+    """Columns of strands that run down: ragged ones for cards, from dense to thin, and a wide closed one for the sheet."""
     at, u, v = canvas.box(atlas.HAIR, 0)
     rng = np.random.default_rng(who.seed + 40)
-    for k in range(VARIANTS):
-        cell = (u * VARIANTS >= k) & (u * VARIANTS < k + 1)
+    for k in range(CARDS + 1):
+        closed = k == CARDS
+        cell = (u * VARIANTS >= k) & ((u * VARIANTS < k + 1) | closed)
         x, y = (u[cell] * VARIANTS - k), v[cell]
         # strands: noise drawn out along v, bent a little, with clumps that draw together towards the tips
         bend = 0.05 * np.sin(y * 3 + rng.uniform(0, 6)) * y
         clump = np.sin((x + bend) * np.pi * 2 * 3.0 + rng.uniform(0, 6)) * 0.035 * y
-        q = np.stack([(x + bend + clump) * 100, y * 4.5], 1)
-        fine, wide = noise(q, 1.0, 900 + k, 2), noise(q * [1, 0.8], 7.0, 950 + k, 2)
-        tone = np.clip(0.36 + 0.26 * wide + 0.22 * fine, 0, 1)
-        c = mix(np.tile(who.hair, (len(x), 1)).astype(float), who.hair_light, np.clip(tone + 0.10 * y, 0, 1))
-        c *= (0.72 + 0.28 * smoothstep(0.0, 0.14, y) + 0.10 * fine)[:, None]
-        if k == VARIANTS - 1:
-            c *= 0.80
+        q = np.stack([(x + bend + clump) * 100, y * 4.0], 1)
+        fine, wide = noise(q, 1.0, 900 + k, 2), noise(q * [1, 0.8], 8.0, 950 + k, 2)
+        tone = np.clip(0.38 + 0.17 * wide + 0.16 * fine, 0, 1)
+        c = mix(np.tile(who.hair, (len(x), 1)).astype(float), who.hair_light, np.clip(tone + 0.14 * y, 0, 1))
+        c *= (0.90 + 0.10 * smoothstep(0.0, 0.10, y) + 0.10 * fine)[:, None]
+        shade = 0.80 + 0.18 * wide + 0.10 * fine
+        if closed:
             alpha = np.ones(len(x))
+            shade = shade - 0.28 * smoothstep(0.35, 0.65, y)  # under the cards
+            c = mix(
+                c, np.array(who.skin) * [0.62, 0.58, 0.54], 0.75 * smoothstep(0.034, 0.022, y + 0.006 * fine)
+            )  # the parting
         else:
             edge = np.minimum(x, 1 - x) * 2  # 0 at the card's edges, 1 in the middle
-            density = 1.5 - 0.16 * k
-            tip = smoothstep(1.0, 0.70 - 0.03 * k, y + 0.10 * wide)
+            tip = smoothstep(1.0, 0.66 - 0.04 * k, y + 0.10 * wide)
+            root = smoothstep(0.0, 0.22, y + 0.06 * fine + 0.04 * wide)
             alpha = (
-                density * smoothstep(0.0, 0.42, edge + 0.16 * fine) * (0.25 + 0.75 * smoothstep(0, 0.05, y)) * (0.3 + 0.7 * tip)
+                (1.5 - 0.18 * k) * smoothstep(0.0, 0.45, edge + 0.18 * fine) * root * (0.3 + 0.7 * tip)
                 - 0.45 * (0.5 - 0.5 * fine) * (1 + 0.8 * y)
-                + 0.15
+                + 0.12
             )
-            alpha = np.where(y > 0.985, 0, alpha)
+            alpha = np.where((y > 0.985) | (y < 0.015), 0, alpha)
         canvas.albedo[at][cell] = np.concatenate([np.clip(c, 0.01, 1), np.clip(alpha, 0, 1)[:, None]], 1)
         canvas.height[at][cell] = 6e-5 * (fine + 1.5 * wide)
-        canvas.open[at][cell] = (0.45 + 0.45 * smoothstep(0.0, 0.25, y) + 0.14 * wide) * (0.72 if k == VARIANTS - 1 else 1)
+        canvas.open[at][cell] = np.clip(shade, 0.1, 1)
     canvas.rough[at] = 0.45
 
 

@@ -82,7 +82,7 @@ vec3 light(int m, vec3 n, vec3 g, vec3 t, vec3 v, vec3 a, float rough, float ope
     for (int q = 0; q < lamps; q++) {
         int at = 12 * q;
         vec3 l = vec3(lights[at], lights[at + 1], lights[at + 2]), c = vec3(lights[at + 3], lights[at + 4], lights[at + 5]);
-        float shadow = q == 0 ? sun : 1.0, soft = q == 0 ? root - sun : 0.0;
+        float shadow = q == 0 ? sun : open, soft = q == 0 ? root - sun : 0.0;
         float nl = dot(n, l), gl = dot(g, l);
         vec3 e = max(nl + (gl - nl) * min(1.5 * w, vec3(1.0)) + w, vec3(0.0)) * energy;
         if (kind == HAIR) {
@@ -108,7 +108,7 @@ vec3 light(int m, vec3 n, vec3 g, vec3 t, vec3 v, vec3 a, float rough, float ope
         } else if (kind != CLOTH && nl > 0.0) {
             float nh2 = (nl + nv) * (nl + nv) / (4.0 * lh2);
             float d = kind == SKIN ? 0.8 * lobe(nh2, lh2, rough) + 0.2 * lobe(nh2, lh2, 0.6 * rough) : lobe(nh2, lh2, rough);
-            specular += c * (shadow * nl * d * (f0 + (1.0 - f0) * fifth(1.0 - sqrt(lh2))));
+            specular += c * ((q == 0 ? shadow : shadow * shadow) * nl * d * (f0 + (1.0 - f0) * fifth(1.0 - sqrt(lh2))));
         }
     }
     if (kind == CLOTH) {
