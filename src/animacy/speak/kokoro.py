@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -26,11 +27,12 @@ from . import english, mandarin
 from .phones import PAUSES, TOKENS, VOWELS, emphasise, phones
 from .voices import find, style
 
+log = logging.getLogger(__name__)
+
 EMPHATIC = 0.9  # a word stressed so much gets a full stress, even if it is a function word
 FRAME = 600  # samples at 24 kHz a frame of the duration predictor
-LONGEST = (
-    150  # phoneme tokens; a longer sentence is said in phrases, as the model takes 510 at most and delay grows with length
-)
+LONGEST = 150  # phoneme tokens; a longer sentence is said in phrases, as delay grows with length
+MOST = 509  # tokens that the model takes at once, which only a word of that length reaches
 FIRST = 40  # tokens of the first phrase of a text (about 2 s of speech), so that a viewer need not wait
 VOWEL_LATER = 0.020  # seconds by which vowels start later than consonants against the model's frames (benchmarks/align.py)
 LEAD = 0.12  # seconds of silence before the first phone
@@ -117,6 +119,9 @@ class Kokoro:
 
     def _say(self, phrase: list[_Part], speed: float) -> Speech:
         text, owners = _join(phrase)
+        if len(text) > MOST:
+            log.warning("the end of a word of %d sounds is left out: the voice takes %d at once", len(text), MOST)
+            text, owners = text[:MOST], owners[:MOST]
         if not text.strip(PAUSES + " "):
             samples = np.zeros(round((LEAD + 0.2) * self.rate), np.float32)
             at = round(LEAD * self.rate)
@@ -226,7 +231,7 @@ def _join(phrase: list[_Part]) -> tuple[str, list[int]]:
         piece = piece if part.phonemes else part.after
         text += piece
         owners += [part.word] * len(piece)
-    return text[:509], owners[:509]
+    return text, owners
 
 
 def _phrases(parts: list[_Part], texts: list[str], first: bool) -> Iterator[list[_Part]]:
