@@ -12,6 +12,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from ..kernels import cacheable
+
 KR, KG, KB = 0.2126, 0.7152, 0.0722
 
 # The same in fixed point: 16 fractional bits hold every product of 8-bit values exactly enough to be within half a step.
@@ -36,7 +38,7 @@ def i420_over(rgba: NDArray[np.uint8], background: NDArray[np.uint8], out: NDArr
     _i420_over(rgba, background, out.reshape(-1))
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=cacheable())
 def _i420_over(rgba: Any, background: Any, out: Any) -> None:  # pragma: no cover  (compiled)
     height, width = rgba.shape[0], rgba.shape[1]
     half, full = 1 << (BITS - 1), np.int64(255)
