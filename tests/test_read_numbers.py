@@ -216,3 +216,9 @@ def test_roman_numerals_go_there_and_back(value: int) -> None:
 
 def test_bad_roman_numerals_are_none() -> None:
     assert [english.roman(t) for t in ("", "IIII", "VX", "IC", "ABC")] == [0, 0, 0, 0, 0]
+
+
+def test_an_address_is_read_as_far_as_a_listener_follows() -> None:
+    spoken = english.address("https://example.com/list?" + "&".join(f"key{i}=value{i}" for i in range(40)))
+    assert spoken.startswith("example dot com slash list question mark")
+    assert len(spoken) < 200

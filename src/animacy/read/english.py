@@ -395,11 +395,19 @@ def mixed(text: str) -> str:
     return " ".join(words)
 
 
+ADDRESS = 120
+
+
 def address(text: str) -> str:
-    """A web or mail address: "example.com/a" -> "example dot com slash a"."""
+    """A web or mail address: "example.com/a" -> "example dot com slash a".
+
+    Nobody reads a query string to its end, and no listener keeps it: what comes after ADDRESS characters of speech is left out.
+    """
     text = re.sub(r"^https?://(?:www\.)?|^www\.|/$", "", text, flags=re.IGNORECASE)
-    words = []
+    words: list[str] = []
     for letters, number, mark in re.findall(r"([^\W\d_]+)|(\d+)|([\W_])", text):
+        if sum(map(len, words)) > ADDRESS:
+            break
         if letters:
             words.append(spell(letters) if len(letters) <= 2 or (letters.isupper() and len(letters) < 5) else letters)
         elif number:
