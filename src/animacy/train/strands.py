@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 
@@ -28,23 +28,34 @@ class Strands:
 
     def points(self, positions: NDArray[Any], normals: NDArray[Any]) -> NDArray[np.float32]:
         """Control points and radii [S, K, 4] for a frame's `positions` and unit `normals`, both [V, 3]."""
-        share = self.share[..., None].astype(np.float32)
-        p = (positions[self.vertex] * share).sum(2)
-        n = (normals[self.vertex] * share).sum(2)
-        n /= np.linalg.norm(n, axis=-1, keepdims=True) + 1e-9
-        along = np.gradient(p, axis=1)
-        across = np.cross(along, n)
-        across /= np.linalg.norm(across, axis=-1, keepdims=True) + 1e-9
+        both = np.concatenate([positions, normals], 1).astype(np.float32)
+        mean = np.zeros((*self.vertex.shape[:2], 6), np.float32)
+        for k in range(self.vertex.shape[2]):  # not in one gather: this is half of a frame's time on the CPU
+            mean += both[self.vertex[:, :, k]] * self.share[:, :, k, None]
+        p, n = mean[..., :3], _unit(mean[..., 3:])
+        along = np.empty_like(p)
+        along[:, 1:-1] = p[:, 2:] - p[:, :-2]
+        along[:, 0], along[:, -1] = p[:, 1] - p[:, 0], p[:, -1] - p[:, -2]
+        across = _unit(
+            np.stack([along[..., i] * n[..., j] - along[..., j] * n[..., i] for i, j in ((1, 2), (2, 0), (0, 1))], -1)
+        )
         p = p + n * self.lift[..., None] + across * self.aside[..., None]
-        return np.concatenate([p, self.radius[..., None]], -1).astype(np.float32)
+        return np.concatenate([p, self.radius[..., None]], -1)
 
 
 def grow(
-    positions: NDArray[Any], uv: NDArray[Any], triangles: NDArray[Any], count: int, points: int, rng: np.random.Generator
+    positions: NDArray[Any],
+    uv: NDArray[Any],
+    triangles: NDArray[Any],
+    count: int,
+    points: int,
+    rng: np.random.Generator,
+    ragged: float = 0.0,
 ) -> Strands:
     """`count` bare hairs of `points` points over `triangles` [F, 3], evenly by area, from low v to high v.
 
-    positions [V, 3] at rest; uv [V, 2]. Hairs have no lift and the radius 0: see `comb`.
+    positions [V, 3] at rest; uv [V, 2]. ragged: share of its length by which a hair may end early. Hairs have no lift and the
+    radius 0: see `comb`.
     """
     corners = positions[triangles].astype(float)
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
@@ -59,14 +70,15 @@ def grow(
 
     path = (positions[vertex] * share[..., None]).sum(2)
     reach = np.concatenate([np.zeros((count, 1)), np.cumsum(np.linalg.norm(np.diff(path, axis=1), axis=2), 1)], 1)
-    wanted = reach[:, -1:] * np.linspace(0, 1, points)
+    wanted = reach[:, -1:] * np.linspace(0, 1, points) * (1 - ragged * rng.random((count, 1)) ** 2)
     right = np.stack([np.clip(np.searchsorted(r, w), 1, len(r) - 1) for r, w in zip(reach, wanted, strict=True)])
     rows = np.arange(count)[:, None]
     low, high = reach[rows, right - 1], reach[rows, right]
     t = np.where(high > low, (wanted - low) / np.maximum(high - low, 1e-12), 0.0)[..., None]
     shares = np.concatenate([share[rows, right - 1] * (1 - t), share[rows, right] * t], -1)
-    empty = np.zeros((count, points))
-    return Strands(np.concatenate([vertex[rows, right - 1], vertex[rows, right]], -1), shares, empty, empty, empty)
+    empty = np.zeros((count, points), np.float32)
+    points_of = np.concatenate([vertex[rows, right - 1], vertex[rows, right]], -1)
+    return Strands(points_of, shares.astype(np.float32), empty, empty, empty)
 
 
 def comb(
@@ -75,11 +87,10 @@ def comb(
     *,
     radius: float,
     depth: tuple[float, float],
-    root: float,
     stray: float,
     flipped: bool,
 ) -> Strands:
-    """Give hairs body: thickness, a layer each within `depth`, roots sunk by `root`, waves of `stray`. All in metres.
+    """Give hairs body: thickness, a layer each within `depth`, waves of `stray`. All in metres.
 
     flipped: they grow towards low v. Tips end raggedly, and one hair in thirty strays three times as far.
     """
@@ -91,9 +102,31 @@ def comb(
     waves = stray * np.where(rng.random((count, 1, 1)) < 1 / 30, 3.0, 1.0) * rng.normal(size=(count, 1, 2))
     turns, phase = rng.uniform(1.0, 3.5, (count, 1, 1)), rng.uniform(0, 2 * np.pi, (count, 1, 2))
     wave = waves * np.sin(2 * np.pi * turns * s[:, None] + phase) * (0.15 + s[:, None])
-    lift = rng.uniform(*depth, (count, 1)) * rise - root * (1 - rise) + wave[..., 0]
+    lift = rng.uniform(*depth, (count, 1)) * rise + wave[..., 0]
     thick = radius * rng.uniform(0.75, 1.2, (count, 1)) * np.clip((1.04 - s) / 0.25, 0.15, 1)
-    return Strands(vertex, share, lift, wave[..., 1], thick)
+    return Strands(vertex, share, *(x.astype(np.float32) for x in (lift, wave[..., 1], thick)))
+
+
+def rooted(hairs: Strands, positions: NDArray[Any], skin: NDArray[Any], rng: np.random.Generator) -> Strands:
+    """The hairs with their roots in the scalp: among the three vertices of `skin` (indices) that are nearest to each.
+
+    positions [V, 3] at rest. Cards float over the scalp: hairs that began where they begin would leave a ditch at the parting.
+    """
+    first = (positions[hairs.vertex[:, 0]] * hairs.share[:, 0, :, None]).sum(1)
+    cloud = positions[skin].astype(float)
+    nearest = []
+    for p in np.array_split(first.astype(float), max(1, len(first) // 500)):
+        squares = -2 * p @ cloud.T + (cloud * cloud).sum(1)
+        nearest.append(np.argpartition(squares, 3, axis=1)[:, :3])
+    vertex, share, lift, aside = (x.copy() for x in (hairs.vertex, hairs.share, hairs.lift, hairs.aside))
+    vertex[:, 0, :3], share[:, 0] = skin[np.concatenate(nearest)], 0
+    share[:, 0, :3] = rng.dirichlet((1.0, 1.0, 1.0), len(first))
+    lift[:, 0] = aside[:, 0] = 0
+    return Strands(vertex, share, lift, aside, hairs.radius)
+
+
+def _unit(x: Floats) -> Floats:
+    return np.asarray(x / np.sqrt((x * x).sum(-1, keepdims=True) + 1e-18))
 
 
 def _neighbours(triangles: NDArray[Any]) -> Ints:
@@ -108,7 +141,7 @@ def _neighbours(triangles: NDArray[Any]) -> Ints:
     return beside.reshape(count, 3)
 
 
-def _rates(uv: Floats) -> Floats:
+def _rates(uv: NDArray[np.float64]) -> NDArray[np.float64]:
     """[F, 3] by how much the corners' shares change per unit of v at constant u; 0 for triangles without a texture area."""
     a, b, c = uv[:, 0], uv[:, 1], uv[:, 2]
     double = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (c[:, 0] - a[:, 0]) * (b[:, 1] - a[:, 1])
@@ -117,7 +150,9 @@ def _rates(uv: Floats) -> Floats:
     return np.asarray(np.where(solid[:, None], change / np.where(solid, double, 1)[:, None], 0.0))
 
 
-def _walk(triangles: NDArray[Any], beside: Ints, rate: Floats, at: Ints, share: Floats) -> tuple[Ints, Floats]:
+def _walk(
+    triangles: NDArray[Any], beside: Ints, rate: NDArray[np.float64], at: Ints, share: NDArray[np.float64]
+) -> tuple[Ints, NDArray[np.float64]]:
     """Vertices [N, steps, 3] and their shares, where the paths from `share` [N, 3] in the triangles `at` [N] cross edges.
 
     A path that has reached the mesh's edge stays there.

@@ -27,7 +27,7 @@ from . import strands
 
 Floats = NDArray[np.float32]
 VARIANTS = ("cuda_ad_rgb", "llvm_ad_rgb", "scalar_rgb")
-BOUNCES = 7  # hair passes light on, and dark hair needs few bounces
+BOUNCES = 6  # hair passes light on, and dark hair needs few bounces
 DISTANCE, KEY, OTHER = 1.7, 0.32, 0.26  # metres: how far the lights stand from the head, half their sides
 POINTS = 11  # of a hair; 5 of a lash
 CORNEA = np.radians(33.0)  # polar angle on the eyeball where the cornea ends
@@ -53,7 +53,9 @@ class Teacher:
         self.size, self._mi, self._avatar = size, mitsuba, avatar
         self._rig = geometry.rig(avatar)
         self._surfaces = [
-            _Surface(avatar, i) for i, m in enumerate(avatar.materials) if m.kind != "hair" and not m.cutout and (avatar.material == i).any()
+            _Surface(avatar, i)
+            for i, m in enumerate(avatar.materials)
+            if m.kind != "hair" and not m.cutout and (avatar.material == i).any()
         ]
         self._curves = _curves(avatar, hairs, np.random.default_rng(seed)) if hairs else {}
         rest = geometry.deform(self._rig, np.zeros((1, 52), np.float32), np.zeros((1, 6), np.float32))
@@ -144,7 +146,9 @@ class _Surface:
         v, n = self.moved(positions, normals)
         properties = mi.Properties()
         properties["mesh_bsdf"] = mi.load_dict(self.bsdf(mi))
-        mesh = mi.Mesh(self.name, len(v), len(self.triangles), has_vertex_normals=True, has_vertex_texcoords=True, props=properties)
+        mesh = mi.Mesh(
+            self.name, len(v), len(self.triangles), has_vertex_normals=True, has_vertex_texcoords=True, props=properties
+        )
         p = mi.traverse(mesh)
         p["vertex_positions"], p["vertex_normals"] = v.astype(np.float32).ravel(), n.astype(np.float32).ravel()
         p["vertex_texcoords"], p["faces"] = self.uv.astype(np.float32).ravel(), self.triangles.astype(np.uint32).ravel()
@@ -204,8 +208,15 @@ def _sensor(mi: Any, avatar: Avatar, size: int) -> dict[str, Any]:
     c = avatar.camera
     film = {"type": "hdrfilm", "width": size, "height": size, "rfilter": {"type": "box"}, "pixel_format": "rgba"}
     look = mi.ScalarTransform4f().look_at(origin=list(c.position), target=list(c.target), up=[0, 1, 0])
-    return {"type": "perspective", "fov": c.fov_degrees, "fov_axis": "y", "near_clip": c.near / 4, "to_world": look, "film": film,
-            "sampler": {"type": "independent"}}  # fmt: skip
+    return {
+        "type": "perspective",
+        "fov": c.fov_degrees,
+        "fov_axis": "y",
+        "near_clip": c.near / 4,
+        "to_world": look,
+        "film": film,
+        "sampler": {"type": "independent"},
+    }
 
 
 def light_corners(avatar: Avatar, index: int) -> NDArray[np.float64]:
@@ -223,7 +234,9 @@ def _light(mi: Any, avatar: Avatar, index: int) -> dict[str, Any]:
     corners = light_corners(avatar, index)
     half = KEY if index == 0 else OTHER
     # Radiance x area / distance^2 = irradiance; a distant light of colour C gives pi C on a surface that faces it.
-    radiance = np.pi * np.array(avatar.lights[index].colour) * DISTANCE**2 / (4 * half**2)
+    # Hair passes most light on ahead: from behind it would outshine the face, so that rim lights are halved.
+    strength = 1.0 if avatar.lights[index].direction[2] > 0 else 0.5
+    radiance = strength * np.pi * np.array(avatar.lights[index].colour) * DISTANCE**2 / (4 * half**2)
     look = mi.ScalarTransform4f().look_at(
         origin=[float(x) for x in corners.mean(0)], target=list(avatar.camera.target), up=[0, 1, 0]
     )
@@ -245,7 +258,7 @@ def _sky(mi: Any, avatar: Avatar) -> dict[str, Any]:
 
 def _curves(avatar: Avatar, count: int, rng: np.random.Generator) -> dict[str, strands.Strands]:
     """The hairs of each hair and lash material, by the names they get in the scene."""
-    skin = avatar.positions[np.unique(avatar.triangles[np.isin(avatar.material, _of_kind(avatar, "skin"))])].astype(float)
+    skin = np.unique(avatar.triangles[avatar.material == _of_kind(avatar, "skin")[0]]).astype(np.int64)
     found: dict[str, strands.Strands] = {}
     for i, m in enumerate(avatar.materials):
         triangles = avatar.triangles[avatar.material == i].astype(np.int64)
@@ -254,15 +267,17 @@ def _curves(avatar: Avatar, count: int, rng: np.random.Generator) -> dict[str, s
         if m.kind == "hair":
             # Closed sheets are the mass of the hair; cards with ragged ends are what lies over it.
             number = count * 2 // 3 if not m.cutout else count // 3
-            how = {"radius": 6.5e-5, "depth": (-0.0035, 0.001) if not m.cutout else (-0.002, 0.001), "root": 0.0055, "stray": 0.0009}
-            points = POINTS
+            depth = (-0.002, 0.001) if m.cutout else (-0.0035, 0.001)
+            points, radius, stray, ragged = POINTS, 6.5e-5, 7e-4, 0.14
         else:
-            number, points = 520, 5
-            how = {"radius": 4.5e-5, "depth": (-1e-4, 1e-4), "root": 1e-4, "stray": 2.5e-4}
-        grown = strands.grow(avatar.positions, avatar.uv, triangles, number, points, rng)
-        at = grown.points(avatar.positions, np.zeros_like(avatar.positions))[:: max(1, number // 100), [0, -1], :3]
-        first, last = (np.median(np.linalg.norm(at[:, k, None] - skin[None], axis=-1).min(1)) for k in (0, 1))
-        found[f"hair{i}"] = strands.comb(grown, rng, flipped=bool(last < first), **how)  # type: ignore[arg-type]
+            number, depth, points, radius, stray, ragged = 520, (-1e-4, 1e-4), 5, 4.5e-5, 2.5e-4, 0.0
+        grown = strands.grow(avatar.positions, avatar.uv, triangles, number, points, rng, ragged)
+        ends = grown.points(avatar.positions, np.zeros_like(avatar.positions))[:: max(1, number // 100), [0, -1], :3]
+        first, last = (np.linalg.norm(ends[:, k, None] - avatar.positions[skin], axis=-1).min(1) for k in (0, 1))
+        hairs = strands.comb(
+            grown, rng, radius=radius, depth=depth, stray=stray, flipped=bool(np.median(last) < np.median(first))
+        )
+        found[f"hair{i}"] = strands.rooted(hairs, avatar.positions, skin, rng) if m.kind == "hair" else hairs
     return found
 
 
@@ -279,7 +294,7 @@ def _curve(points: Floats, bsdf: dict[str, Any]) -> dict[str, Any]:
     rows = np.concatenate([points[:, :1], points, points[:, -1:]], 1)
     with tempfile.NamedTemporaryFile("w", suffix=".txt", delete=False) as file:
         for strand in rows:
-            file.writelines("%.7f %.7f %.7f %.8f\n" % tuple(x) for x in strand)
+            file.writelines("{:.7f} {:.7f} {:.7f} {:.8f}\n".format(*tuple(x)) for x in strand)
             file.write("\n")
     return {"type": "bsplinecurve", "filename": str(Path(file.name)), "bsdf": bsdf}
 

@@ -1,0 +1,307 @@
+"""What a generator learns from: motions that cover what a face does, and a folder of (conditions, target) pairs.
+
+A folder holds `motions.npz` (what each frame shows), `manifest.json` (how it was made) and `frames/00000.npz` and so on, each
+with shaded, unlit, normal (one frame of `Conditions`), target [S, S, 4] (uint8 sRGB, premultiplied) and regions [3, 4] (x0, y0,
+x1, y1 in pixels of the right eye, the left eye and the mouth). Frames are made in any order, by any number of processes, and
+what is there is not made again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..avatar import Avatar
+from ..errors import AnimacyError, UsageError
+from ..render import geometry
+from ..render.shading import scene
+from ..types import ARKIT, Motion
+
+SCHEMA = 1
+FPS = 25
+TURN = np.radians(25.0)
+Floats = NDArray[np.float32]
+
+TEXTS = (  # with the emotion in which each is performed
+    ("en", "joy", "What a wonderful surprise! We should buy five more of these beautiful yellow flowers before they're gone."),
+    ("en", "neutral", "The quick brown fox jumps over the lazy dog, while fifty wise judges view the puzzle from above."),
+    ("en", "anger", "Stop! I have told you four times that both of these papers belong in the other office."),
+    ("en", "sadness", "I'm afraid my mother never got the chance to say goodbye, and we all miss her very much."),
+    ("en", "surprise", "You mean the whole ship just vanished? How could anybody push through that much water?"),
+    ("zh", "joy", "太好了！欢迎大家来到我们的新家，快请进来喝杯热茶，吃点儿水果吧。"),
+    ("zh", "neutral", "明天上午北京多云转晴，最高气温二十五度，适合出门散步，请注意防晒。"),
+    ("zh", "fear", "别出声，外面好像有什么东西在动，我们还是赶快离开这个地方吧。"),
+)
+HELD_OUT_TEXTS = (
+    ("en", "joy", "Good morning, everybody! Please have a look at the map before we begin."),
+    ("zh", "neutral", "你好，我是你的向导，很高兴认识你，我们一起出发吧。"),
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Motions:
+    """N frames to learn from or to be judged by."""
+
+    weights: Floats  # [N, 52]
+    pose: Floats  # [N, 6]
+    group: NDArray[np.str_]  # [N] what the frame is there for: speech, shape, pair, expression, gaze, blink, turn
+    held_out: NDArray[np.bool_]  # [N] never trained on
+    follows: NDArray[np.bool_]  # [N] the frame comes 1/25 s after the one before it
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def motion(self, i: int) -> Motion:
+        return Motion(self.weights[i : i + 1], self.pose[i : i + 1], 0, FPS)
+
+    def save(self, path: Path) -> None:
+        np.savez_compressed(path, **{name: getattr(self, name) for name in Motions.__slots__})
+
+    @staticmethod
+    def load(path: Path) -> Motions:
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return Motions(*(file[name] for name in Motions.__slots__))
+        except (OSError, KeyError, ValueError) as error:
+            raise AnimacyError(
+                f"{path} holds no motions ({error}); make them with `python -m animacy.train motions`"
+            ) from error
+
+
+class Painter(Protocol):
+    """What `Teacher` is to a folder."""
+
+    def paint(self, weights: Floats, pose: Floats, *, spp: int, seed: int) -> NDArray[np.uint8]: ...
+
+
+def motions(spoken: list[tuple[bool, Motion]], *, seed: int = 0, scale: float = 1.0) -> Motions:
+    """Frames of `spoken` (held out, motion) in neighbouring pairs; single shapes, pairs, expressions, gaze, blinks, turns.
+
+    scale: share of the usual number (about 1,300 frames, a tenth of them held out).
+    """
+    rng = np.random.default_rng(seed)
+    rows: list[tuple[Floats, Floats, str, bool, bool]] = []
+
+    def add(group: str, weights: Floats, held: bool, turned: float, follows: bool = False, pose: Floats | None = None) -> None:
+        own = np.zeros(6) if pose is None else pose
+        own = own + rng.normal(size=6) * [0.09 * turned, 0.18 * turned, 0.05 * turned, 0.003, 0.002, 0.004]
+        own[:3] = np.clip(own[:3], -TURN, TURN)
+        rows.append((np.clip(weights, 0, 1).astype(np.float32), own.astype(np.float32), group, held, follows))
+
+    def shapes(**values: float) -> Floats:
+        weights = np.zeros(len(ARKIT), np.float32)
+        for name, value in values.items():
+            both = [name] if name in ARKIT else [name + "Left", name + "Right"]
+            weights[[ARKIT.index(n) for n in both]] = value
+        return weights
+
+    for held, motion in spoken:
+        wanted = round((26 if held else 38) * scale)
+        for i in sorted(rng.choice(len(motion) - 1, min(wanted, len(motion) - 1), replace=False)):
+            offset = rng.normal(size=3) * [0.06, 0.16, 0.04] * (rng.random() < 0.5)
+            for k in (i, i + 1):
+                pose = motion.pose[k].astype(float)
+                pose[:3] = np.clip(pose[:3] + offset, -TURN, TURN)
+                rows.append((motion.weights[k], pose.astype(np.float32), "speech", held, k == i + 1))
+
+    def count(usual: int) -> int:
+        return max(1, round(usual * scale))
+
+    for held in (False, True):
+        for name in ARKIT if scale >= 1 else ARKIT[:: round(1 / scale)]:
+            for value in (0.6,) if held else (0.45, 1.0):
+                open_jaw = {"jawOpen": 0.35} if name in ("mouthClose", "tongueOut") else {}
+                if not held or rng.random() < 0.35:
+                    add("shape", shapes(**{name: value}, **open_jaw), held, 0.6)
+        for _ in range(count(16 if held else 190)):
+            a, b = rng.choice(len(ARKIT), 2, replace=False)
+            add("pair", shapes(**{ARKIT[a]: rng.uniform(0.3, 1), ARKIT[b]: rng.uniform(0.3, 1)}), held, 0.6)
+        for _ in range(count(16 if held else 150)):
+            some = shapes(jawOpen=rng.beta(1, 2.5))
+            for name, most in rng.permutation(np.array(list(EXPRESSIONS), object))[:3]:
+                some = np.maximum(some, shapes(**{name: most * rng.random()}))
+            add("expression", some, held, 1.0)
+        for _ in range(count(8 if held else 70)):
+            x, y = rng.uniform(-1, 1, 2)
+            left, right = ("Out", "In") if x > 0 else ("In", "Out")
+            look = {
+                f"eyeLook{left}Left": abs(x),
+                f"eyeLook{right}Right": abs(x),
+                "eyeLookUp" if y > 0 else "eyeLookDown": abs(y),
+            }
+            add("gaze", shapes(**look, eyeBlink=0.25 * max(0, -y)), held, 0.5)
+        for _ in range(count(6 if held else 50)):
+            both = rng.uniform(0, 1)
+            add("blink", shapes(eyeBlink=both, mouthSmile=rng.uniform(0, 0.6)), held, 0.5)
+        for _ in range(count(8 if held else 90)):
+            pose = np.array([*rng.uniform(-1, 1, 3) * [0.30, TURN, 0.20], 0, 0, 0])
+            add(
+                "turn", shapes(jawOpen=rng.beta(1, 3), mouthSmile=rng.beta(1, 2), eyeBlink=rng.beta(1, 4)), held, 0.0, pose=pose
+            )
+    weights, pose, group, held_out, follows = zip(*rows, strict=True)
+    return Motions(np.stack(weights), np.stack(pose), np.array(group), np.array(held_out), np.array(follows))
+
+
+EXPRESSIONS = (
+    *(("mouthSmile", 1.0), ("mouthFrown", 1.0), ("browDown", 1.0), ("browInnerUp", 1.0), ("browOuterUp", 1.0)),
+    *(("eyeWide", 1.0), ("eyeSquint", 1.0), ("noseSneer", 0.9), ("cheekSquint", 1.0), ("mouthPucker", 0.9)),
+    *(("mouthFunnel", 0.9), ("mouthStretch", 0.8), ("mouthPress", 0.8), ("mouthUpperUp", 0.9), ("mouthLowerDown", 0.9)),
+    *(("mouthShrugLower", 0.8), ("mouthDimple", 0.8), ("mouthRollLower", 0.7), ("mouthRollUpper", 0.7), ("cheekPuff", 0.7)),
+)
+
+
+def spoken(report: Callable[[str], None] = lambda text: None, seed: int = 0) -> list[tuple[bool, Motion]]:
+    """(held out, motion) of each text in TEXTS and HELD_OUT_TEXTS, by the real reader, speaker and mover. About a minute."""
+    from ..move import Performer
+    from ..read import make_reader
+    from ..speak import make_speaker
+
+    speaker = make_speaker(None)
+    found = []
+    for held, texts in ((False, TEXTS), (True, HELD_OUT_TEXTS)):
+        for n, (language, emotion, text) in enumerate(texts):
+            report(text)
+            performer = Performer(FPS, seed + n + 100 * held)
+            parts = [
+                performer.move(sentence, speech)
+                for sentence in make_reader(language, {emotion: 1.0}).read(text)
+                for speech in speaker.speak(sentence)
+            ]
+            weights, pose = (np.concatenate([getattr(m, x) for m in parts]) for x in ("weights", "pose"))
+            found.append((held, Motion(weights, pose, 0, FPS)))
+    return found
+
+
+def regions(avatar: Avatar, size: int, motion: Motion) -> NDArray[np.float32]:
+    """[3, 4] x0, y0, x1, y1 in pixels of a frame: right eye, left eye, mouth; from eyeballs and teeth."""
+    view = scene(avatar, size)
+    positions = geometry.deform(view.rig, motion.weights, motion.pose)[0][0]
+    p = positions @ view.view[:, :3].T + view.view[:, 3]
+    at = size / 2 + view.focal / 2 * p[:, :2] / -p[:, 2:] * [1, -1]
+    boxes = []
+    for kind in ("eye", "tooth"):
+        material = [i for i, m in enumerate(avatar.materials) if m.kind == kind]
+        used = np.unique(avatar.triangles[np.isin(avatar.material, material)])
+        sides = (avatar.positions[used, 0] < 0, avatar.positions[used, 0] >= 0) if kind == "eye" else (slice(None),)
+        for side in sides:
+            q = at[used[side]]
+            low, high = q.min(0), q.max(0)
+            grow = (high - low) * ([0.35, 0.30] if kind == "eye" else [0.30, 0.45])
+            boxes.append([*(low - grow), *(high + grow)])
+    return np.clip(np.array(boxes, np.float32), 0, size)
+
+
+def name_of(index: int) -> str:
+    return f"{index:05d}.npz"
+
+
+def describe(folder: Path, avatar: Avatar, frames: Motions, *, size: int, spp: int, spp_held_out: int, seed: int) -> None:
+    """Begin a folder, or check that it was begun alike. Raises UsageError where it was begun otherwise."""
+    (folder / "frames").mkdir(parents=True, exist_ok=True)
+    what = {
+        "schema": SCHEMA,
+        "avatar": avatar.name,
+        "size": size,
+        "frames": len(frames),
+        "held_out": int(frames.held_out.sum()),
+        "spp": spp,
+        "spp_held_out": spp_held_out,
+        "seed": seed,
+    }
+    path = folder / "manifest.json"
+    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != what:
+        raise UsageError(f"{folder} was begun as {path.read_text(encoding='utf-8').strip()}; give another folder")
+    path.write_text(json.dumps(what) + "\n", encoding="utf-8")
+    if not (folder / "motions.npz").exists():
+        frames.save(folder / "motions.npz")
+
+
+def make(
+    folder: Path,
+    avatar: Avatar,
+    frames: Motions,
+    painter: Painter,
+    *,
+    size: int,
+    spp: int,
+    spp_held_out: int,
+    seed: int = 0,
+    part: tuple[int, int] = (0, 1),
+    report: Callable[[int, int], None] = lambda done, of: None,
+) -> None:
+    """Make the frames i of `folder` with i % part[1] == part[0] that are not there yet, begun by `describe`.
+
+    spp: samples a pixel, held-out frames get `spp_held_out`. seed: of their noise; each frame has its own. `report` is told how
+    many of how many are done.
+    """
+    from ..render.cpu import CpuRenderer
+
+    mine = [i for i in range(len(frames)) if i % part[1] == part[0] and not (folder / "frames" / name_of(i)).exists()]
+    with CpuRenderer(avatar, size, threads=1) as renderer:
+        for done, i in enumerate(mine):
+            motion = frames.motion(i)
+            samples = spp_held_out if frames.held_out[i] else spp
+            target = painter.paint(motion.weights[0], motion.pose[0], spp=samples, seed=seed + i)
+            c = renderer.render(motion)
+            path = folder / "frames" / name_of(i)
+            with path.with_suffix(f".{part[0]}.part").open("wb") as file:
+                np.savez(file, shaded=c.shaded[0], unlit=c.unlit[0], normal=c.normal[0], target=target,
+                         regions=regions(avatar, size, motion))  # fmt: skip
+            path.with_suffix(f".{part[0]}.part").replace(path)
+            report(done + 1, len(mine))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """A folder's frames in memory."""
+
+    motions: Motions
+    conditions: NDArray[np.uint8]  # [N, 10, S, S]: shaded RGBA, unlit RGB and depth, normal xy
+    target: NDArray[np.uint8]  # [N, 4, S, S] premultiplied sRGB
+    regions: Floats  # [N, 3, 4]
+    manifest: dict[str, Any]
+
+
+def load(folder: Path) -> Pairs:
+    """Read a folder. Raises AnimacyError that names the frames that are missing or broken."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        count, size = int(manifest["frames"]), int(manifest["size"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AnimacyError(
+            f"{folder}: no usable manifest.json ({error}); make one with `python -m animacy.train render`"
+        ) from error
+    frames = Motions.load(folder / "motions.npz")
+    missing = [name_of(i) for i in range(count) if not (folder / "frames" / name_of(i)).exists()]
+    if missing or len(frames) != count:
+        named = ", ".join(missing[:20]) + (f" and {len(missing) - 20} more" if len(missing) > 20 else "")
+        raise AnimacyError(
+            f"{folder} lacks {len(missing)} of {count} frames: {named}; run `python -m animacy.train render` again"
+        )
+    conditions = np.empty((count, 10, size, size), np.uint8)
+    target = np.empty((count, 4, size, size), np.uint8)
+    boxes = np.empty((count, 3, 4), np.float32)
+    for i, frame in enumerate(_frames(folder, count)):
+        try:
+            conditions[i] = np.concatenate([frame[k] for k in ("shaded", "unlit", "normal")], -1).transpose(2, 0, 1)
+            target[i] = frame["target"].transpose(2, 0, 1)
+            boxes[i] = frame["regions"]
+        except (KeyError, ValueError) as error:
+            raise AnimacyError(f"{folder}: frame {name_of(i)} does not fit ({error}); delete it and render again") from error
+    return Pairs(frames, conditions, target, boxes, manifest)
+
+
+def _frames(folder: Path, count: int) -> Iterator[dict[str, NDArray[Any]]]:
+    for i in range(count):
+        path = folder / "frames" / name_of(i)
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                yield {k: file[k] for k in file.files}
+        except Exception as error:  # numpy raises many kinds on a cut file
+            raise AnimacyError(f"{folder}: frame {path.name} cannot be read ({error}); delete it and render again") from error

@@ -1,0 +1,329 @@
+"""The generator: a U-Net that folds pixels into channels first, trained to paint what the teacher traces.
+
+It gives a correction to the shaded render, so that it begins as good as that and spends itself on the difference.
+It folds because a GPU works channels faster than pixels: the same cost buys a wider view.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..errors import AnimacyError, UsageError
+from .data import Pairs
+
+CHANNELS = 10  # of Conditions: shaded RGBA, unlit RGB and depth, normal xy
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What distinguishes one size of network from another."""
+
+    size: int  # pixels of the frame it is made for
+    fold: int  # pixels a side that become channels
+    widths: tuple[int, int, int, int]  # channels, from the folded frame down
+    gflop: float  # most that a frame may cost
+
+
+SHAPES = {
+    "lite": Shape(256, 4, (32, 48, 96, 128), 1.5),
+    "full": Shape(512, 4, (64, 112, 224, 256), 25.0),
+}
+
+
+def _conv(a: int, b: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(a, b, 3, stride, 1), nn.LeakyReLU(0.1))
+
+
+class _Block(nn.Module):
+    """Two convolutions, added to what comes in."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(_conv(width, width), nn.Conv2d(width, width, 3, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(x + self.body(x), 0.1)
+
+
+class Network(nn.Module):
+    """[B, 10, S, S] conditions in 0..1 (normals in -1..1) -> [B, 4, S, S] premultiplied sRGB and alpha, 0..1."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        a, b, c, d = shape.widths
+        self.fold = shape.fold
+        self.enter = nn.Sequential(nn.Conv2d(CHANNELS * shape.fold**2, a, 1), nn.LeakyReLU(0.1), _Block(a))
+        self.down1 = nn.Sequential(_conv(a, b, 2), _Block(b))
+        self.down2 = nn.Sequential(_conv(b, c, 2), _Block(c))
+        self.down3 = nn.Sequential(_conv(c, d, 2), _Block(d), _Block(d))
+        self.up2 = nn.Sequential(_conv(d + c, c), _Block(c))
+        self.up1 = nn.Sequential(_conv(c + b, b), _Block(b))
+        self.leave = nn.Sequential(_conv(b + a, a), _Block(a), nn.Conv2d(a, 4 * shape.fold**2, 3, 1, 1))
+        last = self.leave[-1]
+        assert isinstance(last, nn.Conv2d)
+        assert last.bias is not None
+        nn.init.normal_(last.weight, std=1e-3)
+        nn.init.zeros_(last.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        a = self.enter(F.pixel_unshuffle(x, self.fold))
+        b = self.down1(a)
+        c = self.down2(b)
+        d = self.down3(c)
+        c = self.up2(torch.cat([F.interpolate(d, scale_factor=2.0, mode="nearest"), c], 1))
+        b = self.up1(torch.cat([F.interpolate(c, scale_factor=2.0, mode="nearest"), b], 1))
+        a = self.leave(torch.cat([F.interpolate(b, scale_factor=2.0, mode="nearest"), a], 1))
+        return x[:, :4] + F.pixel_shuffle(a, self.fold)
+
+
+def gflop(network: Network, size: int) -> float:
+    """Billions of operations for one frame: two for each multiplication of a convolution."""
+    total = 0.0
+
+    def count(module: nn.Module, inputs: Any, output: Tensor) -> None:
+        nonlocal total
+        assert isinstance(module, nn.Conv2d)
+        total += 2 * output.numel() * module.in_channels * module.kernel_size[0] * module.kernel_size[1]
+
+    hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, nn.Conv2d)]
+    try:
+        with torch.no_grad():
+            network(torch.zeros(1, CHANNELS, size, size, device=next(network.parameters()).device))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return total / 1e9
+
+
+def as_input(conditions: Tensor) -> Tensor:
+    """[B, 10, S, S] uint8 -> float32 as the network takes them."""
+    x = conditions.float()
+    return torch.cat([x[:, :8] / 255, (x[:, 8:] - 128) / 127], 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a network is trained; the defaults are those of the shipped weights."""
+
+    steps: int = 8000
+    batch: int = 16
+    rate: float = 5e-4  # 2e-3 without clipping collapsed (MEASURED, a smaller network)
+    decay: float = 0.01
+    clip: float = 1.0
+    gradient: float = 0.5  # weight of the edges' difference
+    motion: float = 0.25  # weight of the difference between neighbouring frames' changes
+    focus: float = 3.0  # how much more a pixel of the eyes and the mouth counts
+    average: float = 0.998  # of the weights over steps: what is kept is their moving mean
+    seed: int = 0
+
+
+def train(
+    pairs: Pairs,
+    shape: Shape,
+    settings: Settings,
+    folder: Path,
+    *,
+    device: str,
+    seconds: float = math.inf,
+    report: Callable[[int, float], None] = lambda step, loss: None,
+) -> Network:
+    """The trained network (the moving mean of its weights), on `device`.
+
+    Every 500 steps the state goes to `folder`/state.pt, from where a killed run goes on. seconds: the rate falls to zero by
+    then, whatever `steps` says. Half of each batch are neighbouring frames. Raises UsageError where sizes differ.
+    """
+    if pairs.manifest["size"] != shape.size:
+        raise UsageError(f"frames have {pairs.manifest['size']} pixels, the network is made for {shape.size}")
+    torch.manual_seed(settings.seed)
+    rng = np.random.default_rng(settings.seed)
+    network = Network(shape).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    mean = {k: v.detach().clone() for k, v in network.state_dict().items()}
+    optimizer = torch.optim.AdamW(network.parameters(), settings.rate, weight_decay=settings.decay, betas=(0.9, 0.99))
+    kept = np.flatnonzero(~pairs.motions.held_out)
+    second = kept[pairs.motions.follows[kept]]
+    if not len(kept):
+        raise AnimacyError("no frame to train on: all are held out")
+    conditions, target = (torch.from_numpy(x).to(device) for x in (pairs.conditions, pairs.target))
+    weight = torch.from_numpy(_focus(pairs.regions, shape.size, settings.focus)).to(device)
+    first, spent, state = 0, 0.0, folder / "state.pt"
+    if state.exists():
+        old = torch.load(state, map_location=device, weights_only=True)
+        if old["settings"] != asdict(settings):
+            raise UsageError(f"{state} was begun with other settings; give another folder or delete it")
+        network.load_state_dict(old["network"])
+        optimizer.load_state_dict(old["optimizer"])
+        mean, first, spent = old["mean"], old["step"], old["spent"]
+        rng = np.random.default_rng((settings.seed, first))
+    began = time.monotonic() - spent
+    losses: list[dict[str, float]] = []
+    step = first
+    amp = torch.autocast(device.split(":")[0], torch.bfloat16, enabled=device.startswith("cuda"))
+    while True:
+        elapsed = time.monotonic() - began
+        done = max(step / settings.steps, elapsed / seconds)
+        if done >= 1:
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = settings.rate * min(1, (step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * done))
+        half = settings.batch // 2 if len(second) else 0
+        after = rng.choice(second, half // 2) if half else np.empty(0, int)
+        single = rng.choice(kept, settings.batch - 2 * len(after))
+        index = torch.from_numpy(np.concatenate([after - 1, after, single])).to(device)
+        y = target[index].float() / 255
+        with amp:
+            out = network(as_input(conditions[index]).contiguous(memory_format=torch.channels_last)).float()
+        w = weight[index][:, None].float()
+        loss = ((out - y).abs() * w).mean()
+        for axis in (2, 3):
+            loss = loss + settings.gradient * (torch.diff(out, dim=axis) - torch.diff(y, dim=axis)).abs().mean()
+        n = len(after)
+        if n:
+            loss = loss + settings.motion * ((out[n : 2 * n] - out[:n]) - (y[n : 2 * n] - y[:n])).abs().mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
+        optimizer.step()
+        step += 1
+        keep = min(settings.average, step / (step + 10))
+        with torch.no_grad():
+            for k, v in network.state_dict().items():
+                mean[k].lerp_(v, 1 - keep)
+        if step % 100 == 0:
+            value = float(loss)
+            if not math.isfinite(value):
+                raise AnimacyError(f"the loss is {value} at step {step}: lower the rate")
+            losses.append({"step": step, "seconds": round(time.monotonic() - began, 1), "loss": round(value, 5)})
+            report(step, value)
+        if step % 500 == 0:
+            folder.mkdir(parents=True, exist_ok=True)
+            whole = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "mean": mean, "step": step,
+                     "spent": time.monotonic() - began, "settings": asdict(settings)}  # fmt: skip
+            torch.save(whole, state.with_suffix(".part"))
+            state.with_suffix(".part").replace(state)
+    network.load_state_dict(mean)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "curve.jsonl").open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(row) + "\n" for row in losses)
+    return network.eval()
+
+
+def _focus(regions: NDArray[np.float32], size: int, most: float) -> NDArray[np.float16]:
+    """[N, S, S] 1, and `most` in the boxes of eyes and mouth."""
+    weight = np.ones((len(regions), size, size), np.float16)
+    for w, boxes in zip(weight, np.rint(regions).astype(int), strict=True):
+        for x0, y0, x1, y1 in boxes:
+            w[y0:y1, x0:x1] = most
+    return weight
+
+
+def paint(network: Network, conditions: NDArray[np.uint8], batch: int = 16) -> NDArray[np.uint8]:
+    """[N, 4, S, S] frames for [N, 10, S, S] conditions, both uint8. Colours never exceed alpha."""
+    device = next(network.parameters()).device
+    frames = []
+    with torch.no_grad():
+        for i in range(0, len(conditions), batch):
+            y = network(as_input(torch.from_numpy(conditions[i : i + batch]).to(device))).clamp(0, 1)
+            y = torch.cat([torch.minimum(y[:, :3], y[:, 3:]), y[:, 3:]], 1)
+            frames.append((y * 255).round().byte().cpu().numpy())
+    return np.concatenate(frames)
+
+
+def export(network: Network, path: Path, size: int, *, half: bool) -> None:
+    """Write the network as ONNX: `conditions` float32 [B, 10, S, S] -> `rgba` float32 [B, 4, S, S].
+
+    half: weights are kept as FP16 in the file and widened when it is loaded. A GPU's builder may compute in FP16 throughout; a
+    CPU, which has no FP16 convolutions, computes in FP32 at its full speed.
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    network = network.cpu().float().eval()
+    nodes: list[Any] = []
+    weights: list[Any] = []
+
+    def keep(name: str, value: NDArray[Any]) -> str:
+        if half and value.dtype == np.float32:
+            weights.append(numpy_helper.from_array(value.astype(np.float16), name + "_half"))
+            nodes.append(helper.make_node("Cast", [name + "_half"], [name], to=TensorProto.FLOAT))
+        else:
+            weights.append(numpy_helper.from_array(value, name))
+        return name
+
+    def node(kind: str, inputs: list[str], **how: Any) -> str:
+        out = f"{kind.lower()}{len(nodes)}"
+        nodes.append(helper.make_node(kind, inputs, [out], **how))
+        return out
+
+    def leaky(x: str) -> str:
+        return node("LeakyRelu", [x], alpha=0.1)
+
+    def conv(module: nn.Module, x: str, name: str) -> str:
+        assert isinstance(module, nn.Conv2d)
+        assert module.bias is not None
+        side = module.kernel_size[0]
+        names = [keep(f"{name}.{k}", v.detach().numpy()) for k, v in (("weight", module.weight), ("bias", module.bias))]
+        return node("Conv", [x, *names], kernel_shape=[side, side], strides=list(module.stride), pads=[side // 2] * 4)
+
+    def run(module: nn.Module, x: str, name: str) -> str:
+        if isinstance(module, nn.Conv2d):
+            return conv(module, x, name)
+        if isinstance(module, nn.LeakyReLU):
+            return leaky(x)
+        if isinstance(module, _Block):
+            return leaky(node("Add", [x, run(module.body, x, name)]))
+        assert isinstance(module, nn.Sequential)
+        for i, part in enumerate(module):
+            x = run(part, x, f"{name}.{i}")
+        return x
+
+    fold = network.fold
+    # Channels of a folded frame run channel, row, column in PyTorch; SpaceToDepth's run row, column, channel.
+    order = np.arange(CHANNELS * fold**2).reshape(CHANNELS, fold * fold).T.ravel()
+    entry = network.enter[0]
+    assert isinstance(entry, nn.Conv2d)
+    x = node("SpaceToDepth", ["conditions"], blocksize=fold)
+    kept = entry.weight.detach().clone()
+    with torch.no_grad():
+        entry.weight.copy_(kept[:, torch.from_numpy(order)])
+        a = run(network.enter, x, "enter")
+        entry.weight.copy_(kept)
+    b = run(network.down1, a, "down1")
+    c = run(network.down2, b, "down2")
+    d = run(network.down3, c, "down3")
+    weights.append(numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "twice"))
+
+    def up(x: str) -> str:
+        return node(
+            "Resize", [x, "", "twice"], mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"
+        )
+
+    c = run(network.up2, node("Concat", [up(d), c], axis=1), "up2")
+    b = run(network.up1, node("Concat", [up(c), b], axis=1), "up1")
+    a = run(network.leave, node("Concat", [up(b), a], axis=1), "leave")
+    change = node("DepthToSpace", [a], blocksize=fold, mode="CRD")
+    for name, values in (("from", [0]), ("to", [4]), ("axis", [1])):
+        weights.append(numpy_helper.from_array(np.array(values, np.int64), name))
+    nodes.append(helper.make_node("Add", [node("Slice", ["conditions", "from", "to", "axis"]), change], ["rgba"]))
+    graph = helper.make_graph(
+        nodes,
+        "generator",
+        [helper.make_tensor_value_info("conditions", TensorProto.FLOAT, ["batch", CHANNELS, size, size])],
+        [helper.make_tensor_value_info("rgba", TensorProto.FLOAT, ["batch", 4, size, size])],
+        weights,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], producer_name="animacy", ir_version=8)
+    onnx.checker.check_model(model, full_check=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, str(path))
