@@ -27,6 +27,17 @@ def test_a_pipe_gets_plain_lines_and_not_too_many() -> None:
     ]
 
 
+def test_speed_leaves_out_the_loading() -> None:
+    out, now = io.StringIO(), [0.0]
+    with Bar(100, out, clock=lambda: now[0]) as bar:
+        bar.stage("loading the voice")
+        now[0] = 50.0
+        bar.stage("performing")
+        now[0] = 60.0
+        bar.performed(Progress(50, 20.0, 500))
+    assert out.getvalue().splitlines()[-1] == "50%: 20.0 s, 500 frames, 2.00x real time"
+
+
 def test_a_terminal_gets_a_bar_with_the_stage() -> None:
     out = Terminal()
     with Bar(100, out) as bar:

@@ -29,7 +29,8 @@ class Bar:
             self._bar = tqdm(total=self._total, file=out, leave=False, dynamic_ncols=True, bar_format=layout)
 
     def stage(self, name: str) -> None:
-        """Say what is being done now."""
+        """Say what is being done now. Speed is told from here on: loading is no performing."""
+        self._began = self._clock()
         if self._bar is not None:
             self._bar.set_description_str(name)
         elif not self._quiet:
