@@ -486,7 +486,7 @@ def _light(material, n, g, t, v, a, rough, open_, sun, lights, ambient):  # type
                 lobe = f32(0.8) * _lobe(nh2, lh2, rough) + f32(0.2) * _lobe(nh2, lh2, f32(0.6) * rough)
             else:
                 lobe = _lobe(nh2, lh2, rough)
-            gloss = shadow if q == 0 else shadow * shadow
+            gloss = sun if q == 0 else open_ * open_ * root
             k = gloss * nl * lobe * (f0 + (f32(1) - f0) * _fifth(f32(1) - np.sqrt(lh2)))
             sr += cr * k
             sg += cg * k

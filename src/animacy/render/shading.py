@@ -25,7 +25,7 @@ s the baked share of the key light (o for other lights), w the material's wrap p
 - Ambient: a (ground + (sky - ground)(1 + N.up)/2) o', o' being the cubic of o and a for several bounces by Jimenez et al. 2016
   (Practical real-time strategies for accurate indirect occlusion): coloured folds light themselves, so occlusion on skin is
   reddish.
-- Specular: C s (N.L)+ F D, s squared for lights other than the key (no lamp glints in a fold), with
+- Specular: C s (N.L)+ F D, with o^2 and the root of the key's s for s of other lights (no lamp glints in a fold), and
   F = f0 + (1 - f0)(1 - L.H)^5 and, A being r^2 (0.02 at least),
   D = A^2 / (((N.H)^2 (A^2 - 1) + 1)^2 4 max((L.H)^2, 0.1) (r + 0.5)): GGX, with the visibility term of Karis (Physically based
   shading on mobile, 2014). Skin has two lobes, 0.8 of r and 0.2 of 0.6 r: an oily film over a rougher base. Surroundings

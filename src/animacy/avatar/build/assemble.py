@@ -59,7 +59,9 @@ def build(wheel: Path, who: Identity, size: int = 2048, progress: Callable[[str]
     parts = [body.part, *balls, *rows, *fringes, *sheets, *strands, *clothes]
     progress(f"{sum(len(p.triangles) for p in parts)} triangles; casting rays")
     key = unit(-0.64, 0.56, 0.62)
-    skin, sun, openness = body.part, [], []
+    skin = body.part
+    sun: list[Floats] = []
+    openness: list[Floats] = []
     blockers = light.Occluders([skin, *rows, *sheets, *clothes])
     haze = light.Occluders([skin, *rows, *sheets, *strands, *clothes])
     for p in parts:
@@ -74,7 +76,7 @@ def build(wheel: Path, who: Identity, size: int = 2048, progress: Callable[[str]
         if p.material in ("lash", "eye", "tooth", "gum", "tongue"):
             dark = np.full(len(dark), {"lash": 0.8, "eye": 0.85, "tooth": 0.62, "gum": 0.2, "tongue": 0.22}[p.material])
         if p.material == "tooth":  # the arch goes back behind the cheeks; the lower row lies in the lip's shadow
-            dark *= smoothstep(0.028, 0.008, p.positions[:, 2].max() - p.positions[:, 2]) * (0.6 if p.shapes else 1.0)
+            dark *= smoothstep(0.032, 0.010, p.positions[:, 2].max() - p.positions[:, 2]) * (0.6 if p.shapes else 1.0)
         if p.material == "tongue":
             dark *= 0.3 + 0.7 * smoothstep(0.030, 0.0, p.positions[:, 2].max() - p.positions[:, 2])
         if p.material == "strand":  # a card is as bright as the hair that it lies on
@@ -106,8 +108,8 @@ def build(wheel: Path, who: Identity, size: int = 2048, progress: Callable[[str]
             Light(unit(0.70, 0.10, 0.80), (0.37, 0.40, 0.45)),
             Light(unit(0.45, 0.50, -1.15), (0.90, 0.95, 1.02)),
         ),
-        sky=(0.30, 0.31, 0.33),
-        ground=(0.17, 0.145, 0.13),
+        sky=(0.27, 0.28, 0.30),
+        ground=(0.15, 0.128, 0.115),
         materials=MATERIALS,
         pivot=(float(head[0]), float(head[1] - 0.006), float(head[2] - 0.02)),
         **join(parts, [m.name for m in MATERIALS], sun),
@@ -123,7 +125,7 @@ def incisors(body: bodies.Body, upper: bool) -> Floats:
     skin = body.part.positions
     line = skin[(body.lip_ring <= 1) & (np.abs(skin[:, 0]) < 0.003)].mean(0)
     inner = skin[(body.lip_ring <= 1) & (np.abs(skin[:, 0]) < 0.003)][:, 2].min()
-    return np.array([0, line[1] - (0.0020 if upper else 0.0048), inner - (0.0070 if upper else 0.0100)])
+    return np.array([0, line[1] - (0.0023 if upper else 0.0050), inner - (0.0070 if upper else 0.0100)])
 
 
 def away(p: Floats, eye: Floats) -> Floats:

@@ -79,5 +79,5 @@ def lashes(body: Body, twin: str, upper: bool) -> Part:
         name = "eyeBlink" + side
         if upper and np.abs(shapes[name]).max() > 0.004:
             tip = np.concatenate([np.zeros((n, 3)), rows[1] - rows[0], rows[2] - rows[0]])
-            shapes[name] = shapes[name] + tip @ turn(0, 58).T - tip + np.tile(lean, (3, 1)) * 0.0005
+            shapes[name] = shapes[name] + tip @ turn(0, 58).T - tip + np.tile(lean, (3, 1)) * 0.0008
     return Part("lash", p, atlas.place(uv, atlas.LASH), np.concatenate(f), shapes, follow=np.ones(len(p)))

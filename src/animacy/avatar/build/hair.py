@@ -23,11 +23,11 @@ GUIDES = np.array(
             (13, 66, 124),
             (38, 60, 119),
             (61, 36, 104),
-            (71, 0, 93),
-            (73, -42, 88),
-            (77, -84, 84),
-            (80, -122, 82),
-            (75, -152, 84),
+            (70, 0, 95),
+            (70, -42, 93),
+            (73, -84, 90),
+            (77, -122, 88),
+            (74, -152, 88),
         ],
         [(13, 95, 96), (48, 88, 82), (76, 46, 64), (86, -4, 56), (91, -46, 50), (95, -86, 48), (96, -124, 50), (86, -156, 54)],
         [(13, 108, 52), (52, 98, 40), (82, 46, 24), (92, -4, 14), (97, -46, 9), (101, -86, 8), (101, -124, 10), (91, -157, 14)],
@@ -106,7 +106,7 @@ class Flow:
         q = gaussian_filter(q, (0.7, 1.0, 0), mode="nearest")
         meet = (PARTING / 1000 - 0.0004 * self.side - q[:, :1, 0]) * smoothstep(0.16, 0.0, t)[None, :]
         q[..., 0] += meet * smoothstep(0.95, 0.75, a)[:, None]
-        return q
+        return np.asarray(q)
 
     def _skin(self, q: Floats) -> tuple[Floats, Floats, Floats]:
         """Of points [N, 3]: how far the skin is, how far they are outside of it, and its normal there."""
@@ -176,7 +176,7 @@ def cards(body: Body, side: int, seed: int) -> Part:
     layers = (
         (18, 0.00, 0.85, 0.30, 10, 0.0022, 0.034),
         (14, 0.00, 0.55, 0.36, 10, 0.0042, 0.022),
-        (5, -0.012, 0.06, 0.03, 18, 0.0016, 0.015),
+        (5, -0.012, 0.06, 0.20, 14, 0.0016, 0.015),
         (2, -0.030, 0.005, 0.20, 14, 0.0045, 0.007),
     )
     for layer, (number, first, last, start, columns, lift, width) in enumerate(layers):

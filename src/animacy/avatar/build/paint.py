@@ -158,8 +158,8 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
     rim = smoothstep(2.1, 1.2, lid)
     c = mix(c, (0.80, 0.55, 0.51), rim)
     above = smoothstep(-1.0, 1.5, p[:, 1] + 0.22 * (np.abs(p[:, 0]) - ex) * -0.3)
-    root = smoothstep(0.9, 0.15, np.abs(lid - 2.25)) * near_lid
-    c = mix(c, np.array(who.brow) * 0.6, root * (0.25 + 0.60 * above))
+    root = smoothstep(np.where(above > 0.5, 1.7, 0.9), 0.15, np.abs(lid - np.where(above > 0.5, 2.7, 2.25))) * near_lid
+    c = mix(c, np.array(who.brow) * 0.6, root * (0.25 + 0.62 * above))
     crease = smoothstep(2.4, 0.2, np.abs(lid - 6.5)) * above * near_lid * smoothstep(ex - 13, ex - 6, np.abs(p[:, 0]))
     c = mix(c, (0.42, 0.25, 0.20), 0.50 * crease)
     inner = smoothstep(ex - 8.5, ex - 10.5, np.abs(p[:, 0])) * (lid < 2.5)
@@ -193,7 +193,7 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
 
     o = np.clip(g[:, 9], 0, 1)
     o = np.where(
-        lip < 3.5, np.maximum(o, np.interp(lip, [1.0, 3.5], [0.04, 0.55])), o
+        lip < 3.5, np.maximum(o, np.interp(lip, [1.8, 4.0], [0.04, 0.55])), o
     )  # the rings that touch at rest are open in speech
     canvas.albedo[at, :3] = np.clip(c, 0.01, 1)
     canvas.open[at] = np.where(cavity, 0.36, o)
@@ -207,7 +207,7 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
     rough = rough + (0.16 - rough) * wet
     rough = rough + (0.7 - rough) * np.maximum(hairs, scalp_t)
     rough = rough + 0.10 * smoothstep(-105, -135, p[:, 1])
-    rough[cavity | (lip < 2.5)] = 0.9  # no light from behind glints on the rims within
+    rough[cavity | (lip < 3.3)] = 0.9  # no light from behind glints on the rims within
     canvas.rough[at] = rough
     relief = 0.030 * noise(p, 0.9, seed + 11, 2) + 0.045 * noise(p, 2.4, seed + 12, 2)
     relief = relief * (1 - body_of_lip) + 0.075 * lines * body_of_lip + 0.12 * hairs
@@ -279,10 +279,10 @@ def mouth(canvas: Canvas) -> None:
     c = mix(c, (0.72, 0.61, 0.50), 0.7 * smoothstep(0.55, 0.0, v))
     c = mix(c, (0.72, 0.72, 0.72), 0.5 * smoothstep(0.80, 1.0, v))
     c = mix(c, (0.42, 0.28, 0.22), 0.38 * smoothstep(0.020, 0.0, gap))
-    c = mix(c, (0.30, 0.17, 0.14), 0.80 * smoothstep(0.38, 0.90, arch))
+    c = mix(c, (0.30, 0.17, 0.14), 0.80 * smoothstep(0.45, 0.95, arch))
     canvas.albedo[at] = np.concatenate([c, np.ones((*u.shape, 1))], -1)
     shade = (0.30 + 0.45 * smoothstep(0.1, 0.95, v)) * np.where(lower, 0.62, 1.0)  # the lips stand before the gums
-    canvas.rough[at], canvas.open[at] = 0.25, shade * (1 - 0.80 * smoothstep(0.15, 0.70, arch))
+    canvas.rough[at], canvas.open[at] = 0.25, shade * (1 - 0.80 * smoothstep(0.22, 0.80, arch))
     at, u, v = canvas.box(atlas.GUM)
     c = mix(np.tile((0.62, 0.30, 0.29), (*u.shape, 1)).astype(float), (0.25, 0.08, 0.08), smoothstep(0.5, 0.9, v))
     canvas.albedo[at] = np.concatenate([c, np.ones((*u.shape, 1))], -1)
@@ -334,6 +334,8 @@ def hair(canvas: Canvas, who: Identity) -> None:
         clump = np.sin((x + bend) * np.pi * 2 * 3.0 + rng.uniform(0, 6)) * 0.035 * y
         q = np.stack([(x + bend + clump) * 100, y * 4.0], 1)
         fine, wide = noise(q, 1.0, 900 + k, 2), noise(q * [1, 0.8], 8.0, 950 + k, 2)
+        if closed:  # combed flat on the crown, in locks below
+            wide = wide * (0.35 + 0.65 * smoothstep(0.15, 0.45, y))
         tone = np.clip(0.38 + 0.17 * wide + 0.16 * fine, 0, 1)
         c = mix(np.tile(who.hair, (len(x), 1)).astype(float), who.hair_light, np.clip(tone + 0.14 * y, 0, 1))
         c *= (0.90 + 0.10 * smoothstep(0.0, 0.10, y) + 0.10 * fine)[:, None]

@@ -108,7 +108,7 @@ vec3 light(int m, vec3 n, vec3 g, vec3 t, vec3 v, vec3 a, float rough, float ope
         } else if (kind != CLOTH && nl > 0.0) {
             float nh2 = (nl + nv) * (nl + nv) / (4.0 * lh2);
             float d = kind == SKIN ? 0.8 * lobe(nh2, lh2, rough) + 0.2 * lobe(nh2, lh2, 0.6 * rough) : lobe(nh2, lh2, rough);
-            specular += c * ((q == 0 ? shadow : shadow * shadow) * nl * d * (f0 + (1.0 - f0) * fifth(1.0 - sqrt(lh2))));
+            specular += c * ((q == 0 ? sun : open * open * root) * nl * d * (f0 + (1.0 - f0) * fifth(1.0 - sqrt(lh2))));
         }
     }
     if (kind == CLOTH) {
