@@ -2,9 +2,14 @@
 
 import json
 import logging
+import marshal
+import os
+import subprocess
+import sys
 import time
 import unicodedata
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -311,3 +316,14 @@ def test_a_megabyte_is_read_in_memory_of_one_sentence() -> None:
     reader = TextReader(emotion=parse_emotion("neutral"))
     text = "A plain line of text that says little, 第3次了。 Then $5 more! " * 3000
     check(text, list(reader.read(text)))
+
+
+def test_the_dictionary_of_mandarin_trusts_no_shared_folder(tmp_path: Path) -> None:
+    planted = tmp_path / "jieba.cache"
+    planted.write_bytes(marshal.dumps(({"今": 1}, 1)))  # what anybody could leave there
+    program = "from animacy.read import words; words.segment('图书馆里很安静'); print(len(words._jieba().tokenizer.FREQ))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, encoding="utf-8"
+    )
+    assert int(done.stdout) > 300_000, done.stderr
+    assert list(tmp_path.iterdir()) == [planted]

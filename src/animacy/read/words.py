@@ -674,7 +674,11 @@ def _jieba() -> Any:
             import jieba.posseg
 
         jieba.setLogLevel(logging.ERROR)
-        _tagger = jieba.posseg.POSTokenizer(jieba.Tokenizer())
+        dictionary = jieba.Tokenizer()
+        # Its own `initialize` trusts a marshal file of a fixed name in the shared /tmp, and is no faster for it.
+        dictionary.FREQ, dictionary.total = dictionary.gen_pfdict(dictionary.get_dict_file())
+        dictionary.initialized = True
+        _tagger = jieba.posseg.POSTokenizer(dictionary)
         _tagger.initialize()
     return _tagger
 
