@@ -212,13 +212,13 @@ def test_ahead_stops_its_thread_and_closes_its_source_when_left_early() -> None:
 
 
 def test_ahead_works_while_its_reader_works() -> None:
-    def slow() -> Generator[int, None, None]:
-        for n in range(5):
-            time.sleep(0.05)
+    made = [threading.Event() for _ in range(3)]
+
+    def source() -> Generator[int, None, None]:
+        for n, event in enumerate(made):
+            event.set()
             yield n
 
-    began = time.monotonic()
-    with ahead(slow(), bound=2) as items:
-        for _ in items:
-            time.sleep(0.05)
-    assert time.monotonic() - began < 0.45, "one after the other would take 0.5 s"
+    with ahead(source(), bound=2) as items:
+        assert next(items) == 0
+        assert made[2].wait(30), "the third was not made while its reader had the first"
