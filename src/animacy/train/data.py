@@ -66,7 +66,7 @@ class Motions:
     @staticmethod
     def load(path: Path) -> Motions:
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 return Motions(*(file[name] for name in Motions.__slots__))
         except (OSError, KeyError, ValueError) as error:
             raise AnimacyError(
@@ -301,7 +301,8 @@ def _frames(folder: Path, count: int) -> Iterator[dict[str, NDArray[Any]]]:
     for i in range(count):
         path = folder / "frames" / name_of(i)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                yield {k: file[k] for k in file.files}
+            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+                frame = {k: file[k] for k in file.files}
         except Exception as error:  # numpy raises many kinds on a cut file
             raise AnimacyError(f"{folder}: frame {path.name} cannot be read ({error}); delete it and render again") from error
+        yield frame

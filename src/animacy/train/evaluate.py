@@ -20,8 +20,8 @@ def evaluate(pairs: Pairs, painted: Bytes) -> dict[str, Any]:
     """Figures of `painted` [H, 4, S, S], the held-out frames in order, and of the shaded render on the same frames.
 
     PSNR in dB and SSIM of frames laid over middle grey, by region: frame, face (from the brows to the chin), mouth, eyes.
-    gradient: mean edge strength over the teacher's, 1 is as sharp. flicker: mean absolute change from one frame to the next over
-    the teacher's, of held-out frames that are neighbours. Raises AnimacyError if nothing is held out.
+    gradient: mean edge strength over the teacher's, 1 is as sharp. flicker: mean change from one frame to the next over the
+    teacher's, of held-out frames that are neighbours. Raises AnimacyError if nothing is held out.
     """
     held = np.flatnonzero(pairs.motions.held_out)
     if len(held) != len(painted) or not len(held):
@@ -67,7 +67,7 @@ def ssim(a: Floats, b: Floats) -> Floats:
         for axis in (1, 2):
             width = [(5, 5) if k == axis else (0, 0) for k in range(3)]
             wide = np.pad(image, width, mode="reflect")
-            image = sum(w * np.take(wide, np.arange(i, i + image.shape[axis]), axis) for i, w in enumerate(kernel))  # type: ignore[assignment]
+            image = sum(w * np.take(wide, np.arange(i, i + image.shape[axis]), axis) for i, w in enumerate(kernel))
         return image
 
     mx, my = blur(x), blur(y)

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="misc,no-any-return,import-not-found,unused-ignore"
 """The generator: a U-Net that folds pixels into channels first, trained to paint what the teacher traces.
 
 It gives a correction to the shaded render, so that it begins as good as that and spends itself on the difference.

@@ -51,11 +51,12 @@ def grow(
     points: int,
     rng: np.random.Generator,
     ragged: float = 0.0,
+    overlap: float = 0.0,
 ) -> Strands:
     """`count` bare hairs of `points` points over `triangles` [F, 3], evenly by area, from low v to high v.
 
-    positions [V, 3] at rest; uv [V, 2]. ragged: share of its length by which a hair may end early. Hairs have no lift and the
-    radius 0: see `comb`.
+    positions [V, 3] at rest; uv [V, 2]. ragged: share of its length by which a hair may end early. overlap: metres by which it
+    may begin before its card does, so that both sides of a parting meet. Hairs have no lift and the radius 0: see `comb`.
     """
     corners = positions[triangles].astype(float)
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
@@ -71,7 +72,10 @@ def grow(
     path = (positions[vertex] * share[..., None]).sum(2)
     reach = np.concatenate([np.zeros((count, 1)), np.cumsum(np.linalg.norm(np.diff(path, axis=1), axis=2), 1)], 1)
     wanted = reach[:, -1:] * np.linspace(0, 1, points) * (1 - ragged * rng.random((count, 1)) ** 2)
-    right = np.stack([np.clip(np.searchsorted(r, w), 1, len(r) - 1) for r, w in zip(reach, wanted, strict=True)])
+    wanted[:, 0] -= overlap * rng.random(count)
+    right = np.stack(
+        [np.clip(np.searchsorted(r, np.maximum(w, 1e-9)), 1, len(r) - 1) for r, w in zip(reach, wanted, strict=True)]
+    )
     rows = np.arange(count)[:, None]
     low, high = reach[rows, right - 1], reach[rows, right]
     t = np.where(high > low, (wanted - low) / np.maximum(high - low, 1e-12), 0.0)[..., None]
@@ -87,42 +91,26 @@ def comb(
     *,
     radius: float,
     depth: tuple[float, float],
+    root: float,
     stray: float,
     flipped: bool,
 ) -> Strands:
-    """Give hairs body: thickness, a layer each within `depth`, waves of `stray`. All in metres.
+    """Give hairs body: thickness, a layer each within `depth`, roots sunk by `root`, waves of `stray`. In metres.
 
     flipped: they grow towards low v. Tips end raggedly, and one hair in thirty strays three times as far.
     """
-    vertex, share = (x[:, ::-1] if flipped else x for x in (bare.vertex, bare.share))
+    order = slice(None, None, -1 if flipped else 1)
+    vertex, share = bare.vertex[:, order], bare.share[:, order]
     count, points = vertex.shape[:2]
     s = np.linspace(0, 1, points)
-    rise = np.clip(s / 0.10, 0, 1)
+    rise = np.clip(s / 0.12, 0, 1)
     rise = rise * rise * (3 - 2 * rise)
     waves = stray * np.where(rng.random((count, 1, 1)) < 1 / 30, 3.0, 1.0) * rng.normal(size=(count, 1, 2))
     turns, phase = rng.uniform(1.0, 3.5, (count, 1, 1)), rng.uniform(0, 2 * np.pi, (count, 1, 2))
     wave = waves * np.sin(2 * np.pi * turns * s[:, None] + phase) * (0.15 + s[:, None])
-    lift = rng.uniform(*depth, (count, 1)) * rise + wave[..., 0]
+    lift = rng.uniform(*depth, (count, 1)) * rise - root * (1 - rise) + wave[..., 0]
     thick = radius * rng.uniform(0.75, 1.2, (count, 1)) * np.clip((1.04 - s) / 0.25, 0.15, 1)
-    return Strands(vertex, share, *(x.astype(np.float32) for x in (lift, wave[..., 1], thick)))
-
-
-def rooted(hairs: Strands, positions: NDArray[Any], skin: NDArray[Any], rng: np.random.Generator) -> Strands:
-    """The hairs with their roots in the scalp: among the three vertices of `skin` (indices) that are nearest to each.
-
-    positions [V, 3] at rest. Cards float over the scalp: hairs that began where they begin would leave a ditch at the parting.
-    """
-    first = (positions[hairs.vertex[:, 0]] * hairs.share[:, 0, :, None]).sum(1)
-    cloud = positions[skin].astype(float)
-    nearest = []
-    for p in np.array_split(first.astype(float), max(1, len(first) // 500)):
-        squares = -2 * p @ cloud.T + (cloud * cloud).sum(1)
-        nearest.append(np.argpartition(squares, 3, axis=1)[:, :3])
-    vertex, share, lift, aside = (x.copy() for x in (hairs.vertex, hairs.share, hairs.lift, hairs.aside))
-    vertex[:, 0, :3], share[:, 0] = skin[np.concatenate(nearest)], 0
-    share[:, 0, :3] = rng.dirichlet((1.0, 1.0, 1.0), len(first))
-    lift[:, 0] = aside[:, 0] = 0
-    return Strands(vertex, share, lift, aside, hairs.radius)
+    return Strands(vertex, share, lift.astype(np.float32), wave[..., 1].astype(np.float32), thick.astype(np.float32))
 
 
 def _unit(x: Floats) -> Floats:

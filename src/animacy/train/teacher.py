@@ -28,7 +28,7 @@ from . import strands
 Floats = NDArray[np.float32]
 VARIANTS = ("cuda_ad_rgb", "llvm_ad_rgb", "scalar_rgb")
 BOUNCES = 6  # hair passes light on, and dark hair needs few bounces
-DISTANCE, KEY, OTHER = 1.7, 0.32, 0.26  # metres: how far the lights stand from the head, half their sides
+DISTANCE, KEY, OTHER = 1.7, 0.32, 0.2  # metres: how far the lights stand from the head, half their sides
 POINTS = 11  # of a hair; 5 of a lash
 CORNEA = np.radians(33.0)  # polar angle on the eyeball where the cornea ends
 BULGE = 0.5  # how much steeper the cornea's normals are: 12 mm eyeball over 7.8 mm cornea
@@ -84,12 +84,13 @@ class Teacher:
         positions, normals = moved[0][0], moved[1][0]
         for surface in self._surfaces:
             v, n = surface.moved(positions, normals)
-            p[f"{surface.name}.vertex_positions"] = mi.Float(np.ascontiguousarray(v, np.float32).ravel())
-            p[f"{surface.name}.vertex_normals"] = mi.Float(np.ascontiguousarray(n, np.float32).ravel())
+            p[f"{surface.name}.vertex_positions"] = np.ascontiguousarray(v, np.float32).ravel()
+            p[f"{surface.name}.vertex_normals"] = np.ascontiguousarray(n, np.float32).ravel()
         for name, hair in self._curves.items():
-            p[f"{name}.control_points"] = mi.Float(_padded(hair.points(positions, normals)).ravel())
+            p[f"{name}.control_points"] = _padded(hair.points(positions, normals)).ravel()
         p.update()
-        return developed(np.array(mi.render(self._scene, spp=spp, seed=seed), np.float32))
+        image = np.array(mi.render(self._scene, spp=spp, seed=seed), np.float32)
+        return developed(image)
 
 
 def developed(image: Floats) -> NDArray[np.uint8]:
@@ -102,7 +103,7 @@ def developed(image: Floats) -> NDArray[np.uint8]:
     colour = colour * bright / np.maximum(peak, 1e-6)
     colour = np.clip(colour + (bright - colour) * white, 0, 1)
     encoded = np.where(colour <= 0.0031308, 12.92 * colour, 1.055 * np.power(np.maximum(colour, 1e-8), 1 / 2.4) - 0.055)
-    return np.rint(255 * np.concatenate([encoded * alpha, alpha], -1)).astype(np.uint8)
+    return np.asarray(np.rint(255 * np.concatenate([encoded * alpha, alpha], -1)), np.uint8)
 
 
 def bald(avatar: Avatar) -> NDArray[np.bool_]:
@@ -258,7 +259,7 @@ def _sky(mi: Any, avatar: Avatar) -> dict[str, Any]:
 
 def _curves(avatar: Avatar, count: int, rng: np.random.Generator) -> dict[str, strands.Strands]:
     """The hairs of each hair and lash material, by the names they get in the scene."""
-    skin = np.unique(avatar.triangles[avatar.material == _of_kind(avatar, "skin")[0]]).astype(np.int64)
+    skin = avatar.positions[np.unique(avatar.triangles[avatar.material == _of_kind(avatar, "skin")[0]])]
     found: dict[str, strands.Strands] = {}
     for i, m in enumerate(avatar.materials):
         triangles = avatar.triangles[avatar.material == i].astype(np.int64)
@@ -268,16 +269,15 @@ def _curves(avatar: Avatar, count: int, rng: np.random.Generator) -> dict[str, s
             # Closed sheets are the mass of the hair; cards with ragged ends are what lies over it.
             number = count * 2 // 3 if not m.cutout else count // 3
             depth = (-0.002, 0.001) if m.cutout else (-0.0035, 0.001)
-            points, radius, stray, ragged = POINTS, 6.5e-5, 7e-4, 0.14
+            points, radius, root, stray, ragged, overlap = POINTS, 6.5e-5, 0.004, 6e-4, 0.10, 0.006
         else:
-            number, depth, points, radius, stray, ragged = 520, (-1e-4, 1e-4), 5, 4.5e-5, 2.5e-4, 0.0
-        grown = strands.grow(avatar.positions, avatar.uv, triangles, number, points, rng, ragged)
+            number, points, depth = 520, 5, (-1e-4, 1e-4)
+            radius, root, stray, ragged, overlap = 4.5e-5, 0.0, 2.5e-4, 0.0, 0.0
+        grown = strands.grow(avatar.positions, avatar.uv, triangles, number, points, rng, ragged, overlap)
         ends = grown.points(avatar.positions, np.zeros_like(avatar.positions))[:: max(1, number // 100), [0, -1], :3]
-        first, last = (np.linalg.norm(ends[:, k, None] - avatar.positions[skin], axis=-1).min(1) for k in (0, 1))
-        hairs = strands.comb(
-            grown, rng, radius=radius, depth=depth, stray=stray, flipped=bool(np.median(last) < np.median(first))
-        )
-        found[f"hair{i}"] = strands.rooted(hairs, avatar.positions, skin, rng) if m.kind == "hair" else hairs
+        first, last = (np.linalg.norm(ends[:, k, None] - skin, axis=-1).min(1) for k in (0, 1))
+        flipped = bool(np.median(last) < np.median(first))
+        found[f"hair{i}"] = strands.comb(grown, rng, radius=radius, depth=depth, root=root, stray=stray, flipped=flipped)
     return found
 
 

@@ -1,0 +1,140 @@
+"""The path-traced teacher, against the rasteriser that draws what a network is given."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import synthetic
+from animacy.avatar import find, load
+from animacy.errors import AnimacyError, UsageError
+from animacy.render import geometry
+from animacy.render.cpu import CpuRenderer
+from animacy.render.shading import scene
+from animacy.train import teacher
+from animacy.types import ARKIT, Motion
+
+REST = Motion(np.zeros((1, 52), np.float32), np.zeros((1, 6), np.float32), 0, 25)
+
+
+@pytest.fixture(scope="module")
+def mitsuba():
+    return pytest.importorskip("mitsuba", reason="needs pip install 'animacy[train]'")
+
+
+def without_hair(avatar):
+    kept = teacher.bald(avatar)
+    return dataclasses.replace(avatar, triangles=avatar.triangles[kept], material=avatar.material[kept])
+
+
+def test_lights_stand_out_of_the_picture():
+    for avatar in (load(find("default")), synthetic.avatar()):
+        view = scene(avatar, 256)
+        for i in range(len(avatar.lights)):
+            edge = teacher.light_corners(avatar, i)
+            points = np.concatenate(
+                [
+                    a + t * (b - a)
+                    for a, b in zip(edge, np.roll(edge, 1, 0), strict=True)
+                    for t in [np.linspace(0, 1, 20)[:, None]]
+                ]
+            )
+            p = points @ view.view[:, :3].T + view.view[:, 3]
+            ahead = p[p[:, 2] < 0]
+            at = view.focal / 256 * np.abs(ahead[:, :2]) / -ahead[:, 2:]  # 1 at the frame's edge
+            assert (at.max(1) > 1).all()
+
+
+def test_film_is_the_rasteriser_s():
+    linear = np.concatenate([np.linspace(0, 8, 200), np.linspace(0, 0.05, 50)]).astype(np.float32)
+    shot = np.stack([linear, linear * 0.6, linear * 0.3, np.ones_like(linear)], -1)[None]
+    from animacy.render.cpu import _byte, _film, _srgb
+
+    expected = [[_byte(_srgb(np.float32(c))) for c in _film(*(np.float32(v) for v in pixel[:3]))] for pixel in shot[0]]
+    assert np.abs(teacher.developed(shot)[0, :, :3].astype(int) - np.array(expected, int)).max() <= 1
+
+
+def test_developed_colours_are_premultiplied():
+    half = teacher.developed(np.array([[[0.1, 0.1, 0.1, 0.5]]], np.float32))[0, 0]
+    whole = teacher.developed(np.array([[[0.2, 0.2, 0.2, 1.0]]], np.float32))[0, 0]
+    assert half[3] == 128
+    assert abs(int(half[0]) * 2 - int(whole[0])) <= 1
+
+
+def test_an_unknown_variant_is_refused():
+    with pytest.raises(UsageError, match="cuda_ad_rgb, llvm_ad_rgb, scalar_rgb"):
+        teacher.Teacher(synthetic.avatar(), 32, variant="cuda")
+
+
+def test_without_mitsuba_the_remedy_is_named(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "mitsuba", None)
+    with pytest.raises(AnimacyError, match=r"animacy\[train\]"):
+        teacher.Teacher(synthetic.avatar(), 32)
+
+
+def test_corneas_bend_more_than_the_eyeball_and_end_in_it():
+    polar = np.radians(np.linspace(0, 80, 81))
+    normals = np.stack([np.sin(polar), 0 * polar, np.cos(polar)], -1).astype(np.float32)
+    bent = teacher._cornea(normals, np.array([0, 0, 1], np.float32))
+    angle = np.arctan2(bent[:, 0], bent[:, 2])
+    assert angle[10] > polar[10] * 1.2
+    np.testing.assert_allclose(angle[34:], polar[34:], atol=1e-5)
+    assert (np.diff(angle) > 0).all()
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_bald_head_covers_the_rasteriser_s_pixels(mitsuba, turned):
+    avatar = without_hair(load(find("default")))
+    weights, pose = REST.weights.copy(), REST.pose.copy()
+    if turned:
+        weights[0, ARKIT.index("jawOpen")] = 0.7
+        pose[0] = (0.1, 0.4, 0.1, 0.01, 0.0, 0.0)
+    size = 96
+    shot = teacher.Teacher(avatar, size, variant="scalar_rgb", hairs=0).paint(weights[0], pose[0], spp=4, seed=0)
+    with CpuRenderer(avatar, size, threads=1) as renderer:
+        drawn = renderer.render(Motion(weights, pose, 0, 25)).shaded[0, ..., 3] > 127
+    traced = shot[..., 3] > 127
+    assert (traced & drawn).sum() / (traced | drawn).sum() > 0.97
+
+
+def test_hairs_cover_the_hair_that_is_drawn(mitsuba):
+    avatar = load(find("default"))
+    size = 64
+    shot = teacher.Teacher(avatar, size, variant="scalar_rgb", hairs=4000).paint(REST.weights[0], REST.pose[0], spp=4, seed=0)
+    with CpuRenderer(avatar, size, threads=1) as renderer:
+        drawn = renderer.render(REST).shaded[0, ..., 3] > 127
+    traced = shot[..., 3] > 127
+    assert (traced & drawn).sum() / (traced | drawn).sum() > 0.93
+
+
+def test_the_same_seed_gives_the_same_picture_and_another_one_other_noise(mitsuba):
+    avatar = synthetic.avatar(8, 12)
+    painter = teacher.Teacher(avatar, 24, variant="scalar_rgb", hairs=50)
+    first, again, other = (painter.paint(REST.weights[0], REST.pose[0], spp=2, seed=s) for s in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_one_scene_shows_each_frame_as_a_fresh_one_does(mitsuba):
+    avatar = synthetic.avatar(8, 12)
+    pose = np.array([0.1, 0.3, 0, 0, 0, 0], np.float32)
+    used = teacher.Teacher(avatar, 24, variant="scalar_rgb", hairs=50)
+    used.paint(REST.weights[0], REST.pose[0], spp=2, seed=0)
+    fresh = teacher.Teacher(avatar, 24, variant="scalar_rgb", hairs=50)
+    np.testing.assert_array_equal(
+        used.paint(REST.weights[0], pose, spp=2, seed=3), fresh.paint(REST.weights[0], pose, spp=2, seed=3)
+    )
+
+
+def test_head_turns_with_the_pose_as_the_rasteriser_s(mitsuba):
+    avatar = synthetic.avatar()
+    surface = teacher._Surface(avatar, 0)
+    pose = np.array([[0.0, 0.4, 0.0, 0.02, 0, 0]], np.float32)
+    p, n, _ = geometry.deform(geometry.rig(avatar), REST.weights, pose)
+    v, vn = surface.moved(p[0], n[0])
+    np.testing.assert_array_equal(v[: len(surface.used)], p[0][surface.used])
+    assert np.abs(np.linalg.norm(vn, axis=1) - 1).max() < 1e-4
+    radius = np.linalg.norm((v - v[: len(surface.used)].mean(0))[:, [1]], axis=1)
+    assert radius.max() < 0.11
