@@ -182,7 +182,7 @@ def test_odd_text_is_said_where_there_are_words_in_it(tmp_path: Path) -> None:
     json.loads(undecodable.stdout)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_an_interrupted_say_leaves_nothing(tmp_path: Path, number: int, code: int) -> None:
     (tmp_path / "long.txt").write_text("The harbour was quiet that morning. " * 200)
     command = [sys.executable, "-m", "animacy", "say", "--file", "long.txt", "-o", "a.mp4", "--wav", "a.wav", *SMALL]
@@ -204,6 +204,25 @@ def test_a_reader_that_leaves_is_no_error_to_tell(tmp_path: Path) -> None:
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, timeout=120)
     assert json.loads(done.stdout)
     assert done.stderr == b""
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_harm_nothing(tmp_path: Path, closed: str) -> None:
+    command = f"'{sys.executable}' -m animacy say 'Hi.' -o a.mp4 --size 64 --fps 5 {closed}"
+    assert subprocess.run(["bash", "-c", command], cwd=tmp_path, timeout=120).returncode == 0
+    with av.open(str(tmp_path / "a.mp4")) as film:
+        assert sum(1 for _ in film.decode(video=0)) > 5
+
+
+def test_a_full_disk_behind_standard_output_is_one_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"'{sys.executable}' -m animacy voices > /dev/full"], cwd=tmp_path, capture_output=True
+    )
+    assert (done.returncode, done.stderr) == (1, b"animacy: standard output: No space left on device\n")
+
+
+def test_a_file_without_end_is_refused_at_once(tmp_path: Path) -> None:
+    assert "2000000" in refused(run("say", "--file", "/dev/zero", "-o", "a.mp4", cwd=tmp_path), 2, tmp_path)
 
 
 def test_help_is_quick_and_loads_nothing(tmp_path: Path) -> None:

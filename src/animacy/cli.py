@@ -10,13 +10,15 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from . import __version__
 from .errors import AnimacyError, UsageError
 
 MAX_CHARACTERS = 2_000_000
+MAX_BYTES = 4 * MAX_CHARACTERS + 3  # of UTF-8, with a byte order mark
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,6 +30,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit code."""
+    _open_closed_streams()
     arguments = _parser().parse_args(argv)
     logging.basicConfig(level=logging.DEBUG if arguments.debug else logging.WARNING, format="animacy: %(message)s")
     if not arguments.debug:  # a library's deprecations are no concern of the person at the terminal
@@ -35,7 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # whatever the locale, the texts are Unicode
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    signal.signal(signal.SIGTERM, _terminated)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means it
+            signal.signal(number, _terminated)
     try:
         run: Callable[[argparse.Namespace], None] = arguments.run
         run(arguments)
@@ -48,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except AnimacyError as error:
         return _failed(str(error), error.exit_code, arguments.debug)
+    except OSError as error:  # what a file says is an AnimacyError: this is standard output, on a full disk perhaps
+        return _failed(f"{error.filename or 'standard output'}: {error.strerror or error}", 1, arguments.debug)
     except MemoryError:
         return _failed("out of memory: give less text at a time or a smaller --size", 1, arguments.debug)
     except Exception as error:
@@ -60,6 +67,16 @@ def _failed(message: str, code: int, debug: bool) -> int:
     line = " ".join(message.split())
     sys.stderr.write(f"animacy: {line}\n")
     return code
+
+
+def _open_closed_streams() -> None:
+    """Give 0, 1 and 2 to /dev/null where they were closed: else the film itself gets the number that others write errors to."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 def _terminated(number: int, frame: object) -> NoReturn:
@@ -126,11 +143,24 @@ def _text(arguments: argparse.Namespace) -> str:
 
 
 def _contents(name: str) -> str:
+    with _opened(name) as file:
+        return _decoded(file.read(MAX_BYTES + 1), "standard input" if name == "-" else name)
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[BinaryIO]:
+    """The bytes of a file, or of standard input for "-"."""
     try:
-        data = sys.stdin.buffer.read(8 * MAX_CHARACTERS) if name == "-" else Path(name).read_bytes()
+        with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
+            yield file
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"{name} cannot be read: {reason}") from error
+
+
+def _decoded(data: bytes, name: str) -> str:
+    if len(data) > MAX_BYTES:
+        raise UsageError(f"{name} has more than {MAX_CHARACTERS} characters: split it")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -205,9 +235,11 @@ def _read(arguments: argparse.Namespace) -> None:
 
 
 def _lines(name: str) -> Iterator[str]:
-    text = _contents(name)
-    if text:
-        yield from (line.removesuffix("\r") for line in text.removesuffix("\n").split("\n"))
+    """Line by line, so that a pipe is answered as it speaks, and a file may be of any length."""
+    with _opened(name) as file:
+        for number, data in enumerate(iter(lambda: file.readline(MAX_BYTES + 1), b""), 1):
+            place = f"line {number} of {'standard input' if name == '-' else name}"
+            yield _limited(_decoded(data, place).removesuffix("\n").removesuffix("\r"), place)
 
 
 def _strongest(emotion: Any) -> list[tuple[str, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -44,7 +45,7 @@ def say(
     `stage` is told what begins, `report` what was performed. All files appear whole, at the end, or not at all.
     Raises UsageError for what cannot be asked for, AnimacyError for what failed.
     """
-    names = [Path(n).resolve() for n in (output, wav, timeline_file) if n is not None]
+    names = [os.path.realpath(n) for n in (output, wav, timeline_file) if n is not None]
     if len(set(names)) < len(names):
         raise UsageError("the video, --wav and --timeline name the same file: give each its own")
     with ExitStack() as stack:
@@ -52,27 +53,27 @@ def say(
         if timeline_file is not None:
             record, record_file = timeline.Timeline(fps), PartialFile(Path(timeline_file))
             stack.callback(record_file.discard)
-        line = stack.enter_context(
-            opened(
-                output,
-                wav=wav,
-                size=size,
-                fps=fps,
-                voice=voice,
-                avatar=avatar,
-                language=language,
-                emotion=emotion,
-                seed=seed,
-                renderer=renderer,
-                stage=stage,
-                text=text,
-            )
-        )
-        stage("performing")
-        done = engine.perform(text, line, timeline=record, report=report)
-        stage("finishing the files")
+        with opened(
+            output,
+            wav=wav,
+            size=size,
+            fps=fps,
+            voice=voice,
+            avatar=avatar,
+            language=language,
+            emotion=emotion,
+            seed=seed,
+            renderer=renderer,
+            stage=stage,
+            text=text,
+        ) as line:
+            stage("performing")
+            done = engine.perform(text, line, timeline=record, report=report)
+            stage("finishing the files")
+            if record is not None:
+                timeline.save(record, record_file)
         if record is not None:
-            timeline.save(record, record_file)
+            record_file.keep()  # once the film has its name: a timeline without its film helps nobody
         return done
 
 

@@ -75,14 +75,12 @@ class Timeline:
 
 
 def save(timeline: Timeline, file: PartialFile) -> None:
-    """Write `timeline` and give the file its name. Raises AnimacyError when the disk refuses."""
+    """Write `timeline` into `file`, which the caller keeps. Raises AnimacyError when the disk refuses."""
     try:
         with Path(file.partial).open("w", encoding="utf-8") as out:
             timeline.write(out)
     except OSError as error:
-        file.discard()
         raise AnimacyError(f"{file.path} cannot be written: {error.strerror}") from error
-    file.keep()
 
 
 def _dump(value: Any) -> str:
