@@ -83,7 +83,7 @@ class Painter(Protocol):
 def motions(spoken: list[tuple[bool, Motion]], *, seed: int = 0, scale: float = 1.0) -> Motions:
     """Frames of `spoken` (held out, motion) in neighbouring pairs; single shapes, pairs, expressions, gaze, blinks, turns.
 
-    scale: share of the usual number (about 1,300 frames, a tenth of them held out).
+    scale: share of the usual number (about 1,400 frames, a tenth of them held out).
     """
     rng = np.random.default_rng(seed)
     rows: list[tuple[Floats, Floats, str, bool, bool]] = []
@@ -102,7 +102,7 @@ def motions(spoken: list[tuple[bool, Motion]], *, seed: int = 0, scale: float = 
         return weights
 
     for held, motion in spoken:
-        wanted = round((26 if held else 38) * scale)
+        wanted = round((13 if held else 38) * scale)
         for i in sorted(rng.choice(len(motion) - 1, min(wanted, len(motion) - 1), replace=False)):
             offset = rng.normal(size=3) * [0.06, 0.16, 0.04] * (rng.random() < 0.5)
             for k in (i, i + 1):

@@ -123,7 +123,8 @@ class Settings:
     rate: float = 5e-4  # 2e-3 without clipping collapsed (MEASURED, a smaller network)
     decay: float = 0.01
     clip: float = 1.0
-    gradient: float = 0.5  # weight of the edges' difference
+    soft: float = 0.1  # errors below count squared: of noisy targets an absolute loss finds the median, which is too dark
+    gradient: float = 0.25  # weight of the edges' difference
     motion: float = 0.25  # weight of the difference between neighbouring frames' changes
     focus: float = 3.0  # how much more a pixel of the eyes and the mouth counts
     average: float = 0.998  # of the weights over steps: what is kept is their moving mean
@@ -186,7 +187,7 @@ def train(
         with amp:
             out = network(as_input(conditions[index]).contiguous(memory_format=torch.channels_last)).float()
         w = weight[index][:, None].float()
-        loss = ((out - y).abs() * w).mean()
+        loss = (F.smooth_l1_loss(out, y, reduction="none", beta=settings.soft) * w).mean()
         for axis in (2, 3):
             loss = loss + settings.gradient * (torch.diff(out, dim=axis) - torch.diff(y, dim=axis)).abs().mean()
         n = len(after)
@@ -199,10 +200,9 @@ def train(
         step += 1
         keep = min(settings.average, step / (step + 10))
         with torch.no_grad():
-            for k, v in network.state_dict().items():
-                mean[k].lerp_(v, 1 - keep)
+            torch._foreach_lerp_(list(mean.values()), list(network.state_dict().values()), 1 - keep)
         if step % 100 == 0:
-            value = float(loss)
+            value = float(loss.detach())
             if not math.isfinite(value):
                 raise AnimacyError(f"the loss is {value} at step {step}: lower the rate")
             losses.append({"step": step, "seconds": round(time.monotonic() - began, 1), "loss": round(value, 5)})

@@ -1,0 +1,118 @@
+"""The network, its training, its export and its figures, on made-up pairs."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs pip install 'animacy[train]'")
+
+from animacy.errors import AnimacyError, UsageError  # noqa: E402
+from animacy.generate.onnx import OnnxGenerator  # noqa: E402
+from animacy.train import data, generator  # noqa: E402
+from animacy.types import Conditions  # noqa: E402
+
+TINY = generator.Shape(32, 4, (8, 8, 12, 12), 1.0)
+QUICK = generator.Settings(steps=400, batch=4, rate=2e-3, average=0.9)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+def made_up(count=8, size=32, held=2) -> data.Pairs:
+    """Targets that are the shaded frames with red and green exchanged."""
+    rng = np.random.default_rng(0)
+    conditions = rng.integers(0, 256, (count, 10, size // 4, size // 4), np.uint8).repeat(4, 2).repeat(4, 3)
+    conditions[:, 3] = 255
+    target = conditions[:, [1, 0, 2, 3]].copy()
+    motions = data.Motions(
+        np.zeros((count, 52), np.float32),
+        np.zeros((count, 6), np.float32),
+        np.array(["speech"] * count),
+        np.arange(count) >= count - held,
+        np.arange(count) % 2 == 1,
+    )
+    boxes = np.tile(np.array([[4, 4, 8, 8], [20, 4, 24, 8], [10, 20, 20, 26]], np.float32), (count, 1, 1))
+    return data.Pairs(motions, conditions, target, boxes, {"size": size, "spp_held_out": 1})
+
+
+@pytest.mark.parametrize("name", generator.SHAPES)
+def test_a_frame_costs_no_more_than_promised(name):
+    shape = generator.SHAPES[name]
+    cost = generator.gflop(generator.Network(shape), shape.size)
+    assert 0.6 * shape.gflop < cost <= shape.gflop
+
+
+def test_cost_is_counted_as_pytorch_counts_it():
+    from torch.utils.flop_counter import FlopCounterMode
+
+    network = generator.Network(TINY)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.zeros(1, 10, 32, 32))
+    assert generator.gflop(network, 32) == pytest.approx(counter.get_total_flops() / 1e9)
+
+
+def test_an_untrained_network_gives_the_shaded_frame():
+    pairs = made_up()
+    painted = generator.paint(generator.Network(TINY).eval(), pairs.conditions)
+    assert np.abs(painted.astype(int) - pairs.conditions[:, :4]).max() <= 5
+
+
+def test_training_approaches_the_target(tmp_path):
+    pairs = made_up()
+    before = generator.paint(generator.Network(TINY).eval(), pairs.conditions)
+    network = generator.train(pairs, TINY, QUICK, tmp_path, device="cpu")
+    after = generator.paint(network, pairs.conditions)
+    wrong = [np.abs(x[:6].astype(int) - pairs.target[:6]).mean() for x in (before, after)]
+    assert wrong[1] < 0.75 * wrong[0]
+
+
+def test_a_killed_run_goes_on_and_other_settings_are_refused(tmp_path):
+    pairs = made_up()
+    longer = generator.Settings(steps=501, batch=2, average=0.9)
+    generator.train(pairs, TINY, longer, tmp_path, device="cpu")
+    steps: list[int] = []
+    generator.train(pairs, TINY, longer, tmp_path, device="cpu", report=lambda step, loss: steps.append(step))
+    assert steps == []  # went on at step 500
+    with pytest.raises(UsageError, match="other settings"):
+        generator.train(pairs, TINY, generator.Settings(steps=502, batch=2), tmp_path, device="cpu")
+    assert [json.loads(x)["step"] for x in (tmp_path / "curve.jsonl").read_text().splitlines()] == [100, 200, 300, 400, 500]
+
+
+def test_frames_of_another_size_are_refused(tmp_path):
+    with pytest.raises(UsageError, match="frames have 32 pixels, the network is made for 256"):
+        generator.train(made_up(), generator.SHAPES["lite"], QUICK, tmp_path, device="cpu")
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_the_exported_network_paints_what_pytorch_paints(tmp_path, half):
+    torch.manual_seed(1)
+    network = generator.Network(TINY).eval()
+    for p in network.parameters():
+        torch.nn.init.normal_(p, std=0.08)
+    conditions = np.random.default_rng(2).integers(0, 256, (3, 10, 32, 32), np.uint8)
+    generator.export(network, tmp_path / "a.onnx", 32, half=half)
+    c = conditions.transpose(0, 2, 3, 1)
+    painted = OnnxGenerator(tmp_path / "a.onnx", 1).generate(Conditions(c[..., :4], c[..., 4:8], c[..., 8:])).rgba
+    expected = generator.paint(network, conditions).transpose(0, 2, 3, 1)
+    assert len(np.unique(expected)) > 100
+    assert np.abs(painted.astype(int) - expected).max() <= (2 if half else 1)
+
+
+def test_half_weights_take_half_the_space(tmp_path):
+    network = generator.Network(generator.SHAPES["lite"])
+    sizes = []
+    for half in (False, True):
+        generator.export(network, tmp_path / "a.onnx", 256, half=half)
+        sizes.append((tmp_path / "a.onnx").stat().st_size)
+    assert sizes[1] < 0.52 * sizes[0]
+    assert sizes[1] < 4e6
+
+
+def test_nothing_to_train_on_is_said(tmp_path):
+    with pytest.raises(AnimacyError, match="all are held out"):
+        generator.train(made_up(4, held=4), TINY, QUICK, tmp_path, device="cpu")
