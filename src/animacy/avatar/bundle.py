@@ -123,7 +123,7 @@ def find(name: str | Path) -> Path:
     """The path of the bundle called `name`: "default" is the one that the package ships. Raises UsageError if there is none."""
     path = DEFAULT if name == "default" else Path(name)
     try:
-        if path.exists():
+        if name != "" and path.exists():
             return path
     except (OSError, ValueError):  # a name too long or with a NUL names nothing either
         pass

@@ -40,23 +40,22 @@ def make_renderer(kind: Literal["auto", "gl", "cpu"] | str, avatar: Avatar, size
         raise UsageError(f"renderer {kind!r} is unknown; give auto, gl or cpu")
     if kind == "cpu":
         return _cpu(avatar, size)
-    from .gl import GlRenderer
+    from .gl import GlRenderer, open_context
 
     if kind == "gl":
         return GlRenderer(avatar, size)
     try:
-        renderer = GlRenderer(avatar, size)
-    except UsageError:
-        raise
+        context = open_context()
     except AnimacyError as error:
         log.info("drawing on the CPU: no OpenGL (%s)", error)
         return _cpu(avatar, size)
-    if any(name in renderer.info.lower() for name in SOFTWARE):
-        log.info("drawing on the CPU: OpenGL is software here (%s)", renderer.info)
-        renderer.close()
+    who = str(context.info["GL_RENDERER"])
+    context.release()
+    if any(name in who.lower() for name in SOFTWARE):
+        log.info("drawing on the CPU: OpenGL is software here (%s)", who)
         return _cpu(avatar, size)
-    log.info("drawing with OpenGL on %s", renderer.info)
-    return renderer
+    log.info("drawing with OpenGL on %s", who)
+    return GlRenderer(avatar, size)
 
 
 def _cpu(avatar: Avatar, size: int) -> Drawing:

@@ -74,7 +74,7 @@ def build(wheel: Path, who: Identity, size: int = 2048, progress: Callable[[str]
             lit = np.minimum(light.openness(blockers, p.positions, n), 1)
             openness.append(light.smooth(lit, p, 1))
         if p.material in ("lash", "eye", "tooth", "gum", "tongue"):
-            dark = np.full(len(dark), {"lash": 0.8, "eye": 0.85, "tooth": 0.62, "gum": 0.2, "tongue": 0.22}[p.material])
+            dark = np.full(len(dark), {"lash": 0.8, "eye": 0.85, "tooth": 0.52, "gum": 0.2, "tongue": 0.22}[p.material])
         if p.material == "tooth":  # the arch goes back behind the cheeks; the lower row lies in the lip's shadow
             dark *= smoothstep(0.032, 0.010, p.positions[:, 2].max() - p.positions[:, 2]) * (0.6 if p.shapes else 1.0)
         if p.material == "tongue":
@@ -109,7 +109,7 @@ def build(wheel: Path, who: Identity, size: int = 2048, progress: Callable[[str]
             Light(unit(0.45, 0.50, -1.15), (0.90, 0.95, 1.02)),
         ),
         sky=(0.27, 0.28, 0.30),
-        ground=(0.15, 0.128, 0.115),
+        ground=(0.20, 0.17, 0.15),
         materials=MATERIALS,
         pivot=(float(head[0]), float(head[1] - 0.006), float(head[2] - 0.02)),
         **join(parts, [m.name for m in MATERIALS], sun),

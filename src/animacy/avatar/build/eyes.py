@@ -65,19 +65,25 @@ def lashes(body: Body, twin: str, upper: bool) -> Part:
     aim /= np.linalg.norm(aim, axis=1, keepdims=True)
     bend = aim * 0.55 + up * 0.75 + out * (0.5 * (t - 0.35))
     bend /= np.linalg.norm(bend, axis=1, keepdims=True)
-    rows = [root + lean * 0.0003, root + aim * length * 0.5, root + aim * length * 0.5 + bend * length * 0.5]
+    edge = root + lean * 0.0004 - up * (0.0007 if upper else 0.0) * np.sin(np.pi * t)  # faces ahead however the lid stands
+    rows = [
+        edge,
+        root + lean * 0.0003 + up * (0.0001 if upper else 0.0),
+        root + aim * length * 0.5,
+        root + aim * length * 0.5 + bend * length * 0.5,
+    ]
     p = np.concatenate(rows)
-    uv = np.concatenate([np.concatenate([t, np.full_like(t, y)], 1) for y in (1.0, 0.5, 0.0)])
+    uv = np.concatenate([np.concatenate([t, np.full_like(t, y)], 1) for y in (1.0, 0.94, 0.5, 0.0)])
     uv[:, 1] = uv[:, 1] * 0.48 + (0.01 if upper else 0.51)
     f = []
-    for r in range(2):
+    for r in range(3):
         a = r * n + np.arange(n - 1)
         f += [np.stack([a, a + 1, a + n + 1], 1), np.stack([a, a + n + 1, a + n], 1)]
-    source = np.tile(rim, 3)
+    source = np.tile(rim, 4)
     shapes = {k: d[source] for k, d in skin.shapes.items()}
     for side in ("Left", "Right"):  # closing turns the fringe downwards with the lid
         name = "eyeBlink" + side
         if upper and np.abs(shapes[name]).max() > 0.004:
-            tip = np.concatenate([np.zeros((n, 3)), rows[1] - rows[0], rows[2] - rows[0]])
-            shapes[name] = shapes[name] + tip @ turn(0, 58).T - tip + np.tile(lean, (3, 1)) * 0.0008
+            tip = np.concatenate([np.zeros((2 * n, 3)), rows[2] - rows[1], rows[3] - rows[1]])
+            shapes[name] = shapes[name] + tip @ turn(0, 58).T - tip + np.tile(lean, (4, 1)) * 0.0008
     return Part("lash", p, atlas.place(uv, atlas.LASH), np.concatenate(f), shapes, follow=np.ones(len(p)))

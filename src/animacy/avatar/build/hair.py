@@ -85,7 +85,7 @@ class Flow:
         a, t = self.a, self.t
         start = CubicSpline(np.linspace(0, 1, rows.shape[1]), rows, axis=1)(t)
         fall = smoothstep(0.35, 0.85, t)[None, :]
-        start[..., 0] += self.side * 0.0055 * fall * np.sin(2 * np.pi * (1.9 * t[None, :] + 1.3 * a[:, None]))
+        start[..., 0] += self.side * 0.0075 * fall * np.sin(2 * np.pi * (1.9 * t[None, :] + 1.3 * a[:, None]))
         start[..., 2] += 0.0045 * fall * np.cos(2 * np.pi * (1.9 * t[None, :] + 2.1 * a[:, None]))
         q = start.reshape(-1, 3)
         # roots lie on the skin, at the parting and along the hairline; behind them hair stands up and makes the crown round

@@ -74,7 +74,7 @@ def brows(who: Identity, side: int, scale: int = 20) -> tuple[Floats, tuple[floa
     pen = ImageDraw.Draw(image)
     # millimetres from the middle of the face, above the eyes: lower edge, and thickness
     x = np.array([9.0, 16, 24, 33, 40, 47])
-    low = np.array([10.6, 11.8, 13.9, 16.0, 15.7, 12.9])
+    low = np.array([12.1, 13.0, 14.7, 16.5, 16.0, 13.2])
     thick = np.array([4.3, 5.0, 4.8, 4.0, 2.8, 1.0])
     for _ in range(620):
         s = rng.uniform(0, 1) ** 0.93
@@ -151,6 +151,8 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
     lipc *= (0.90 + 0.10 * smoothstep(1.5, 4.5, lip))[:, None]
     lipc = mix(lipc, np.minimum(np.array(who.lips) * 1.12, 1), 0.5 * smoothstep(2.5, 4.5, lip) * (1 - up))
     c = mix(c, np.array(who.skin) * [1.04, 1.05, 1.05], 0.30 * smoothstep(2.2, 0.3, np.abs(lip - edge - 1.0)) * (lip < 12) * up)
+    # the upper lip's underside lies in shadow: without help it reads as a gap
+    lipc *= (1 + 0.30 * up * smoothstep(5.5, 2.5, lip) - 0.05 * (1 - up) * smoothstep(4.5, 2.0, lip))[:, None]
     c = mix(c, lipc, body_of_lip)
 
     # lids: a wet rim, the roots of the lashes, the caruncle
@@ -158,7 +160,8 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
     rim = smoothstep(2.1, 1.2, lid)
     c = mix(c, (0.80, 0.55, 0.51), rim)
     above = smoothstep(-1.0, 1.5, p[:, 1] + 0.22 * (np.abs(p[:, 0]) - ex) * -0.3)
-    root = smoothstep(np.where(above > 0.5, 1.7, 0.9), 0.15, np.abs(lid - np.where(above > 0.5, 2.7, 2.25))) * near_lid
+    spread = np.abs(lid - np.where(above > 0.5, 2.7, 2.25)) / np.where(above > 0.5, 1.7, 0.9)
+    root = smoothstep(1.0, 0.1, spread) * near_lid
     c = mix(c, np.array(who.brow) * 0.6, root * (0.25 + 0.62 * above))
     crease = smoothstep(2.4, 0.2, np.abs(lid - 6.5)) * above * near_lid * smoothstep(ex - 13, ex - 6, np.abs(p[:, 0]))
     c = mix(c, (0.42, 0.25, 0.20), 0.50 * crease)
@@ -193,7 +196,7 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
 
     o = np.clip(g[:, 9], 0, 1)
     o = np.where(
-        lip < 3.5, np.maximum(o, np.interp(lip, [1.8, 4.0], [0.04, 0.55])), o
+        lip < 3.5, np.maximum(o, np.interp(lip, [0.8, 3.0], [0.10, 0.62])), o
     )  # the rings that touch at rest are open in speech
     canvas.albedo[at, :3] = np.clip(c, 0.01, 1)
     canvas.open[at] = np.where(cavity, 0.36, o)
