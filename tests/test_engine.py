@@ -101,12 +101,12 @@ class Film:
 
 def line(film: Film) -> Line:
     stages = Numbers()
-    return Line(Words(), Beeps(), Still(25), stages, stages, (film,))
+    return Line(Beeps(), Still(25), stages, stages, (film,))
 
 
 def test_every_frame_is_sent_once_in_order_with_its_sound() -> None:
     film, told = Film(), list[Progress]()
-    done = perform("one two three\nfour", line(film), report=told.append)
+    done = perform(Words().read("one two three\nfour"), line(film), report=told.append)
     assert film.frames == list(range(done.frames))
     assert film.samples / RATE == pytest.approx(done.seconds) == pytest.approx(0.3 + 0.6 + 0.4 + 0.4 + 0.7)
     assert done.frames == 60
@@ -117,13 +117,13 @@ def test_every_frame_is_sent_once_in_order_with_its_sound() -> None:
 def test_nothing_is_sent_for_a_text_with_nothing_to_say() -> None:
     film = Film()
     with pytest.raises(UsageError):
-        perform("  \n", line(film))
+        perform(Words().read("  \n"), line(film))
     assert film.samples == 0 and not film.frames
 
 
 def test_the_timeline_has_each_word_and_phone_where_it_is_heard() -> None:
     timeline = Timeline(25)
-    done = perform("one two three\nfour", line(Film()), timeline=timeline)
+    done = perform(Words().read("one two three\nfour"), line(Film()), timeline=timeline)
     out = io.StringIO()
     timeline.write(out)
     data = json.loads(out.getvalue())
@@ -145,7 +145,7 @@ def test_the_timeline_has_each_word_and_phone_where_it_is_heard() -> None:
 
 def test_a_lone_surrogate_goes_through_the_timeline() -> None:
     timeline = Timeline(25)
-    perform("one\ud800", line(Film()), timeline=timeline)
+    perform(Words().read("one\ud800"), line(Film()), timeline=timeline)
     out = io.StringIO()
     timeline.write(out)
     out.getvalue().encode("utf-8")
@@ -162,7 +162,7 @@ def test_a_stage_that_fails_ends_the_performance_with_its_error() -> None:
     film = Film()
     stages = Numbers()
     with pytest.raises(RuntimeError, match="no voice"):
-        perform("one\ntwo", Line(Words(), Mute(), Still(25), stages, stages, (film,)))
+        perform(Words().read("one\ntwo"), Line(Mute(), Still(25), stages, stages, (film,)))
     assert film.frames == list(range(len(film.frames))) and film.frames
 
 
@@ -188,7 +188,7 @@ def test_speech_is_made_a_bounded_way_ahead() -> None:
 
     stages = Numbers()
     film = Watching()
-    perform("\n".join(["word"] * 40), Line(Words(), Counting(), Still(25), stages, stages, (film,)))
+    perform(Words().read("\n".join(["word"] * 40)), Line(Counting(), Still(25), stages, stages, (film,)))
     assert film.heard == 40
 
 

@@ -160,10 +160,10 @@ def test_splitting_takes_linear_time(unit: str) -> None:
 
 def test_the_first_sentence_of_a_megabyte_comes_at_once(reader: TextReader) -> None:
     text = "The quick brown fox jumps over the lazy dog, says 你好. " * 20_000
-    began = time.perf_counter()
+    began = time.process_time()
     first = next(iter(reader.read(text)))
     assert first.start == 0
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 2  # seconds; the whole text takes minutes
 
 
 def test_reading_is_lazy(reader: TextReader) -> None:

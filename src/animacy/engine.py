@@ -1,24 +1,23 @@
-"""The line, a stage a line: read, speak, move, render, generate, send."""
+"""The line, a stage a line: what was read is spoken, moved, rendered, generated, sent."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from .ahead import ahead
 from .stages import Generator as FaceGenerator
-from .stages import Mover, Reader, Renderer, Sink, Speaker
+from .stages import Mover, Renderer, Sink, Speaker
 from .timeline import Timeline
 from .types import Sentence, Speech
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The stages, wired once. `sinks` each get every frame and every sample."""
+    """The stages after `read`, wired once. `sinks` each get every frame and every sample."""
 
-    reader: Reader
     speaker: Speaker
     mover: Mover
     renderer: Renderer
@@ -39,20 +38,20 @@ class Progress:
 
 
 def perform(
-    text: str,
+    sentences: Iterator[Sentence],
     line: Line,
     *,
     timeline: Timeline | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Progress:
-    """Perform `text`: sentence by sentence, frames following the speech as it is made. Memory does not grow with the text.
+    """Perform what a Reader reads, frames following the speech as it is made. Memory does not grow with the text.
 
-    Speech is synthesised in a thread of its own, at most two stretches ahead of the frames. `timeline` collects what was
-    performed (it does grow). `report` is called after each batch of frames. Raises what the stages raise; closing the
+    `sentences` are read and spoken in a thread of their own, at most two stretches ahead of the frames. `timeline` collects
+    what was performed (it does grow). `report` is called after each batch of frames. Raises what the stages raise; closing the
     sinks is the caller's.
     """
     position = frames = samples = 0
-    with ahead(_stretches(text, line), bound=2) as stretches:
+    with ahead(_stretches(sentences, line), bound=2) as stretches:
         for sentence, speech in stretches:
             motion = line.mover.move(sentence, speech)
             if timeline is not None:
@@ -71,10 +70,10 @@ def perform(
     return Progress(position, samples / line.speaker.rate, frames)
 
 
-def _stretches(text: str, line: Line) -> Generator[tuple[Sentence | None, Speech], None, None]:
+def _stretches(sentences: Iterator[Sentence], line: Line) -> Generator[tuple[Sentence | None, Speech], None, None]:
     """All that is heard, in order, between two silences."""
     silent = True
-    for sentence in line.reader.read(text):
+    for sentence in sentences:
         if silent:  # not before the first sentence is there: a text with nothing to say shall fail before anything is sent
             yield None, silence(line.lead, line.speaker.rate)
             silent = False

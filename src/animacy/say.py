@@ -53,28 +53,29 @@ def say(
         if timeline_file is not None:
             record, record_file = timeline.Timeline(fps), PartialFile(Path(timeline_file))
             stack.callback(record_file.discard)
+        stage("reading the text")
+        sentences = make_reader(_language(language, voice), emotion).read(text)
         with opened(
-            output,
-            wav=wav,
-            size=size,
-            fps=fps,
-            voice=voice,
-            avatar=avatar,
-            language=language,
-            emotion=emotion,
-            seed=seed,
-            renderer=renderer,
-            stage=stage,
-            text=text,
+            output, wav=wav, size=size, fps=fps, voice=voice, avatar=avatar, seed=seed, renderer=renderer, stage=stage
         ) as line:
             stage("performing")
-            done = engine.perform(text, line, timeline=record, report=report)
+            done = engine.perform(sentences, line, timeline=record, report=report)
             stage("finishing the files")
             if record is not None:
                 timeline.save(record, record_file)
         if record is not None:
             record_file.keep()  # once the film has its name: a timeline without its film helps nobody
         return done
+
+
+def _language(language: str, voice: str | None) -> str:
+    """The language to read in: espeak-ng's voices bring their own, the others speak English and Mandarin alone."""
+    espeak = voice.removeprefix("espeak:") if voice is not None and voice.startswith("espeak:") else None
+    if language == "auto" and espeak is not None:
+        return espeak
+    if language not in ("auto", "en", "zh") and espeak is None:
+        raise UsageError(f"no neural voice speaks {language!r}: needed en or zh, or --voice espeak:{language or 'LANGUAGE'}")
+    return language
 
 
 @contextmanager
@@ -86,44 +87,26 @@ def opened(
     fps: int = 25,
     voice: str | None = None,
     avatar: str | Path = "default",
-    language: str = "auto",
-    emotion: Mapping[str, float] | None = None,
     seed: int = 0,
     renderer: str = "auto",
     stage: Callable[[str], None] = lambda name: None,
-    text: str | None = None,
 ) -> Iterator[Line]:
-    """The line that writes `output`, loaded and ready; see `say` for the arguments. Leaving the block closes the files.
-
-    If `text` is given and there is nothing to say in it, that is raised before the voice is loaded.
-    """
+    """The line that writes `output`, loaded and ready; see `say` for the arguments. Leaving the block closes the files."""
     if not 1 <= fps <= 120:
         raise UsageError(f"--fps {fps}: needed 1 to 120")
     with ExitStack() as stack:
         stage("loading the avatar")
         face = load(find(avatar))
-        stage("reading the text")
-        if voice is not None and voice.startswith("espeak:") and language == "auto":
-            language = voice.removeprefix("espeak:")
-        if language not in ("auto", "en", "zh") and not (voice or "").startswith("espeak:"):
-            raise UsageError(
-                f"no neural voice speaks {language!r}: add --voice espeak:{language} (pip install 'animacy[espeak]')"
-            )
-        reader = make_reader(language, emotion)
-        if text is not None:
-            reader.read(text)
+        # The sound first: it gets its name after the film, or not at all.
+        sinks: list[Sink] = [] if wav is None else [stack.enter_context(Wav(wav))]
+        film = stack.enter_context(Mp4(output, size, fps, face.background))
         stage("loading the voice")
         speaker = make_speaker(voice)
-        film = stack.enter_context(Mp4(output, size, fps, speaker.rate, face.background))
-        sinks: list[Sink] = [film]
-        if wav is not None:
-            sinks.append(stack.enter_context(Wav(wav, speaker.rate)))
         stage("preparing the renderer")
         yield Line(
-            reader=reader,
             speaker=speaker,
             mover=Performer(fps, seed),
             renderer=stack.enter_context(make_renderer(renderer, face, size)),
             generator=Shaded(),
-            sinks=tuple(sinks),
+            sinks=(film, *sinks),
         )

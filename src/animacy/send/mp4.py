@@ -26,12 +26,12 @@ AAC_FRAME = 1024  # samples that AAC-LC takes at a time
 class Mp4:
     """A sink that writes `path`. A `with` block that ends well leaves the file there; any other leaves nothing.
 
-    size: pixels a side, even. background: [M, M, 3] uint8 sRGB, scaled to `size`. rate: samples a second of the speech.
+    size: pixels a side, even. background: [M, M, 3] uint8 sRGB, scaled to `size`.
     Sound comes ahead of its frames (`hear` before `send`); both start at 0. Raises UsageError for an impossible size or
     path, AnimacyError when the disk refuses.
     """
 
-    def __init__(self, path: str | Path, size: int, fps: int, rate: int, background: NDArray[np.uint8]) -> None:
+    def __init__(self, path: str | Path, size: int, fps: int, background: NDArray[np.uint8]) -> None:
         if size % 2 or not 64 <= size <= 2048:
             raise UsageError(f"--size {size}: needed an even number from 64 to 2048")
         self._i420 = np.empty((size * 3 // 2, size), np.uint8)
@@ -41,7 +41,7 @@ class Mp4:
         self._frames = 0
         self._samples = 0
         self._encoded = 0
-        self._rate, self._fps = rate, fps
+        self._rate, self._fps = 0, fps  # samples a second: the first speech tells
         self._resampler = AudioResampler("fltp", "mono", AUDIO_RATE, frame_size=AAC_FRAME)
         self._file = PartialFile(Path(path))
         try:
@@ -75,8 +75,9 @@ class Mp4:
         return self._encoded
 
     def hear(self, speech: Speech) -> None:
-        if speech.rate != self._rate:
-            raise ValueError(f"speech at {speech.rate} Hz in a file opened for {self._rate} Hz")
+        if self._rate not in (0, speech.rate):
+            raise ValueError(f"speech at {speech.rate} Hz after speech at {self._rate} Hz")
+        self._rate = speech.rate
         if not len(speech.samples):
             return
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(speech.samples[None], np.float32), "fltp", "mono")
@@ -120,4 +121,5 @@ class Mp4:
         except OSError as failure:
             raise AnimacyError(f"{self._file.path} cannot be written: {failure.strerror}") from failure
         finally:
+            # Where it failed, the container is not closed: that would write the index of a file that is thrown away.
             self._file.discard()  # after keep() there is nothing left under the partial name
