@@ -63,6 +63,17 @@ def test_developed_colours_are_premultiplied():
     assert abs(int(half[0]) * 2 - int(whole[0])) <= 1
 
 
+def test_sparks_are_dimmed_and_highlights_stay():
+    rng = np.random.default_rng(0)
+    passes = rng.normal(0.3, 0.03, (4, 8, 8, 4)).astype(np.float32)
+    passes[:, 2, 2] = 5.0  # bright in every pass
+    clean = passes.mean(0)
+    passes[1, 5, 5, :3] = 40.0
+    steady = teacher.steadied(passes)
+    assert steady[5, 5, :3].max() < 0.5
+    np.testing.assert_allclose(np.delete(steady.reshape(64, 4), 45, 0), np.delete(clean.reshape(64, 4), 45, 0), atol=1e-6)
+
+
 def test_an_unknown_variant_is_refused():
     with pytest.raises(UsageError, match="cuda_ad_rgb, llvm_ad_rgb, scalar_rgb"):
         teacher.Teacher(synthetic.avatar(), 32, variant="cuda")

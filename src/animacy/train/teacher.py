@@ -29,6 +29,7 @@ Floats = NDArray[np.float32]
 VARIANTS = ("cuda_ad_rgb", "llvm_ad_rgb", "scalar_rgb")
 BOUNCES = 6  # hair passes light on, and dark hair needs few bounces
 DISTANCE, KEY, OTHER = 1.7, 0.32, 0.2  # metres: how far the lights stand from the head, half their sides
+PASS = 16  # samples a pixel of one pass
 POINTS = 11  # of a hair; 5 of a lash
 CORNEA = np.radians(33.0)  # polar angle on the eyeball where the cornea ends
 BULGE = 0.5  # how much steeper the cornea's normals are: 12 mm eyeball over 7.8 mm cornea
@@ -77,7 +78,7 @@ class Teacher:
     def paint(self, weights: Floats, pose: Floats, *, spp: int, seed: int) -> NDArray[np.uint8]:
         """One frame [S, S, 4]: sRGB, premultiplied alpha, row 0 on top; of `weights` [52] and `pose` [6].
 
-        spp: samples a pixel. seed: of their noise.
+        spp: samples a pixel, in whole passes of PASS. seed: of their noise.
         """
         mi, p = self._mi, self._parameters
         moved = geometry.deform(self._rig, weights[None], pose[None])
@@ -89,8 +90,26 @@ class Teacher:
         for name, hair in self._curves.items():
             p[f"{name}.control_points"] = _padded(hair.points(positions, normals)).ravel()
         p.update()
-        image = np.array(mi.render(self._scene, spp=spp, seed=seed), np.float32)
-        return developed(image)
+        passes = [
+            np.array(mi.render(self._scene, spp=min(PASS, spp), seed=(seed * 4099 + k) % 2**32), np.float32)
+            for k in range(max(1, spp // PASS))
+        ]
+        return developed(steadied(np.stack(passes)))
+
+
+def steadied(passes: Floats) -> Floats:
+    """Mean [H, W, 4] of linear `passes` [P, H, W, 4], with one that is far brighter than the others dimmed to twice their mean.
+
+    A path through many hairs to a light is rare and bright: such sparks take thousands of samples to average out. What is bright
+    in all passes, as a catchlight, stays.
+    """
+    if len(passes) < 3:
+        return np.asarray(passes.mean(0))
+    light = passes[..., :3].mean(-1)
+    most = light.max(0)
+    limit = 2 * (light.sum(0) - most) / (len(passes) - 1) + 0.05
+    dimmed = np.where(light == most, np.minimum(1, limit / np.maximum(most, 1e-6)), 1)
+    return np.asarray(np.concatenate([(passes[..., :3] * dimmed[..., None]).mean(0), passes[..., 3:].mean(0)], -1))
 
 
 def developed(image: Floats) -> NDArray[np.uint8]:
@@ -169,7 +188,9 @@ class _Surface:
         specular = float(np.clip(self.material.specular / 0.08, 0, 1))  # reflectance at normal incidence is 0.08 of it
         base: dict[str, Any] = {
             "type": "principled",
-            "base_color": _texture(mi, avatar.albedo[..., :3], raw=False),
+            "base_color": _texture(
+                mi, _brighter(avatar.albedo[..., :3]) if kind == "tooth" else avatar.albedo[..., :3], raw=False
+            ),
             "roughness": _texture(mi, rough, raw=True),
             "specular": specular,
         }
@@ -184,6 +205,12 @@ class _Surface:
         if kind != "eye":  # the cornea is smooth
             base = {"type": "normalmap", "normalmap": _texture(mi, relief * 0.5 + 0.5, raw=True), "bsdf": base}
         return {"type": "twosided", "bsdf": base}
+
+
+def _brighter(albedo: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Teeth glow with light that enters them elsewhere; opaque ones between lips would look grey."""
+    linear = (albedo / 255.0) ** 2.2 * [1.5, 1.42, 1.3]
+    return np.rint(255 * np.minimum(linear, 0.95) ** (1 / 2.2)).astype(np.uint8)
 
 
 def _texture(mi: Any, image: NDArray[Any], raw: bool) -> dict[str, Any]:
