@@ -100,8 +100,8 @@ class Teacher:
 def steadied(passes: Floats) -> Floats:
     """Mean [H, W, 4] of linear `passes` [P, H, W, 4], with one that is far brighter than the others dimmed to twice their mean.
 
-    A path through many hairs to a light is rare and bright: such sparks take thousands of samples to average out. What is bright
-    in all passes, as a catchlight, stays.
+    A path through many hairs to a light is rare and bright: such sparks take thousands of samples to average out.
+    What is bright in all passes, as a catchlight, stays.
     """
     if len(passes) < 3:
         return np.asarray(passes.mean(0))
