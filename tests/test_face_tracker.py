@@ -108,7 +108,7 @@ def speaker() -> TwoVoices:
 def film(text: str, speaker: TwoVoices, size: int) -> Seen:
     timeline, mover, sink = Timeline(FPS), Remembering(Performer(FPS)), Film()
     with CpuRenderer(load(find("default")), size, threads=2) as renderer:
-        perform(text, Line(TextReader("auto"), speaker, mover, renderer, Shaded(), (sink,)), timeline=timeline)
+        perform(TextReader("auto").read(text), Line(speaker, mover, renderer, Shaded(), (sink,)), timeline=timeline)
     return Seen(timeline, np.concatenate(mover.weights), track(sink.frames))
 
 
