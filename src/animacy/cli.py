@@ -51,11 +51,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _failed("interrupted", 130, arguments.debug)
     except BrokenPipeError:  # the reader of our output has left, as `head` does: no news to anybody
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _mute_stdout()
         return 1
     except AnimacyError as error:
         return _failed(str(error), error.exit_code, arguments.debug)
     except OSError as error:  # what a file says is an AnimacyError: this is standard output, on a full disk perhaps
+        if error.filename is None:
+            _mute_stdout()
         return _failed(f"{error.filename or 'standard output'}: {error.strerror or error}", 1, arguments.debug)
     except MemoryError:
         return _failed("out of memory: give less text at a time or a smaller --size", 1, arguments.debug)
@@ -71,6 +73,11 @@ def _failed(message: str, code: int, debug: bool) -> int:
     line = " ".join(message.split())
     sys.stderr.write(f"animacy: {line}\n")
     return code
+
+
+def _mute_stdout() -> None:
+    """Let what is still to be written go nowhere: else Python tries again at its end, and complains."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _open_closed_streams() -> None:

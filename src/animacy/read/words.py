@@ -108,8 +108,8 @@ _TOKEN = re.compile(
             # U.S. and e.g., and the short forms in english.ABBREVIATIONS that own their full stop
             r"(?P<dotted>(?<![A-Za-z0-9_])(?:[A-Za-z]\.){2,}|(?<![A-Za-z0-9_])(?:[Pp]h\.D\.))",
             r"(?P<slashed>(?<![A-Za-z0-9_])(?:w/o|w/|b/c)(?=\s))",
-            rf"(?P<word>{_LETTER}(?:{_LETTER}|[{_MARK}])*+"
-            rf"(?:['-](?:{_LETTER}|[{_MARK}])++)*+(?:\d[A-Za-z0-9]*)?(?:(?<=[sS])'(?![A-Za-z0-9_]))?)",
+            rf"(?P<word>{_LETTER}(?:{_LETTER}|[{_MARK}])*"
+            rf"(?:['-](?:{_LETTER}|[{_MARK}])+)*(?:\d[A-Za-z0-9]*)?(?:(?<=[sS])'(?![A-Za-z0-9_]))?)",
             r"(?P<symbol>[&+=×÷%±≈≤≥≠]|~(?=\s?[\d$£€¥])|(?<=\w)[²³]|(?<=\d )x(?= \d)"
             r"|(?<=\d)\s?[*/](?=\s?\d)|<(?=\s?\d)|>(?=\s?\d))",
         )
