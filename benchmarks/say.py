@@ -82,16 +82,24 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--renderer", default="auto")
+    parser.add_argument("--avatar", default="default")
+    parser.add_argument("--generator", default="auto")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    result: dict[str, Any] = {"machine": machine(), "size": arguments.size, "renderer": arguments.renderer}
+    asked = {
+        "size": arguments.size,
+        "renderer": arguments.renderer,
+        "avatar": arguments.avatar,
+        "generator": arguments.generator,
+    }
+    result: dict[str, Any] = {"machine": machine(), **asked}
     for language, text in TEXTS.items():
         runs = []
         for repeat in range(arguments.repeats + 1):
             with tempfile.TemporaryDirectory() as folder:
                 began = time.perf_counter()
                 reader = make_reader()
-                with opened(Path(folder) / "out.mp4", size=arguments.size, renderer=arguments.renderer) as line:
+                with opened(Path(folder) / "out.mp4", **asked) as line:
                     loaded = time.perf_counter() - began
                     run = once(reader, line, text) | {"load_s": loaded}
                     if repeat:

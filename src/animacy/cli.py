@@ -11,11 +11,15 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from . import __version__
 from .errors import AnimacyError, UsageError
+
+if TYPE_CHECKING:
+    from .avatar import GeneratorWeights
 
 MAX_CHARACTERS = 2_000_000
 _signals: list[int] = []  # that came to end this process
@@ -112,11 +116,19 @@ def _parser() -> Parser:
     say.add_argument(
         "--voice", help="a name that `animacy voices` lists, or espeak:LANGUAGE (by default one for each sentence's language)"
     )
-    say.add_argument("--avatar", default="default", help="`default`, or the path of a bundle's folder or .zip")
+    say.add_argument(
+        "--avatar", default="default", help="a name that `animacy avatar list` lists, or the path of a bundle's folder or .zip"
+    )
     say.add_argument("--language", default="auto", help="auto, en, zh, or the tag of a language that espeak-ng speaks (auto)")
     say.add_argument("--emotion", metavar="NAME:WEIGHT[,...]", help="perform with this emotion, e.g. joy:0.8")
     say.add_argument("--seed", type=int, default=0, help="of blinks, gaze and small movements (0)")
     say.add_argument("--renderer", choices=("auto", "gl", "cpu"), default="auto", help="what rasterises (auto)")
+    say.add_argument(
+        "--generator",
+        choices=("auto", "none", "lite", "full"),
+        default="auto",
+        help="the bundle's network that paints; none shows the shaded render; auto: lite up to 256 pixels, full above (auto)",
+    )
     say.add_argument("--quiet", action="store_true", help="say nothing but errors")
     say.set_defaults(run=_say)
 
@@ -131,9 +143,17 @@ def _parser() -> Parser:
     voices = commands.add_parser("voices", parents=[common], help="list the voices", description="List the voices.")
     voices.set_defaults(run=_voices)
 
-    avatar = commands.add_parser("avatar", parents=[common], help="check an avatar bundle", description="Check a bundle.")
-    avatar.add_argument("path", nargs="?", default="default", help="`default`, or the path of a bundle's folder or .zip")
-    avatar.set_defaults(run=_avatar)
+    avatar = commands.add_parser("avatar", help="list or check avatar bundles", description="List or check avatar bundles.")
+    verbs = avatar.add_subparsers(dest="verb", required=True, metavar="info|list")
+    info = verbs.add_parser("info", parents=[common], help="check a bundle and show what it is", description="Check a bundle.")
+    info.add_argument(
+        "avatar", nargs="?", default="default", help="a name that `animacy avatar list` lists, or a bundle's path (default)"
+    )
+    info.add_argument("--json", action="store_true", help="print JSON")
+    info.set_defaults(run=_avatar_info)
+    listing = verbs.add_parser("list", parents=[common], help="list the bundles that ship", description="List the bundles.")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    listing.set_defaults(run=_avatar_list)
 
     doctor = commands.add_parser("doctor", parents=[common], help="show what works here", description="Show what works here.")
     doctor.set_defaults(run=_doctor)
@@ -218,6 +238,7 @@ def _say(arguments: argparse.Namespace) -> None:
             emotion=_emotion(arguments),
             seed=arguments.seed,
             renderer=arguments.renderer,
+            generator=arguments.generator,
             stage=bar.stage,
             report=bar.performed,
         )
@@ -276,14 +297,51 @@ def _voices(arguments: argparse.Namespace) -> None:
         print(f"{voice.name:<14} {voice.language}  {voice.sex:<6}  {voice.description}")
 
 
-def _avatar(arguments: argparse.Namespace) -> None:
+def _avatar_info(arguments: argparse.Namespace) -> None:
     from . import avatar
 
-    face = avatar.load(avatar.find(arguments.path))
+    face = avatar.load(avatar.find(arguments.avatar))
+    if arguments.json:
+        sizes = {"triangles": len(face.triangles), "vertices": len(face.positions), "frame_size": face.frame_size}
+        networks = [_figures(g) | {"training": asdict(g.training)} for g in face.generators]
+        about = {"name": arguments.avatar, "title": face.name, "licence": face.licence, "provenance": list(face.provenance)}
+        _print_json({**about, **sizes, "generators": networks})
+        return
     print(f"{face.name}: {len(face.triangles)} triangles, {len(face.positions)} vertices, 52 shapes, {face.frame_size} pixels")
     print(f"licence: {face.licence}")
     for line in face.provenance:
         print(f"from: {line}")
+    for g in face.generators:
+        print(
+            f"generator {g.name}: {g.size} pixels, {g.gflop:.2f} GFLOP a frame, "
+            f"{g.psnr:.2f} dB PSNR and {g.ssim:.4f} SSIM over held-out faces"
+        )
+        for name, value in asdict(g.training).items():
+            print(f"  {name}: {value}")
+    if not face.generators:
+        print("generators: none")
+
+
+def _avatar_list(arguments: argparse.Namespace) -> None:
+    from . import avatar
+
+    faces = {name: avatar.load(avatar.find(name)) for name in avatar.shipped()}
+    if arguments.json:
+        _print_json(
+            [
+                {"name": name, "title": f.name, "licence": f.licence, "generators": [_figures(g) for g in f.generators]}
+                for name, f in faces.items()
+            ]
+        )
+        return
+    rows = [(name, f.name, ", ".join(g.name for g in f.generators) or "-", f.licence) for name, f in faces.items()]
+    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(text.ljust(width) for text, width in zip(row, wide, strict=True)).rstrip())
+
+
+def _figures(weights: GeneratorWeights) -> dict[str, Any]:
+    return {name: getattr(weights, name) for name in ("name", "size", "gflop", "psnr", "ssim")}
 
 
 def _doctor(arguments: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ from . import engine, timeline
 from .avatar import find, load
 from .engine import Line, Progress
 from .errors import UsageError
-from .generate import Shaded
+from .generate import make_generator
 from .move import Performer
 from .read import make_reader
 from .render import make_renderer
@@ -35,13 +35,16 @@ def say(
     emotion: Mapping[str, float] | None = None,
     seed: int = 0,
     renderer: str = "auto",
+    generator: str = "auto",
     stage: Callable[[str], None] = lambda name: None,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Progress:
     """Perform `text` into the MP4 file `output`, and its speech and timeline into files of their own where asked for.
 
     size: pixels a side, even, 64..2048. fps: 1..120. voice: a name of `animacy.speak.VOICES`, or None for one that speaks
-    each sentence's language. avatar: "default" or a bundle's path. emotion: weights by name in place of what is read.
+    each sentence's language. avatar: a name of `animacy.avatar.shipped()` or a bundle's path. emotion: weights by name in
+    place of what is read. generator: "lite" or "full", a network of the bundle; "none", the shaded render; or "auto", lite up
+    to 256 pixels and full above, as far as the bundle has them. A network paints at its own size and is scaled to `size`.
     `stage` is told what begins, `report` what was performed. All files appear whole, at the end, or not at all.
     Raises UsageError for what cannot be asked for, AnimacyError for what failed.
     """
@@ -56,7 +59,16 @@ def say(
         stage("reading the text")
         sentences = make_reader(_language(language, voice), emotion).read(text)
         with opened(
-            output, wav=wav, size=size, fps=fps, voice=voice, avatar=avatar, seed=seed, renderer=renderer, stage=stage
+            output,
+            wav=wav,
+            size=size,
+            fps=fps,
+            voice=voice,
+            avatar=avatar,
+            seed=seed,
+            renderer=renderer,
+            generator=generator,
+            stage=stage,
         ) as line:
             stage("performing")
             done = engine.perform(sentences, line, timeline=record, report=report)
@@ -89,6 +101,7 @@ def opened(
     avatar: str | Path = "default",
     seed: int = 0,
     renderer: str = "auto",
+    generator: str = "auto",
     stage: Callable[[str], None] = lambda name: None,
 ) -> Iterator[Line]:
     """The line that writes `output`, loaded and ready; see `say` for the arguments. Leaving the block closes the files."""
@@ -102,11 +115,12 @@ def opened(
         film = stack.enter_context(Mp4(output, size, fps, face.background))
         stage("loading the voice")
         speaker = make_speaker(voice)
+        painter = make_generator(generator, face, size, stage)
         stage("preparing the renderer")
         yield Line(
             speaker=speaker,
             mover=Performer(fps, seed),
-            renderer=stack.enter_context(make_renderer(renderer, face, size)),
-            generator=Shaded(),
+            renderer=stack.enter_context(make_renderer(renderer, face, painter.size or size)),
+            generator=painter,
             sinks=(film, *sinks),
         )

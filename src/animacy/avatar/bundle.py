@@ -4,9 +4,11 @@ A bundle is a folder, or a .zip of one, that holds
 
 - `avatar.json`: schema version, name, licence, provenance, camera, lights, materials (the keys of `Avatar` below);
 - `mesh.npz`: the arrays of `Avatar` from `positions` to `shape_delta`;
-- `albedo.png`, `surface.png`, `background.png`: its textures.
+- `albedo.png`, `surface.png`, `background.png`: its textures;
+- `lite.onnx`, `full.onnx`, where `avatar.json` names them under `generators`: networks that paint it.
 
-Nothing in a bundle is executed, and every size is held against a limit before memory is taken for it.
+No code in a bundle is executed: a network is sums and products of numbers, which ONNX Runtime works out. Every size is held
+against a limit before memory is taken for it.
 Units: metres, y up, the face looks along +z. Angles in degrees where the name says so.
 """
 
@@ -19,7 +21,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,7 @@ from ..errors import AnimacyError, UsageError
 from ..types import ARKIT
 
 SCHEMA = 1
-DEFAULT = Path(__file__).parent / "default"
+SHIPPED = Path(__file__).parent  # each folder in it that holds an avatar.json is a bundle
 MAX_VERTICES = 200_000
 MAX_TRIANGLES = 400_000
 MAX_DELTAS = 8_000_000
@@ -42,7 +44,10 @@ MAX_FRAME = 2048
 MAX_FILE = 128 << 20
 MAX_ARCHIVE = 256 << 20
 MAX_JSON = 1 << 20
+MAX_GENERATORS = 4
+MAX_NETWORK = 16 << 20
 KINDS = ("skin", "eye", "tooth", "hair", "cloth")
+GENERATORS = {"lite": 256, "full": 512}  # name: pixels a side that it paints
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,32 @@ class Material:
     wrap: tuple[float, float, float]  # how far light wraps around the edge per linear colour channel, 0..1; skin: red most
     two_sided: bool  # drawn and lit from behind, too
     cutout: bool  # discarded where the albedo's alpha is below 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """Where a network's weights come from."""
+
+    data: str  # what it learned from
+    licence: str  # of the data and of the weights
+    commit: str  # of this project, when it was trained
+    seed: int
+    command: str
+    hours: float
+    card: str  # what it was trained on, e.g. a GPU's name
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorWeights:
+    """A network that paints the avatar, and how well it does."""
+
+    name: str  # one of GENERATORS
+    size: int  # pixels a side that it takes and paints
+    gflop: float  # billions of operations a frame
+    psnr: float  # dB, held-out frames, over the face
+    ssim: float  # -1..1, the same
+    training: Training
+    weights: bytes = field(repr=False)  # the .onnx file's contents; not looked into here
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,6 +132,8 @@ class Avatar:
     surface: NDArray[np.uint8]  # [N, N, 4] tangent-space normal x, y (128 = 0), roughness, ambient occlusion (255 = open)
     background: NDArray[np.uint8]  # [M, M, 3] sRGB
 
+    generators: tuple[GeneratorWeights, ...] = ()  # networks that paint it, each name at most once
+
 
 ARRAYS: dict[str, tuple[str, tuple[str | int, ...], int]] = {
     # name: dtype, shape ("V" vertices, "F" triangles, "K" deltas), most bytes
@@ -119,16 +152,25 @@ ARRAYS: dict[str, tuple[str, tuple[str | int, ...], int]] = {
 TEXTURES = {"albedo": "RGBA", "surface": "RGBA", "background": "RGB"}
 
 
+def shipped() -> tuple[str, ...]:
+    """The names of the bundles that the package ships, "default" first."""
+    names = (path.parent.name for path in SHIPPED.glob("*/avatar.json"))
+    return tuple(sorted(names, key=lambda name: (name != "default", name)))
+
+
 def find(name: str | Path) -> Path:
-    """The path of the bundle called `name`: "default" is the one that the package ships. Raises UsageError if there is none."""
-    path = DEFAULT if name == "default" else Path(name)
+    """The path of the bundle called `name`: one of `shipped()`, or else a bundle's path. Raises UsageError if there is none."""
+    if name in shipped():
+        return SHIPPED / name
+    path = Path(name)
     try:
         if name != "" and path.exists():
             return path
     except (OSError, ValueError):  # a name too long or with a NUL names nothing either
         pass
     raise UsageError(
-        f"avatar {str(name)[:200]!r}: no such file or folder; give `default` or the path of a bundle's folder or .zip"
+        f"avatar {str(name)[:200]!r}: no such file or folder; give one of {', '.join(shipped())}, or the path of a bundle's "
+        "folder or .zip"
     )
 
 
@@ -184,12 +226,27 @@ def save(avatar: Avatar, folder: str | Path) -> None:
             for m in avatar.materials
         ],
         "pivot": list(avatar.pivot),
+        "generators": [
+            {
+                "name": g.name,
+                "size": g.size,
+                "gflop": g.gflop,
+                "psnr": g.psnr,
+                "ssim": g.ssim,
+                "training": asdict(g.training),
+            }
+            for g in avatar.generators
+        ],
     }
+    if not avatar.generators:
+        del head["generators"]
     (folder / "avatar.json").write_text(json.dumps(head, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     arrays: dict[str, Any] = {name: getattr(avatar, name) for name in ARRAYS}
     np.savez_compressed(folder / "mesh.npz", **arrays)
     for name in TEXTURES:
         Image.fromarray(getattr(avatar, name)).save(folder / f"{name}.png", optimize=True)
+    for g in avatar.generators:
+        (folder / f"{g.name}.onnx").write_bytes(g.weights)
 
 
 Read = Callable[[str, int], bytes]  # (name, most bytes) -> contents
@@ -284,7 +341,42 @@ def _build(read: Read) -> Avatar:
         pivot=_vector(head, "pivot", -100, 100),
         **arrays,
         **textures,
+        generators=_generators(head, read),
     )
+
+
+def _generators(head: dict[str, Any], read: Read) -> tuple[GeneratorWeights, ...]:
+    if head.get("generators", []) == []:
+        return ()
+    found: list[GeneratorWeights] = []
+    for g in _rows(head, "generators", MAX_GENERATORS):
+        name, training = _choice(g, "name", tuple(GENERATORS)), _table(g, "training")
+        if name in (other.name for other in found):
+            raise AnimacyError(f"avatar.json: generators names {name!r} twice")
+        size = _whole(g, "size", 1, MAX_FRAME)
+        if size != GENERATORS[name]:
+            raise AnimacyError(f"avatar.json: the generator {name!r} has size {size}, needed {GENERATORS[name]}")
+        weights = GeneratorWeights(
+            name=name,
+            size=size,
+            gflop=_number(g, "gflop", 0, 1e4),
+            psnr=_number(g, "psnr", 0, 200),
+            ssim=_number(g, "ssim", -1, 1),
+            training=Training(
+                data=_text(training, "data"),
+                licence=_text(training, "licence"),
+                commit=_text(training, "commit"),
+                seed=_whole(training, "seed", 0, 1 << 53),
+                command=_text(training, "command"),
+                hours=_number(training, "hours", 0, 1e6),
+                card=_text(training, "card"),
+            ),
+            weights=read(f"{name}.onnx", MAX_NETWORK),
+        )
+        if not weights.weights:
+            raise AnimacyError(f"{name}.onnx is empty")
+        found.append(weights)
+    return tuple(found)
 
 
 def _arrays(data: bytes, materials: int) -> dict[str, Any]:
