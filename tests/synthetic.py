@@ -1,11 +1,13 @@
-"""A made-up avatar for tests: a ball of a head on a cloth slab, with eyes, a tooth, a strip of hair, and 52 distinct shapes."""
+"""A made-up avatar for tests: a ball of a head on a cloth slab, with eyes, a tooth, a strip of hair, and 52 distinct shapes;
+and made-up networks that paint it."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
 
-from animacy.avatar import Avatar, Camera, Light, Material
+from animacy.avatar import Avatar, Camera, GeneratorWeights, Light, Material, Training
 from animacy.types import ARKIT
 
 SKIN, EYE, TOOTH, HAIR, CLOTH = range(5)
@@ -131,3 +133,30 @@ def avatar(rings: int = 24, sectors: int = 48, texture: int = 256, seed: int = 0
 
 def _earliest(first: NDArray, same: NDArray) -> NDArray[np.int32]:
     return first[same].astype(np.int32)
+
+
+def network(weight: NDArray, bias: NDArray, size: int = 16, inputs: int = 10, outputs: int = 4) -> bytes:
+    """An .onnx file's contents: one 1x1 convolution. weight [4, 10], bias [4]."""
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["conditions", "w", "b"], ["rgba"])],
+        "tiny",
+        [helper.make_tensor_value_info("conditions", TensorProto.FLOAT, ["batch", inputs, size, size])],
+        [helper.make_tensor_value_info("rgba", TensorProto.FLOAT, ["batch", outputs, size, size])],
+        [
+            numpy_helper.from_array(weight.astype(np.float32)[..., None, None], "w"),
+            numpy_helper.from_array(bias.astype(np.float32), "b"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return bytes(model.SerializeToString())
+
+
+# Paints what it is shown, without green: who painted can be seen.
+GREENLESS = np.diag([1, 0, 1, 1, 0, 0, 0, 0, 0, 0])[:4]
+
+
+def generator(name: str, weights: bytes | None = None) -> GeneratorWeights:
+    """A generator of a bundle, by default one that takes all green away."""
+    size = {"lite": 256, "full": 512}[name]
+    training = Training("made-up frames", "CC0-1.0", "0123abc", 7, "python -m animacy.train", 1.5, "a card")
+    return GeneratorWeights(name, size, 0.005, 31.25, 0.9375, training, weights or network(GREENLESS, np.zeros(4), size))

@@ -11,6 +11,7 @@ import tracemalloc
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import synthetic
-from animacy.avatar import Avatar, bundle, load, save
-from animacy.errors import AnimacyError
+from animacy.avatar import Avatar, bundle, find, load, save, shipped
+from animacy.errors import AnimacyError, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,14 @@ def avatar() -> Avatar:
 def good(avatar: Avatar, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundle") / "good"
     save(avatar, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def painted(avatar: Avatar, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle with both networks."""
+    folder = tmp_path_factory.mktemp("bundle") / "painted"
+    save(replace(avatar, generators=(synthetic.generator("lite"), synthetic.generator("full"))), folder)
     return folder
 
 
@@ -221,6 +230,85 @@ def test_what_is_no_head_is_refused(copy: Path, text: str) -> None:
 def test_a_head_that_is_no_utf8_is_refused(copy: Path, data: bytes) -> None:
     (copy / "avatar.json").write_bytes(data)
     refused(copy, "avatar.json")
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_networks_come_with_their_figures_and_their_origin(painted: Path, tmp_path: Path, kind: str) -> None:
+    got = load(painted if kind == "folder" else zipped(painted, tmp_path / "a.zip")).generators
+    assert got == (synthetic.generator("lite"), synthetic.generator("full"))
+    assert len(repr(got)) < 1000  # a log is not to hold the weights
+
+
+def test_bundles_without_the_key_or_with_an_empty_list_have_no_network(good: Path, copy: Path) -> None:
+    assert "generators" not in json.loads((good / "avatar.json").read_text())
+    assert load(good).generators == ()
+    edit_json(copy, at("generators", value=[]))
+    assert load(copy).generators == ()
+
+
+def test_a_network_that_nobody_names_is_not_read(copy: Path) -> None:
+    (copy / "lite.onnx").mkdir()
+    assert load(copy).generators == ()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(at("generators", value=value) for value in (None, {}, "lite", 0, False, [3], ["lite"], [{}], [{}] * 100)),
+        lambda head: head["generators"].append(head["generators"][0]),
+        *(at("generators", 0, "name", value=name) for name in ("tiny", "", "../lite", "/etc/passwd", "lite\0", 1, ["lite"])),
+        *(at("generators", 0, "size", value=size) for size in (512, 16, 0, -256, 256.5, "256", True, 10**400, None)),
+        *(at("generators", 0, "gflop", value=number) for number in (-1, 1e9, "1", None, float("nan"))),
+        *(at("generators", 0, "psnr", value=number) for number in (-1, 1e9, True, float("inf"))),
+        *(at("generators", 0, "ssim", value=number) for number in (-1.5, 1.01, [1])),
+        *(at("generators", 0, "training", value=value) for value in (None, [], "a GPU", {})),
+        *(at("generators", 0, "training", key, value=7) for key in ("data", "licence", "commit", "command", "card")),
+        *(at("generators", 0, "training", key, value="x" * 2000) for key in ("data", "licence", "commit", "command", "card")),
+        *(at("generators", 0, "training", "seed", value=value) for value in (-1, 0.5, "0", 1e300)),
+        *(at("generators", 0, "training", "hours", value=value) for value in (-1, "long", float("nan"))),
+        *(without("generators", 0, key) for key in ("name", "size", "gflop", "psnr", "ssim", "training")),
+        *(without("generators", 0, "training", k) for k in ("data", "licence", "commit", "seed", "command", "hours", "card")),
+    ],
+)
+def test_wrong_words_about_networks_are_refused(
+    painted: Path, tmp_path: Path, change: Callable[[dict[str, Any]], None]
+) -> None:
+    folder = Path(shutil.copytree(painted, tmp_path / "copy"))
+    edit_json(folder, change)
+    refused(folder, "avatar.json")
+
+
+@pytest.mark.parametrize("name", ["lite.onnx", "full.onnx"])
+def test_networks_that_are_missing_empty_or_too_large_are_refused(painted: Path, tmp_path: Path, name: str) -> None:
+    folder = Path(shutil.copytree(painted, tmp_path / "copy"))
+    (folder / name).unlink()
+    refused(folder, f"{name}: no such file")
+    refused(zipped(folder, tmp_path / "lacking.zip"), f"{name}: not in the archive")
+    (folder / name).mkdir()
+    refused(folder, f"{name}: not a file")
+    (folder / name).rmdir()
+    (folder / name).write_bytes(b"")
+    refused(folder, f"{name} is empty")
+    with (folder / name).open("wb") as file:
+        file.truncate((16 << 20) + 1)
+    refused(folder, f"{name} has 16777217 bytes, the limit is 16777216")
+    bomb = zipped(folder, tmp_path / "bomb.zip")
+    assert peak(lambda: refused(bomb, f"{name} has 16777217 bytes")) < 8 << 20
+
+
+def test_bundles_that_ship_are_found_by_name_and_load() -> None:
+    assert shipped()[0] == "default"
+    assert len(set(shipped())) == len(shipped())
+    for name in shipped():
+        assert load(find(name)).name
+
+
+def test_an_unknown_avatar_is_told_who_ships(tmp_path: Path) -> None:
+    assert find(tmp_path) == tmp_path
+    for name in ("nobody", "", "build", "a\0b", "x" * 5000, str(tmp_path / "nowhere")):
+        with pytest.raises(UsageError, match="give one of default") as caught:
+            find(name)
+        assert all(there in str(caught.value) for there in shipped())
 
 
 def broken_meshes(avatar: Avatar) -> dict[str, dict[str, NDArray[Any]]]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import wave
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ import av
 import numpy as np
 import pytest
 
+import synthetic
+from animacy.avatar import save, shipped
 from animacy.types import ARKIT, EMOTIONS
 
 SMALL = ("--size", "64", "--fps", "10")
@@ -153,6 +157,9 @@ def test_read_without_json_is_for_people(tmp_path: Path) -> None:
         (("say", "Hi", "-o", "a.mp4", "--size", "63"), b"", "even number"),
         (("say", "Hi", "-o", "a.mp4", "--fps", "0"), b"", "--fps"),
         (("say", "Hi", "-o", "a.mp4", "--renderer", "crayon"), b"", "crayon"),
+        (("say", "Hi", "-o", "a.mp4", "--generator", "huge"), b"", "huge"),
+        (("avatar", "info", "nobody"), b"", "give one of default"),
+        (("avatar",), b"", "info|list"),
         (("sing", "Hi"), b"", "sing"),
         (("read", "Hi", "--input", "x"), b"", "--input"),
         (("read", "Привет, как дела?"), b"", "English"),
@@ -235,6 +242,70 @@ def test_help_is_quick_and_loads_nothing(tmp_path: Path) -> None:
 def test_voices_avatar_and_doctor_tell_what_there_is(tmp_path: Path) -> None:
     voices = run("voices", cwd=tmp_path).stdout.decode().splitlines()
     assert sum(" en " in v for v in voices) >= 2 and sum(" zh " in v for v in voices) >= 2
-    assert "52 shapes" in run("avatar", cwd=tmp_path).stdout.decode()
+    avatar = run("avatar", "info", cwd=tmp_path).stdout.decode()
+    assert "52 shapes" in avatar and "licence: " in avatar and "generator" in avatar
+    table = run("avatar", "list", cwd=tmp_path).stdout.decode().splitlines()
+    assert [row.split()[0] for row in table] == list(shipped())
     doctor = run("doctor", cwd=tmp_path).stdout.decode()
     assert "renderer cpu" in doctor and "libx264" in doctor
+
+
+@pytest.fixture(scope="module")
+def painted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle with a small network that takes all green away."""
+    folder = tmp_path_factory.mktemp("painted") / "face"
+    face = synthetic.avatar(rings=6, sectors=8, texture=16)
+    save(replace(face, generators=(synthetic.generator("lite"),)), folder)
+    return folder
+
+
+def test_list_gives_the_shipped_avatars_as_json(tmp_path: Path) -> None:
+    listing = json.loads(run("avatar", "list", "--json", cwd=tmp_path).stdout)
+    assert [a["name"] for a in listing] == list(shipped())
+    for a in listing:
+        assert set(a) == {"name", "title", "licence", "generators"}
+        assert a["title"] and a["licence"]
+        for g in a["generators"]:
+            assert set(g) == {"name", "size", "gflop", "psnr", "ssim"}
+            assert (g["name"], g["size"]) in (("lite", 256), ("full", 512))
+
+
+def test_info_tells_where_the_networks_come_from(painted: Path, tmp_path: Path) -> None:
+    text = run("avatar", "info", str(painted), cwd=tmp_path).stdout.decode()
+    for needle in ("generator lite: 256 pixels", "31.25 dB", "data: made-up frames", "licence: CC0-1.0", "commit: 0123abc",
+                   "seed: 7", "command: python -m animacy.train", "hours: 1.5", "card: a card"):  # fmt: skip
+        assert needle in text
+    told = json.loads(run("avatar", "info", str(painted), "--json", cwd=tmp_path).stdout)
+    assert set(told) == {
+        "name", "title", "licence", "provenance", "triangles", "vertices", "frame_size", "generators"
+    }  # fmt: skip
+    (g,) = told["generators"]
+    assert set(g) == {"name", "size", "gflop", "psnr", "ssim", "training"}
+    assert g["training"]["hours"] == 1.5
+
+
+def test_the_network_paints_and_says_so(painted: Path, tmp_path: Path) -> None:
+    means = {}
+    for generator, said in (("auto", "painting: lite\n"), ("none", "painting: none, as asked for\n")):
+        name = f"{generator}.mp4"
+        done = run("say", "Hi.", "-o", name, *SMALL, "--avatar", str(painted), "--generator", generator, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr.decode()
+        assert said in done.stderr.decode()
+        with av.open(str(tmp_path / name)) as film:
+            means[generator] = next(film.decode(video=0)).to_ndarray(format="rgb24").mean((0, 1))
+    red, green, _ = means["none"] - means["auto"]
+    assert green > 20 and abs(red) < 10
+
+
+def test_a_network_that_is_not_there_is_one_line_and_exit_2(painted: Path, tmp_path: Path) -> None:
+    asked = ("say", "Hi", "-o", "a.mp4", "--avatar", str(painted), "--generator", "full")
+    assert "has lite" in refused(run(*asked, cwd=tmp_path), 2, tmp_path)
+
+
+def test_a_broken_network_is_one_line_and_exit_1(painted: Path, tmp_path: Path) -> None:
+    face = Path(shutil.copytree(painted, tmp_path / "face"))
+    (face / "lite.onnx").write_bytes(b"no network")
+    message = refused(run("say", "Hi", "-o", "a.mp4", "--avatar", "face", cwd=tmp_path), 1, tmp_path)
+    assert "lite.onnx" in message
+    (face / "lite.onnx").unlink()
+    assert "lite.onnx" in refused(run("say", "Hi", "-o", "a.mp4", "--avatar", "face", cwd=tmp_path), 1, tmp_path)
