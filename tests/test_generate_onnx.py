@@ -112,7 +112,7 @@ class Fixed:
 def discs(count=2):
     """Premultiplied frames of 32 pixels: bright discs with hard rims, each of a colour of its own."""
     y, x = np.mgrid[:32, :32]
-    inside = np.stack([np.hypot(x - 15.5, y - 15.5 + 3 * i) < 9 for i in range(count)])
+    inside = np.array([np.hypot(x - 15.5, y - 15.5 + 3 * i) < 9 for i in range(count)]).reshape(count, 32, 32)
     colours = np.array([[255, 200, 40, 255], [60, 250, 255, 255]])[:count]
     return (inside[..., None] * colours[:, None, None]).astype(np.uint8)
 
