@@ -127,7 +127,8 @@ def test_resizing_keeps_the_mean_colour_and_never_exceeds_alpha(pixels):
     # Premultiplied all the way: colour over alpha at the rims is what it is inside.
     rims = (got[0, ..., 3] > 100) & (got[0, ..., 3] < 200)
     assert rims.any()
-    np.testing.assert_allclose(got[0][rims][:, 1] / got[0][rims][:, 3], 200 / 255, atol=0.03)
+    near = 0.03 if pixels < 32 else 0.08  # alpha is cut where a bicubic rim overshoots
+    np.testing.assert_allclose(got[0][rims][:, 1] / got[0][rims][:, 3], 200 / 255, atol=near)
 
 
 def test_halving_is_the_mean_of_four():

@@ -10,7 +10,10 @@ from . import Painter
 
 
 class Resized:
-    """A Painter that lets `inner` paint and gives its frames at `pixels` a side: by area downwards, bicubic upwards."""
+    """A Painter that lets `inner` paint and gives its frames at `pixels` a side: by area downwards, bicubic upwards.
+
+    A bicubic rim of the face comes out up to a twelfth brighter, where alpha would overshoot 255 and cannot.
+    """
 
     def __init__(self, inner: Painter, pixels: int) -> None:
         self.size = inner.size
@@ -26,9 +29,9 @@ class Resized:
             image = Image.frombuffer("RGBX", frame.shape[1::-1], np.ascontiguousarray(frame), "raw", "RGBX", 0, 1)
             if larger:
                 image = image.resize(out.shape[:2], Image.Resampling.BICUBIC)
-            elif rest:
-                image = image.resize(out.shape[:2], Image.Resampling.BOX)
-            else:  # the same as the box, and faster
+            elif rest:  # Pillow's box takes whole pixels, so that near 1:1 it drops rows; its triangle weighs them by area
+                image = image.resize(out.shape[:2], Image.Resampling.BILINEAR)
+            else:
                 image = image.reduce(times)
             out[:] = np.asarray(image)
             if larger:  # a bicubic edge overshoots; colour never exceeds alpha
