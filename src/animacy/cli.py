@@ -155,6 +155,32 @@ def _parser() -> Parser:
     listing.add_argument("--json", action="store_true", help="print JSON")
     listing.set_defaults(run=_avatar_list)
 
+    train = commands.add_parser(
+        "train",
+        parents=[common],
+        help="teach a network to paint an avatar",
+        description="Trace an avatar's frames, train networks on them, and tell how near they come. Needs animacy[train].",
+    )
+    train.add_argument("avatar", nargs="?", default="default", help="a name of `animacy avatar list` or a bundle's path")
+    train.add_argument("-o", "--out", required=True, metavar="FOLDER", help="frames, weights and reports; again to go on")
+    train.add_argument("--pairs", metavar="FOLDER", help="(conditions, target) frames of your own, in place of traced ones")
+    train.add_argument("--evaluate", action="store_true", help="only judge the weights in FOLDER, or else the bundle's")
+    train.add_argument("--until", choices=("motions", "trace", "fit", "judge"), default="judge", help="the last stage to run")
+    train.add_argument("--networks", default="lite,full", help="lite (256 pixels), full (512), or both (default)")
+    train.add_argument("--scale", type=float, default=1.0, help="share of the usual 1,400 motions")
+    train.add_argument("--spp", type=int, default=16, help="samples a pixel of frames to train on (default %(default)s)")
+    train.add_argument("--spp-held-out", type=int, default=384, help="and of frames to judge by (default %(default)s)")
+    train.add_argument("--hairs", type=int, default=24_000, help="on the head (default %(default)s)")
+    train.add_argument("--variant", default="cuda_ad_rgb", help="Mitsuba's: cuda_ad_rgb, llvm_ad_rgb or scalar_rgb")
+    train.add_argument("--processes", type=int, default=2, help="that trace (default %(default)s)")
+    train.add_argument("--trace-minutes", type=float, help="trace no longer, and use what frames there are")
+    train.add_argument("--fit-minutes", type=float, help="train no longer, whatever --steps says")
+    train.add_argument("--steps", type=int, default=40_000, help="of training (default %(default)s)")
+    train.add_argument("--device", default="cuda", help="PyTorch's: cuda or cpu")
+    train.add_argument("--compile", action="store_true", help="by PyTorch's compiler: a minute at first, then faster")
+    train.add_argument("--seed", type=int, default=0)
+    train.set_defaults(run=_train)
+
     doctor = commands.add_parser("doctor", parents=[common], help="show what works here", description="Show what works here.")
     doctor.set_defaults(run=_doctor)
     return parser
@@ -342,6 +368,48 @@ def _avatar_list(arguments: argparse.Namespace) -> None:
 
 def _figures(weights: GeneratorWeights) -> dict[str, Any]:
     return {name: getattr(weights, name) for name in ("name", "size", "gflop", "psnr", "ssim")}
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    from .train import pipeline
+
+    names = tuple(dict.fromkeys(arguments.networks.split(",")))
+    if not set(names) <= set(pipeline.SIZES):
+        raise UsageError(f"--networks {arguments.networks}: needed lite, full or lite,full")
+    for name, low in (("processes", 1), ("spp", 2), ("spp_held_out", 2), ("steps", 1), ("hairs", 0), ("scale", 0.001)):
+        if getattr(arguments, name) < low:
+            raise UsageError(f"--{name.replace('_', '-')} {getattr(arguments, name)}: needed at least {low}")
+    if arguments.pairs is not None and not Path(arguments.pairs).is_dir():
+        raise UsageError(f"--pairs {arguments.pairs}: no such folder; give one that holds frames")
+    plan = pipeline.Plan(
+        avatar=arguments.avatar,
+        folder=Path(arguments.out),
+        networks=names,
+        pairs=None if arguments.pairs is None else Path(arguments.pairs),
+        until=arguments.until,
+        scale=arguments.scale,
+        spp=arguments.spp,
+        spp_held_out=arguments.spp_held_out,
+        hairs=arguments.hairs,
+        variant=arguments.variant,
+        processes=arguments.processes,
+        trace_minutes=arguments.trace_minutes,
+        fit_minutes=arguments.fit_minutes,
+        steps=arguments.steps,
+        device=arguments.device,
+        compiled=arguments.compile,
+        seed=arguments.seed,
+    )
+    if arguments.evaluate:
+        plan.folder.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            pipeline.judge(plan, name, _told)
+        return
+    pipeline.run(plan, _told)
+
+
+def _told(line: str) -> None:
+    print(line, flush=True)
 
 
 def _doctor(arguments: argparse.Namespace) -> None:

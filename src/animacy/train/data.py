@@ -1,15 +1,20 @@
 """What a generator learns from: motions that cover what a face does, and a folder of (conditions, target) pairs.
 
 A folder holds `motions.npz` (what each frame shows), `manifest.json` (how it was made) and `frames/00000.npz` and so on, each
-with shaded, unlit, normal (one frame of `Conditions`), target [S, S, 4] (uint8 sRGB, premultiplied) and regions [3, 4] (x0, y0,
-x1, y1 in pixels of the right eye, the left eye and the mouth). Frames are made in any order, by any number of processes, and
-what is there is not made again.
+with shaded, unlit, normal (one frame of `Conditions`), target [S, S, 4] (uint8 sRGB, premultiplied), half (the target from
+the first half of its samples), parts [S, S] (an index into PARTS) and regions [3, 4] (x0, y0, x1, y1 in pixels of the right
+eye, the left eye and the mouth). Frames are made in any order, by any number of processes, and what is there is not made again.
+Targets of your own need no half and no parts; then no figure tells their noise, and hair, lashes, brows and teeth go unjudged.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Callable, Iterator
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,7 +28,8 @@ from ..render import geometry
 from ..render.shading import scene
 from ..types import ARKIT, Motion
 
-SCHEMA = 1
+SCHEMA = 2
+PARTS = ("none", "skin", "hair", "lashes", "brows", "teeth", "eyes", "cloth")
 FPS = 25
 TURN = np.radians(25.0)
 Floats = NDArray[np.float32]
@@ -69,15 +75,15 @@ class Motions:
             with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 return Motions(*(file[name] for name in Motions.__slots__))
         except (OSError, KeyError, ValueError) as error:
-            raise AnimacyError(
-                f"{path} holds no motions ({error}); make them with `python -m animacy.train motions`"
-            ) from error
+            raise AnimacyError(f"{path} holds no motions ({error}); make them with `animacy train`") from error
 
 
 class Painter(Protocol):
     """What `Teacher` is to a folder."""
 
-    def paint(self, weights: Floats, pose: Floats, *, spp: int, seed: int) -> NDArray[np.uint8]: ...
+    def shoot(
+        self, weights: Floats, pose: Floats, sizes: tuple[int, ...], *, spp: int, seed: int
+    ) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]: ...
 
 
 def motions(spoken: list[tuple[bool, Motion]], *, seed: int = 0, scale: float = 1.0) -> Motions:
@@ -223,38 +229,104 @@ def describe(folder: Path, avatar: Avatar, frames: Motions, *, size: int, spp: i
 
 
 def make(
-    folder: Path,
+    folders: Mapping[int, Path],
     avatar: Avatar,
     frames: Motions,
     painter: Painter,
     *,
-    size: int,
     spp: int,
     spp_held_out: int,
     seed: int = 0,
     part: tuple[int, int] = (0, 1),
+    seconds: float = math.inf,
     report: Callable[[int, int], None] = lambda done, of: None,
 ) -> None:
-    """Make the frames i of `folder` with i % part[1] == part[0] that are not there yet, begun by `describe`.
+    """Make this part's share of the frames that `folders` (by size, begun by `describe`) do not hold yet, held-out ones first.
 
-    spp: samples a pixel, held-out frames get `spp_held_out`. seed: of their noise; each frame has its own. `report` is told how
-    many of how many are done.
+    The largest size is the painter's. spp: samples a pixel of it, held-out frames get `spp_held_out`. seed: of their noise;
+    a frame shares it with the one that it follows, so that what changes between them is not noise. part: (k, n), one of n
+    shares.
+    Begins no frame after `seconds`. `report` is told how many of how many are done.
     """
     from ..render.cpu import CpuRenderer
 
-    mine = [i for i in range(len(frames)) if i % part[1] == part[0] and not (folder / "frames" / name_of(i)).exists()]
-    with CpuRenderer(avatar, size, threads=1) as renderer:
+    sizes = tuple(sorted(folders, reverse=True))
+    order = np.random.default_rng(seed).permutation(len(frames))
+    order = order[np.argsort(~frames.held_out[order], kind="stable")]
+    mine = [int(i) for i in order[part[0] :: part[1]] if not all((folders[s] / "frames" / name_of(i)).exists() for s in sizes)]
+    began = time.monotonic()
+    with ExitStack() as stack:
+        renderers = {s: stack.enter_context(CpuRenderer(avatar, s, threads=1)) for s in sizes}
+        labels = {s: stack.enter_context(CpuRenderer(labelled(avatar), s, threads=1)) for s in sizes}
         for done, i in enumerate(mine):
+            if time.monotonic() - began > seconds:
+                break
             motion = frames.motion(i)
             samples = spp_held_out if frames.held_out[i] else spp
-            target = painter.paint(motion.weights[0], motion.pose[0], spp=samples, seed=seed + i)
-            c = renderer.render(motion)
-            path = folder / "frames" / name_of(i)
-            with path.with_suffix(f".{part[0]}.part").open("wb") as file:
-                np.savez(file, shaded=c.shaded[0], unlit=c.unlit[0], normal=c.normal[0], target=target,
-                         regions=regions(avatar, size, motion))  # fmt: skip
-            path.with_suffix(f".{part[0]}.part").replace(path)
+            own = seed + i - int(frames.follows[i])
+            for size, (target, half) in zip(
+                sizes, painter.shoot(motion.weights[0], motion.pose[0], sizes, spp=samples, seed=own), strict=True
+            ):
+                c = renderers[size].render(motion)
+                path = folders[size] / "frames" / name_of(i)
+                parts = parts_of(labels[size].render(motion).unlit[0])
+                with path.with_suffix(f".{part[0]}.part").open("wb") as file:
+                    np.savez(file, shaded=c.shaded[0], unlit=c.unlit[0], normal=c.normal[0], target=target, half=half,
+                             parts=parts, regions=regions(avatar, size, motion))  # fmt: skip
+                path.with_suffix(f".{part[0]}.part").replace(path)
             report(done + 1, len(mine))
+
+
+def trim(folder: Path) -> int:
+    """Give up the frames that a folder lacks: it then holds those that are there, numbered anew. Returns how many."""
+    frames = Motions.load(folder / "motions.npz")
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    there = np.array([(folder / "frames" / name_of(i)).exists() for i in range(len(frames))])
+    kept = np.flatnonzero(there)
+    follows = frames.follows & np.concatenate([[False], there[:-1]])
+    for new, old in enumerate(kept):
+        (folder / "frames" / name_of(int(old))).replace(folder / "frames" / name_of(new))
+    fewer = Motions(frames.weights[kept], frames.pose[kept], frames.group[kept], frames.held_out[kept], follows[kept])
+    fewer.save(folder / "motions.npz")
+    manifest |= {"frames": len(kept), "held_out": int(fewer.held_out.sum())}
+    (folder / "manifest.json").write_text(json.dumps(manifest) + "\n", encoding="utf-8")
+    return len(kept)
+
+
+def labelled(avatar: Avatar) -> Avatar:
+    """The avatar with a flat colour for each of PARTS, for `parts_of` to read from its unlit texture."""
+    from .teacher import brow_paint
+
+    kinds = [
+        "hair"
+        if m.kind == "hair"
+        else "lashes"
+        if m.cutout
+        else {"tooth": "teeth", "eye": "eyes", "cloth": "cloth"}.get(m.kind, "skin")
+        for m in avatar.materials
+    ]
+    label = np.zeros(len(avatar.positions), int)
+    label[avatar.triangles] = np.array([PARTS.index(k) for k in kinds])[avatar.material][:, None]
+    triangles, points, cover, _ = brow_paint(avatar)
+    if len(points):
+        dense = points[cover > 0.4]
+        near = np.abs(avatar.positions[:, None, :2][np.unique(triangles)] - dense[None, ::20, :2]).max(-1).min(1) < 0.003
+        label[np.unique(triangles)[near]] = PARTS.index("brows")
+    # Side by side in the texture: where a triangle of skin has a brow's corner it is brow up to its middle.
+    order = [PARTS.index(x) for x in ("brows", "skin", "hair", "lashes", "teeth", "eyes", "cloth")]
+    column = np.array([order.index(k) if k in order else 7 for k in range(8)])[label]
+    texture = np.full((64, 64, 4), 255, np.uint8)
+    texture[..., :3] = np.repeat(np.array([*order, 0]) * 30, 8)[None, :, None]
+    uv = np.stack([(column + 0.5) / 8, np.full(len(label), 0.5)], 1).astype(np.float32)
+    return dataclasses.replace(avatar, uv=uv, albedo=texture, surface=np.full((64, 64, 4), 128, np.uint8))
+
+
+def parts_of(unlit: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """[S, S] indices into PARTS from an unlit frame [S, S, 4] of a `labelled` avatar; 0 where several meet."""
+    value = unlit[..., 0].astype(int)
+    part = (value + 15) // 30
+    sure = (np.abs(value - 30 * part) <= 2) & (unlit[..., 1] == unlit[..., 0])
+    return np.where(sure, part, 0).astype(np.uint8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -264,6 +336,8 @@ class Pairs:
     motions: Motions
     conditions: NDArray[np.uint8]  # [N, 10, S, S]: shaded RGBA, unlit RGB and depth, normal xy
     target: NDArray[np.uint8]  # [N, 4, S, S] premultiplied sRGB
+    half: NDArray[np.uint8]  # likewise, from the first half of the samples; the target itself where there is none
+    parts: NDArray[np.uint8]  # [N, S, S] indices into PARTS; 0 where nothing is known
     regions: Floats  # [N, 3, 4]
     manifest: dict[str, Any]
 
@@ -274,27 +348,27 @@ def load(folder: Path) -> Pairs:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         count, size = int(manifest["frames"]), int(manifest["size"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AnimacyError(
-            f"{folder}: no usable manifest.json ({error}); make one with `python -m animacy.train render`"
-        ) from error
+        raise AnimacyError(f"{folder}: no usable manifest.json ({error}); make one with `animacy train`") from error
     frames = Motions.load(folder / "motions.npz")
     missing = [name_of(i) for i in range(count) if not (folder / "frames" / name_of(i)).exists()]
     if missing or len(frames) != count:
         named = ", ".join(missing[:20]) + (f" and {len(missing) - 20} more" if len(missing) > 20 else "")
-        raise AnimacyError(
-            f"{folder} lacks {len(missing)} of {count} frames: {named}; run `python -m animacy.train render` again"
-        )
+        raise AnimacyError(f"{folder} lacks {len(missing)} of {count} frames: {named}; trace them with `animacy train`")
     conditions = np.empty((count, 10, size, size), np.uint8)
-    target = np.empty((count, 4, size, size), np.uint8)
+    target, half = (np.empty((count, 4, size, size), np.uint8) for _ in range(2))
+    parts = np.zeros((count, size, size), np.uint8)
     boxes = np.empty((count, 3, 4), np.float32)
     for i, frame in enumerate(_frames(folder, count)):
         try:
             conditions[i] = np.concatenate([frame[k] for k in ("shaded", "unlit", "normal")], -1).transpose(2, 0, 1)
             target[i] = frame["target"].transpose(2, 0, 1)
+            half[i] = frame["half"].transpose(2, 0, 1) if "half" in frame else target[i]
+            if "parts" in frame:
+                parts[i] = frame["parts"]
             boxes[i] = frame["regions"]
         except (KeyError, ValueError) as error:
-            raise AnimacyError(f"{folder}: frame {name_of(i)} does not fit ({error}); delete it and render again") from error
-    return Pairs(frames, conditions, target, boxes, manifest)
+            raise AnimacyError(f"{folder}: frame {name_of(i)} does not fit ({error}); delete it and trace it again") from error
+    return Pairs(frames, conditions, target, half, parts, boxes, manifest)
 
 
 def _frames(folder: Path, count: int) -> Iterator[dict[str, NDArray[Any]]]:
@@ -304,5 +378,5 @@ def _frames(folder: Path, count: int) -> Iterator[dict[str, NDArray[Any]]]:
             with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 frame = {k: file[k] for k in file.files}
         except Exception as error:  # numpy raises many kinds on a cut file
-            raise AnimacyError(f"{folder}: frame {path.name} cannot be read ({error}); delete it and render again") from error
+            raise AnimacyError(f"{folder}: frame {path.name} cannot be read ({error}); delete it and trace it again") from error
         yield frame

@@ -7,47 +7,77 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from ..errors import AnimacyError
-from .data import Pairs
+from .data import PARTS, Pairs
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+JUDGED = ("hair", "lashes", "brows", "teeth")  # the parts whose sharpness is told
 
 
 def evaluate(pairs: Pairs, painted: Bytes) -> dict[str, Any]:
     """Figures of `painted` [H, 4, S, S], the held-out frames in order, and of the shaded render on the same frames.
 
     PSNR in dB and SSIM of frames laid over middle grey, by region: frame, face (from the brows to the chin), mouth, eyes.
-    gradient: mean edge strength over the teacher's, 1 is as sharp. flicker: mean change from one frame to the next over the
-    teacher's, of held-out frames that are neighbours. Raises AnimacyError if nothing is held out.
+    sharpness: energy of the edges over the teacher's, by part: hair, lashes, brows, teeth; 1 is as sharp. The teacher's is the
+    product of its two halves' edges, so that its noise does not count. flicker: mean absolute change from one frame to the
+    next over the teacher's, of held-out frames that are neighbours. noise: PSNR of the teacher's own noise, by region.
+    Raises AnimacyError if nothing is held out.
     """
     held = np.flatnonzero(pairs.motions.held_out)
     if len(held) != len(painted) or not len(held):
         raise AnimacyError(f"{len(painted)} painted frames for {len(held)} held-out ones; needed one each, and at least one")
-    teacher = over_grey(pairs.target[held])
+    teacher, half = over_grey(pairs.target[held]), over_grey(pairs.half[held])
     masks = _masks(pairs.regions[held], teacher.shape[-1])
+    parts = {name: _near(pairs.parts[held] == PARTS.index(name), teacher.shape[-1]) for name in JUDGED}
     pairs_of = np.flatnonzero(pairs.motions.follows[held])
+    first, second = _slopes(half), _slopes(2 * teacher - half)
+    true = first[0] * second[0] + first[1] * second[1]
     report: dict[str, Any] = {"frames": len(held), "size": teacher.shape[-1], "spp": pairs.manifest.get("spp_held_out")}
     for name, frames in (("generator", over_grey(painted)), ("shaded", over_grey(pairs.conditions[held, :4]))):
         square = ((frames - teacher) ** 2).mean(1)
         similar = ssim(frames, teacher)
-        sharp, true = (_edges(x) for x in (frames, teacher))
         figures: dict[str, Any] = {}
         for region, mask in masks.items():
-            each = [-10 * np.log10(max(float(s[m].mean()), 1e-9)) for s, m in zip(square, mask, strict=True)]
+            each = _psnr(square, mask)
             figures[region] = {
                 "psnr": round(float(np.mean(each)), 2),
                 "psnr_lowest": round(float(np.min(each)), 2),
                 "ssim": round(float(similar[mask].mean()), 4),
-                "gradient": round(float(sharp[mask].mean() / true[mask].mean()), 3),
             }
+        down, right = _slopes(frames)
+        energy = down * down + right * right
+        figures["sharpness"] = {
+            part: round(float(energy[m].mean() / true[m].mean()), 3) for part, m in parts.items() if m.sum() > 100
+        }
         if len(pairs_of):
             change, own = (np.abs(x[pairs_of] - x[pairs_of - 1]).mean() for x in (frames, teacher))
             figures["flicker"] = round(float(change / own), 3)
         report[name] = figures
+    noise = ((teacher - half) ** 2).mean(1)
+    report["noise"] = {region: round(float(np.mean(_psnr(noise, mask))), 2) for region, mask in masks.items()}
     return report
+
+
+def _psnr(square: Floats, mask: NDArray[np.bool_]) -> list[float]:
+    return [-10 * np.log10(max(float(s[m].mean()), 1e-9)) for s, m in zip(square, mask, strict=True)]
+
+
+def _slopes(x: Floats) -> tuple[Floats, Floats]:
+    """[N, S, S] each: how luma changes down and to the right."""
+    luma = x.mean(1)
+    down, right = (np.diff(luma, axis=k, append=np.take(luma, [-1], k)) for k in (1, 2))
+    return down, right
+
+
+def _near(mask: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
+    """[N, S, S] grown by as much as hairs stand off what is drawn of them."""
+    for _ in range(max(1, size // 256)):
+        mask = mask | np.roll(mask, 1, 1) | np.roll(mask, -1, 1)
+        mask = mask | np.roll(mask, 1, 2) | np.roll(mask, -1, 2)
+    return mask
 
 
 def over_grey(frames: Bytes) -> Floats:
@@ -74,13 +104,6 @@ def ssim(a: Floats, b: Floats) -> Floats:
     vx, vy, both = blur(x * x) - mx * mx, blur(y * y) - my * my, blur(x * y) - mx * my
     c1, c2 = 0.01**2, 0.03**2
     return np.asarray((2 * mx * my + c1) * (2 * both + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2)), np.float32)
-
-
-def _edges(x: Floats) -> Floats:
-    """[N, S, S] strength of the edges of luma."""
-    luma = x.mean(1)
-    down, right = np.gradient(luma, axis=1), np.gradient(luma, axis=2)
-    return np.asarray(np.sqrt(down**2 + right**2))
 
 
 def _masks(regions: Floats, size: int) -> dict[str, NDArray[np.bool_]]:
@@ -116,3 +139,19 @@ def sheet(pairs: Pairs, painted: Bytes, path: Path, background: Bytes, *, rows: 
         lines.append(np.concatenate(over, 2))
     image = np.clip(np.concatenate(lines, 1), 0, 255).astype(np.uint8).transpose(1, 2, 0)
     Image.fromarray(image).resize((image.shape[1] * zoom, image.shape[0] * zoom), Image.Resampling.LANCZOS).save(path)
+
+
+def curve(rows: list[dict[str, float]], path: Path, size: tuple[int, int] = (640, 360)) -> None:
+    """A PNG of the loss over the steps, the loss on a logarithmic axis."""
+    image = Image.new("RGB", size, "white")
+    pen = ImageDraw.Draw(image)
+    steps, loss = np.array([r["step"] for r in rows]), np.array([r["loss"] for r in rows])
+    low, high = np.log10(max(loss.min(), 1e-6)), np.log10(max(loss.max(), 1e-6)) + 1e-3
+    x = 50 + (steps / steps.max()) * (size[0] - 70)
+    y = 20 + (high - np.log10(np.maximum(loss, 1e-6))) / (high - low) * (size[1] - 60)
+    pen.rectangle((50, 20, size[0] - 20, size[1] - 40), outline="grey")
+    pen.line(list(zip(x.tolist(), y.tolist(), strict=True)), fill="darkblue")
+    for at, text in (((5, 15), f"{10**high:.3g}"), ((5, size[1] - 45), f"{10**low:.3g}"), ((50, size[1] - 30), "0")):
+        pen.text(at, text, fill="black")
+    pen.text((size[0] - 120, size[1] - 30), f"{int(steps.max())} steps", fill="black")
+    image.save(path)

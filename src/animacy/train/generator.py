@@ -7,6 +7,7 @@ It folds because a GPU works channels faster than pixels: the same cost buys a w
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import time
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..errors import AnimacyError, UsageError
-from .data import Pairs
+from .data import PARTS, Pairs
 
 CHANNELS = 10  # of Conditions: shaded RGBA, unlit RGB and depth, normal xy
 
@@ -127,6 +128,8 @@ class Settings:
     gradient: float = 0.25  # weight of the edges' difference
     motion: float = 0.25  # weight of the difference between neighbouring frames' changes
     focus: float = 3.0  # how much more a pixel of the eyes and the mouth counts
+    sharp: float = 0.05  # weight of the difference in the edges' energy, which a pixel loss alone lets fade
+    every: int = 500  # steps from one saved state to the next
     average: float = 0.998  # of the weights over steps: what is kept is their moving mean
     seed: int = 0
 
@@ -139,12 +142,14 @@ def train(
     *,
     device: str,
     seconds: float = math.inf,
+    compiled: bool = False,
     report: Callable[[int, float], None] = lambda step, loss: None,
 ) -> Network:
     """The trained network (the moving mean of its weights), on `device`.
 
-    Every 500 steps the state goes to `folder`/state.pt, from where a killed run goes on. seconds: the rate falls to zero by
-    then, whatever `steps` says. Half of each batch are neighbouring frames. Raises UsageError where sizes differ.
+    Every `settings.every` steps the state goes to `folder`/state.pt, from where a killed run goes on. seconds: the rate falls
+    to zero by then, whatever `steps` says. Half of each batch are neighbouring frames. compiled: by PyTorch's compiler, which
+    takes a minute and pays off in long runs. Raises UsageError where sizes differ.
     """
     if pairs.manifest["size"] != shape.size:
         raise UsageError(f"frames have {pairs.manifest['size']} pixels, the network is made for {shape.size}")
@@ -157,8 +162,8 @@ def train(
     second = kept[pairs.motions.follows[kept]]
     if not len(kept):
         raise AnimacyError("no frame to train on: all are held out")
-    conditions, target = (torch.from_numpy(x).to(device) for x in (pairs.conditions, pairs.target))
-    weight = torch.from_numpy(_focus(pairs.regions, shape.size, settings.focus)).to(device)
+    conditions, target, half_of = (torch.from_numpy(x).to(device) for x in (pairs.conditions, pairs.target, pairs.half))
+    weight = torch.from_numpy(_focus(pairs, shape.size, settings.focus)).to(device)
     first, spent, state = 0, 0.0, folder / "state.pt"
     if state.exists():
         old = torch.load(state, map_location=device, weights_only=True)
@@ -171,7 +176,9 @@ def train(
     began = time.monotonic() - spent
     losses: list[dict[str, float]] = []
     step = first
-    amp = torch.autocast(device.split(":")[0], torch.bfloat16, enabled=device.startswith("cuda"))
+    criterion = _Criterion(network, settings, device)
+    if compiled:
+        criterion = torch.compile(criterion)  # type: ignore[assignment]
     while True:
         elapsed = time.monotonic() - began
         done = max(step / settings.steps, elapsed / seconds)
@@ -183,18 +190,10 @@ def train(
         after = rng.choice(second, half // 2) if half else np.empty(0, int)
         single = rng.choice(kept, settings.batch - 2 * len(after))
         index = torch.from_numpy(np.concatenate([after - 1, after, single])).to(device)
-        y = target[index].float() / 255
-        with amp:
-            out = network(as_input(conditions[index]).contiguous(memory_format=torch.channels_last)).float()
-        w = weight[index][:, None].float()
-        loss = (F.smooth_l1_loss(out, y, reduction="none", beta=settings.soft) * w).mean()
-        for axis in (2, 3):
-            loss = loss + settings.gradient * (torch.diff(out, dim=axis) - torch.diff(y, dim=axis)).abs().mean()
         n = len(after)
-        if n:
-            loss = loss + settings.motion * ((out[n : 2 * n] - out[:n]) - (y[n : 2 * n] - y[:n])).abs().mean()
+        loss = criterion(conditions[index], target[index], half_of[index], weight[index], n)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
         optimizer.step()
         step += 1
@@ -207,7 +206,7 @@ def train(
                 raise AnimacyError(f"the loss is {value} at step {step}: lower the rate")
             losses.append({"step": step, "seconds": round(time.monotonic() - began, 1), "loss": round(value, 5)})
             report(step, value)
-        if step % 500 == 0:
+        if step % settings.every == 0:
             folder.mkdir(parents=True, exist_ok=True)
             whole = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "mean": mean, "step": step,
                      "spent": time.monotonic() - began, "settings": asdict(settings)}  # fmt: skip
@@ -220,10 +219,52 @@ def train(
     return network.eval()
 
 
-def _focus(regions: NDArray[np.float32], size: int, most: float) -> NDArray[np.float16]:
-    """[N, S, S] 1, and `most` in the boxes of eyes and mouth."""
-    weight = np.ones((len(regions), size, size), np.float16)
-    for w, boxes in zip(weight, np.rint(regions).astype(int), strict=True):
+class _Criterion(nn.Module):
+    """The network and its loss, in one piece for the compiler."""
+
+    def __init__(self, network: Network, settings: Settings, device: str) -> None:
+        super().__init__()
+        self.network, self.settings = network, settings
+        self.amp = device.split(":")[0]
+
+    def forward(self, conditions: Tensor, target: Tensor, half: Tensor, weight: Tensor, after: int) -> Tensor:
+        """conditions [B, 10, S, S], target and half [B, 4, S, S], uint8; weight [B, S, S]; of the batch the frames
+        `after`..2 `after` follow the first `after`."""
+        s = self.settings
+        with torch.autocast(self.amp, torch.bfloat16, enabled=self.amp == "cuda"):
+            x = as_input(conditions).contiguous(memory_format=torch.channels_last)
+            out = self.network(x).float()
+        y = target.float() / 255
+        loss = (F.smooth_l1_loss(out, y, reduction="none", beta=s.soft) * weight[:, None].float()).mean()
+        for axis in (2, 3):
+            loss = loss + s.gradient * (torch.diff(out, dim=axis) - torch.diff(y, dim=axis)).abs().mean()
+        if after:
+            change = (out[after : 2 * after] - out[:after]) - (y[after : 2 * after] - y[:after])
+            loss = loss + s.motion * change.abs().mean()
+        if s.sharp:
+            # Of two halves with independent noise the edges' product has the energy of what is there, without the noise's.
+            first = half.float() / 255
+            mine, theirs = _energy(out, out), _energy(first, 2 * y - first)
+            scale = (mine.detach().clamp_min(0) + 1e-4).sqrt()
+            loss = loss + s.sharp * F.smooth_l1_loss(mine / scale, theirs / scale, beta=0.1) / 0.1
+        return loss
+
+
+def _energy(a: Tensor, b: Tensor) -> Tensor:
+    """Mean product of the edges of luma of `a` and `b` [B, 4, S, S], in squares of 16 pixels (8 apart)."""
+    total: Tensor | None = None
+    for axis in (2, 3):
+        u, v = (torch.diff(x[:, :3].mean(1, keepdim=True), dim=axis)[:, :, : x.shape[2] - 1, : x.shape[3] - 1] for x in (a, b))
+        total = u * v if total is None else total + u * v
+    assert total is not None
+    side = min(16, total.shape[-1])
+    return F.avg_pool2d(total, side, max(1, side // 2))
+
+
+def _focus(pairs: Pairs, size: int, most: float) -> NDArray[np.float16]:
+    """[N, S, S] 1, and `most` in the boxes of eyes and mouth and on brows."""
+    weight = np.where(pairs.parts == PARTS.index("brows"), most, 1.0).astype(np.float16)
+    for w, boxes in zip(weight, np.clip(np.rint(pairs.regions), 0, size).astype(int), strict=True):
         for x0, y0, x1, y1 in boxes:
             w[y0:y1, x0:x1] = most
     return weight
@@ -239,6 +280,19 @@ def paint(network: Network, conditions: NDArray[np.uint8], batch: int = 16) -> N
             y = torch.cat([torch.minimum(y[:, :3], y[:, 3:]), y[:, 3:]], 1)
             frames.append((y * 255).round().byte().cpu().numpy())
     return np.concatenate(frames)
+
+
+def halved(network: Network, conditions: NDArray[np.uint8]) -> float:
+    """PSNR in dB of the frame on which FP16 arithmetic differs most from FP32, over `conditions` [N, 10, S, S]. On a GPU."""
+    device = next(network.parameters()).device
+    half = copy.deepcopy(network).half()
+    lowest = math.inf
+    with torch.no_grad():
+        for frame in conditions:
+            x = as_input(torch.from_numpy(frame[None]).to(device))
+            error = (half(x.half()).float().clamp(0, 1) - network(x).clamp(0, 1)).square().mean()
+            lowest = min(lowest, -10 * math.log10(max(float(error), 1e-12)))
+    return lowest
 
 
 def export(network: Network, path: Path, size: int, *, half: bool) -> None:

@@ -113,6 +113,35 @@ def comb(
     return Strands(vertex, share, lift.astype(np.float32), wave[..., 1].astype(np.float32), thick.astype(np.float32))
 
 
+def sprout(positions: NDArray[Any], triangles: NDArray[Any], roots: NDArray[Any], lean: NDArray[Any], length: NDArray[Any],
+           points: int, rng: np.random.Generator, *, radius: float, lift: float) -> Strands:  # fmt: skip
+    """Short hairs that lie on skin: from `roots` [S, 2] (world x and y) by `length` [S] metres towards the angle `lean` [S].
+
+    positions [V, 3] at rest and triangles [F, 3] of the skin about them, seen from the front; lean in radians from x to y.
+    Points beyond the skin stay at its last triangle. They rise to `lift` metres in their middle.
+    """
+    s = np.linspace(0, 1, points)
+    turned = lean[:, None] * (1 - 0.5 * s)  # they bend to the level
+    step = np.stack([np.cos(turned), np.sin(turned)], -1) * (length / (points - 1))[:, None, None]
+    at = roots[:, None] + np.concatenate([np.zeros((len(roots), 1, 2)), np.cumsum(step[:, :-1], 1)], 1)
+    a, b, c = (positions[triangles[:, k], :2].astype(float) for k in range(3))
+    double = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (c[:, 0] - a[:, 0]) * (b[:, 1] - a[:, 1])
+    q = at.reshape(-1, 1, 2)
+    u = ((b[:, 0] - q[..., 0]) * (c[:, 1] - q[..., 1]) - (c[:, 0] - q[..., 0]) * (b[:, 1] - q[..., 1])) / double
+    v = ((c[:, 0] - q[..., 0]) * (a[:, 1] - q[..., 1]) - (a[:, 0] - q[..., 0]) * (c[:, 1] - q[..., 1])) / double
+    shares = np.stack([u, v, 1 - u - v], -1)
+    best = shares.min(-1).argmax(1)
+    own = np.clip(shares[np.arange(len(best)), best], 0, 1)
+    own /= own.sum(1, keepdims=True)
+    vertex = np.tile(triangles[best].reshape(*at.shape[:2], 3), 2)
+    share = np.concatenate([own, np.zeros_like(own)], 1).reshape(*at.shape[:2], 6)
+    count = len(roots)
+    rise = -2e-4 + lift * rng.uniform(0.4, 1.2, (count, 1)) * np.sin(np.pi * np.clip(s, 0, 0.85))
+    thick = radius * rng.uniform(0.75, 1.2, (count, 1)) * np.clip((1.04 - s) / 0.5, 0.2, 1)
+    still = np.zeros((count, points), np.float32)
+    return Strands(vertex.astype(np.int64), share.astype(np.float32), rise.astype(np.float32), still, thick.astype(np.float32))
+
+
 def _unit(x: Floats) -> Floats:
     return np.asarray(x / np.sqrt((x * x).sum(-1, keepdims=True) + 1e-18))
 

@@ -4,8 +4,9 @@ The scene is made once per avatar; a frame moves vertices, normals and hairs in 
 has crashed). Light: the bundle's distant lights become rectangles that give the same irradiance at the head, its sky
 and ground an environment. Skin: a principled surface with the bundle's albedo, normal map and roughness; at 256 pixels
 a frame a pixel is 1.6 mm wide, more than light travels under skin (red 1 to 2 mm), so scattering is left to the
-flatness term (Hanrahan & Krueger's approximation) and to the soft lights. Hair and lashes: B-spline curves grown along the
-bundle's cards. Eyes: a glossy coat, its normals bent as the cornea bends them.
+flatness term (Hanrahan & Krueger's approximation) and to the soft lights. Hair and lashes: round curves grown along the
+bundle's cards; brows: curves that grow where the texture paints them and lie on the skin as it moves. Eyes: a glossy coat,
+its normals bent as the cornea bends them. Lips and the lids' rims: a clear coat where the bundle's roughness says wet.
 
 Needs `pip install mitsuba==3.9.1`. Variants: cuda_ad_rgb (a GPU with OptiX), llvm_ad_rgb (CPU, libLLVM 19 named by
 DRJIT_LIBLLVM_PATH), scalar_rgb (CPU, slow, needs nothing).
@@ -27,9 +28,9 @@ from . import strands
 
 Floats = NDArray[np.float32]
 VARIANTS = ("cuda_ad_rgb", "llvm_ad_rgb", "scalar_rgb")
-BOUNCES = 6  # hair passes light on, and dark hair needs few bounces
+BOUNCES = 5  # hair passes light on, and dark hair needs few bounces
+BRIGHTEST = 4.0  # of a sample: the rare path through hairs to a light would take thousands of samples to average out
 DISTANCE, KEY, OTHER = 1.7, 0.32, 0.2  # metres: how far the lights stand from the head, half their sides
-PASS = 16  # samples a pixel of one pass
 POINTS = 11  # of a hair; 5 of a lash
 CORNEA = np.radians(33.0)  # polar angle on the eyeball where the cornea ends
 BULGE = 0.5  # how much steeper the cornea's normals are: 12 mm eyeball over 7.8 mm cornea
@@ -43,7 +44,7 @@ class Teacher:
     unknown, AnimacyError where Mitsuba is missing.
     """
 
-    def __init__(self, avatar: Avatar, size: int, *, variant: str = "cuda_ad_rgb", hairs: int = 30_000, seed: int = 0) -> None:
+    def __init__(self, avatar: Avatar, size: int, *, variant: str = "cuda_ad_rgb", hairs: int = 24_000, seed: int = 0) -> None:
         if variant not in VARIANTS:
             raise UsageError(f"variant {variant!r} is unknown; give one of {', '.join(VARIANTS)}")
         try:
@@ -71,16 +72,35 @@ class Teacher:
         for surface in self._surfaces:
             scene[surface.name] = surface.mesh(mitsuba, *(x[0] for x in rest))
         for name, hair in self._curves.items():
-            scene[name] = _curve(hair.points(rest[0][0], rest[1][0]), _hair_bsdf(avatar, name))
+            scene[name] = _curve(hair.points(rest[0][0], rest[1][0]), _hair_bsdf(_hair_colour(avatar, name)))
         self._scene = mitsuba.load_dict(scene)
         self._parameters = mitsuba.traverse(self._scene)
 
     def paint(self, weights: Floats, pose: Floats, *, spp: int, seed: int) -> NDArray[np.uint8]:
         """One frame [S, S, 4]: sRGB, premultiplied alpha, row 0 on top; of `weights` [52] and `pose` [6].
 
-        spp: samples a pixel, in whole passes of PASS. seed: of their noise.
+        spp: samples a pixel. seed: of their noise.
         """
-        mi, p = self._mi, self._parameters
+        return developed(self.passes(weights, pose, spp=spp, seed=seed).mean(0))
+
+    def shoot(
+        self, weights: Floats, pose: Floats, sizes: tuple[int, ...], *, spp: int, seed: int
+    ) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+        """The frame at each of `sizes`, which halve the teacher's; (all samples, the first half of them) [s, s, 4] each.
+
+        The halves' noise is independent: how much of a frame is noise can be told from them.
+        """
+        passes = self.passes(weights, pose, spp=spp, seed=seed)
+        found = []
+        for size in sizes:
+            k = self.size // size
+            small = passes.reshape(len(passes), size, k, size, k, 4).mean((2, 4)) if k > 1 else passes
+            found.append((developed(small.mean(0)), developed(small[: max(1, len(small) // 2)].mean(0))))
+        return found
+
+    def passes(self, weights: Floats, pose: Floats, *, spp: int, seed: int) -> Floats:
+        """The same frame as independent noisy pictures [P, S, S, 4], linear and premultiplied, whose mean it is."""
+        p = self._parameters
         moved = geometry.deform(self._rig, weights[None], pose[None])
         positions, normals = moved[0][0], moved[1][0]
         for surface in self._surfaces:
@@ -88,28 +108,42 @@ class Teacher:
             p[f"{surface.name}.vertex_positions"] = np.ascontiguousarray(v, np.float32).ravel()
             p[f"{surface.name}.vertex_normals"] = np.ascontiguousarray(n, np.float32).ravel()
         for name, hair in self._curves.items():
-            p[f"{name}.control_points"] = _padded(hair.points(positions, normals)).ravel()
+            p[f"{name}.control_points"] = hair.points(positions, normals).ravel()
         p.update()
-        passes = [
-            np.array(mi.render(self._scene, spp=min(PASS, spp), seed=(seed * 4099 + k) % 2**32), np.float32)
-            for k in range(max(1, spp // PASS))
-        ]
-        return developed(steadied(np.stack(passes)))
+        each = max(1, min(16, spp // 2))  # stratified within a pass
+        return np.stack([self._pass(each, (seed * 4099 + k) % 2**32) for k in range(max(1, spp // each))])
+
+    def _pass(self, spp: int, seed: int) -> Floats:
+        """The mean [S, S, 4] of `spp` samples a pixel, none of them brighter than BRIGHTEST."""
+        mi = self._mi
+        if mi.variant() == "scalar_rgb":
+            shots = (np.array(mi.render(self._scene, spp=1, seed=(seed * 31 + k) % 2**32), np.float32) for k in range(spp))
+            return np.asarray(sum(calmed(shot) for shot in shots) / spp, np.float32)
+        import drjit
+
+        count = self.size**2 * spp
+        sampler = self._scene.sensors()[0].sampler().clone()
+        sampler.set_sample_count(spp)
+        sampler.set_samples_per_wavefront(spp)
+        sampler.seed(seed, count)
+        pixel = drjit.arange(mi.UInt32, count) // spp
+        row = pixel // self.size
+        at = (mi.Vector2f(pixel - row * self.size, row) + sampler.next_2d()) / self.size
+        ray, _ = self._scene.sensors()[0].sample_ray_differential(0.0, 0.5, at, mi.Point2f(0.5))
+        light, valid, _ = self._scene.integrator().sample(self._scene, sampler, ray)
+        channels = [light.x, light.y, light.z]
+        peak = drjit.maximum(drjit.maximum(*channels[:2]), channels[2])
+        share = drjit.select(drjit.isfinite(peak), drjit.minimum(1.0, BRIGHTEST / drjit.maximum(peak, 1e-6)), 0.0) / spp
+        opaque = drjit.select(valid, 1.0, mi.Float(0.0)) / spp
+        sums = [drjit.block_reduce(drjit.ReduceOp.Add, x, spp) for x in (*(c * share for c in channels), opaque)]
+        return np.stack([np.array(x, np.float32) for x in sums], -1).reshape(self.size, self.size, 4)
 
 
-def steadied(passes: Floats) -> Floats:
-    """Mean [H, W, 4] of linear `passes` [P, H, W, 4], with one that is far brighter than the others dimmed to twice their mean.
-
-    A path through many hairs to a light is rare and bright: such sparks take thousands of samples to average out.
-    What is bright in all passes, as a catchlight, stays.
-    """
-    if len(passes) < 3:
-        return np.asarray(passes.mean(0))
-    light = passes[..., :3].mean(-1)
-    most = light.max(0)
-    limit = 2 * (light.sum(0) - most) / (len(passes) - 1) + 0.05
-    dimmed = np.where(light == most, np.minimum(1, limit / np.maximum(most, 1e-6)), 1)
-    return np.asarray(np.concatenate([(passes[..., :3] * dimmed[..., None]).mean(0), passes[..., 3:].mean(0)], -1))
+def calmed(sample: Floats) -> Floats:
+    """One sample a pixel [S, S, 4], with colours dimmed to BRIGHTEST."""
+    light = np.nan_to_num(sample[..., :3], posinf=0)
+    share = np.minimum(1, BRIGHTEST / np.maximum(light.max(-1, keepdims=True), 1e-6))
+    return np.asarray(np.concatenate([light * share, sample[..., 3:]], -1))
 
 
 def developed(image: Floats) -> NDArray[np.uint8]:
@@ -186,16 +220,16 @@ class _Surface:
         relief[..., 2] = np.sqrt(np.clip(1 - relief[..., 0] ** 2 - relief[..., 1] ** 2, 0.04, 1))
         rough = np.clip(surface[..., 2:3], 0.12, 1)
         specular = float(np.clip(self.material.specular / 0.08, 0, 1))  # reflectance at normal incidence is 0.08 of it
+        glows = kind == "tooth" or self.material.name in ("gum", "tongue")
         base: dict[str, Any] = {
             "type": "principled",
-            "base_color": _texture(
-                mi, _brighter(avatar.albedo[..., :3]) if kind == "tooth" else avatar.albedo[..., :3], raw=False
-            ),
+            "base_color": _texture(mi, _brighter(avatar.albedo[..., :3]) if glows else avatar.albedo[..., :3], raw=False),
             "roughness": _texture(mi, rough, raw=True),
             "specular": specular,
         }
         if kind == "skin":
-            base |= {"flatness": 0.6, "sheen": 0.05}
+            wet = np.clip((0.56 - rough) / 0.10, 0, 1) * (surface[..., 2:3] > 0.02)
+            base |= {"flatness": 0.6, "sheen": 0.05, "clearcoat": _texture(mi, 0.45 * wet, raw=True), "clearcoat_gloss": 0.88}
         elif kind == "tooth":
             base |= {"flatness": 0.4, "specular": 0.6, "clearcoat": 0.6, "clearcoat_gloss": 0.9}
         elif kind == "cloth":
@@ -208,7 +242,7 @@ class _Surface:
 
 
 def _brighter(albedo: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Teeth glow with light that enters them elsewhere; opaque ones between lips would look grey."""
+    """Teeth and gums glow with light that enters them elsewhere; opaque ones behind lips would look grey or black."""
     linear = (albedo / 255.0) ** 2.2 * [1.5, 1.42, 1.3]
     return np.rint(255 * np.minimum(linear, 0.95) ** (1 / 2.2)).astype(np.uint8)
 
@@ -243,7 +277,7 @@ def _sensor(mi: Any, avatar: Avatar, size: int) -> dict[str, Any]:
         "near_clip": c.near / 4,
         "to_world": look,
         "film": film,
-        "sampler": {"type": "independent"},
+        "sampler": {"type": "multijitter"},
     }
 
 
@@ -269,7 +303,8 @@ def _light(mi: Any, avatar: Avatar, index: int) -> dict[str, Any]:
         origin=[float(x) for x in corners.mean(0)], target=list(avatar.camera.target), up=[0, 1, 0]
     )
     return {"type": "rectangle", "to_world": look.scale([half, half, 1]),
-            "emitter": {"type": "area", "radiance": {"type": "rgb", "value": [float(x) for x in radiance]}}}  # fmt: skip
+            "emitter": {"type": "area", "radiance": {"type": "rgb", "value": [float(x) for x in radiance]},
+                        "sampling_weight": (3.0, 1.0, 1.0)[min(index, 2)]}}  # fmt: skip
 
 
 def _sky(mi: Any, avatar: Avatar) -> dict[str, Any]:
@@ -281,11 +316,11 @@ def _sky(mi: Any, avatar: Avatar) -> dict[str, Any]:
     up = np.cos(np.pi * (np.arange(32) + 0.5) / 32)[:, None]
     rows = (sky + ground) / 2 + 0.75 * up * (sky - ground)
     image = np.repeat(np.maximum(rows, 0)[:, None], 64, 1).astype(np.float32)
-    return {"type": "envmap", "bitmap": mi.Bitmap(image)}
+    return {"type": "envmap", "bitmap": mi.Bitmap(image), "sampling_weight": 1.5}
 
 
 def _curves(avatar: Avatar, count: int, rng: np.random.Generator) -> dict[str, strands.Strands]:
-    """The hairs of each hair and lash material, by the names they get in the scene."""
+    """The hairs of each hair and lash material and of the brows, by the names they get in the scene."""
     skin = avatar.positions[np.unique(avatar.triangles[avatar.material == _of_kind(avatar, "skin")[0]])]
     found: dict[str, strands.Strands] = {}
     for i, m in enumerate(avatar.materials):
@@ -305,36 +340,97 @@ def _curves(avatar: Avatar, count: int, rng: np.random.Generator) -> dict[str, s
         first, last = (np.linalg.norm(ends[:, k, None] - skin, axis=-1).min(1) for k in (0, 1))
         flipped = bool(np.median(last) < np.median(first))
         found[f"hair{i}"] = strands.comb(grown, rng, radius=radius, depth=depth, root=root, stray=stray, flipped=flipped)
-    return found
+    brows = _brows(avatar, rng)
+    return found if brows is None else found | {"brows": brows}
 
 
 def _of_kind(avatar: Avatar, kind: str) -> list[int]:
     return [i for i, m in enumerate(avatar.materials) if m.kind == kind]
 
 
-def _padded(points: Floats) -> Floats:
-    """[S, K, 4] with the ends doubled, so that the B-spline reaches them; [S * (K + 2), 4]."""
-    return np.ascontiguousarray(np.concatenate([points[:, :1], points, points[:, -1:]], 1).reshape(-1, 4))
-
-
 def _curve(points: Floats, bsdf: dict[str, Any]) -> dict[str, Any]:
-    rows = np.concatenate([points[:, :1], points, points[:, -1:]], 1)
     with tempfile.NamedTemporaryFile("w", suffix=".txt", delete=False) as file:
-        for strand in rows:
+        for strand in points:
             file.writelines("{:.7f} {:.7f} {:.7f} {:.8f}\n".format(*tuple(x)) for x in strand)
             file.write("\n")
-    return {"type": "bsplinecurve", "filename": str(Path(file.name)), "bsdf": bsdf}
+    return {"type": "linearcurve", "filename": str(Path(file.name)), "bsdf": bsdf}
 
 
-def _hair_bsdf(avatar: Avatar, name: str) -> dict[str, Any]:
-    """Hair whose colour, seen in bulk, is the mean of the card's texture: Chiang et al. 2016, equation 9."""
+def _hair_colour(avatar: Avatar, name: str) -> NDArray[np.float64]:
+    """Linear RGB [3]: the mean of the card's texture; of brows, the darkest that the skin has there."""
+    if name == "brows":
+        return brow_paint(avatar)[3]
     triangles = avatar.triangles[avatar.material == int(name.removeprefix("hair"))]
     spots = (avatar.uv[triangles].mean(1) * (avatar.albedo.shape[0] - 1)).astype(int)
     texels = avatar.albedo[spots[:, 1], spots[:, 0]].astype(float) / 255
     solid = texels[texels[:, 3] > 0.5]
-    colour = np.clip((solid if len(solid) else texels)[:, :3], 0.01, 0.95) ** 2.2
-    mean = colour.mean(0)
-    b = 0.35  # azimuthal roughness
-    absorbed = (np.log(mean) / (5.969 - 0.215 * b + 2.532 * b**2 - 10.73 * b**3 + 5.574 * b**4 + 0.245 * b**5)) ** 2
-    return {"type": "hair", "sigma_a": {"type": "rgb", "value": [float(x) for x in absorbed]}, "longitudinal_roughness": 0.3,
+    return np.asarray((np.clip((solid if len(solid) else texels)[:, :3], 0.01, 0.95) ** 2.2).mean(0))
+
+
+def _hair_bsdf(colour: NDArray[np.float64]) -> dict[str, Any]:
+    """Hair that seen in bulk has this colour: Chiang et al. 2016, equation 9."""
+    b = 0.4  # azimuthal roughness
+    absorbed = (np.log(colour) / (5.969 - 0.215 * b + 2.532 * b**2 - 10.73 * b**3 + 5.574 * b**4 + 0.245 * b**5)) ** 2
+    return {"type": "hair", "sigma_a": {"type": "rgb", "value": [float(x) for x in absorbed]}, "longitudinal_roughness": 0.35,
             "azimuthal_roughness": b, "scale_tilt": 2.5}  # fmt: skip
+
+
+def brow_window(avatar: Avatar) -> NDArray[np.bool_]:
+    """[F] the skin's triangles, seen from the front, among which brows lie; none where there is no eye."""
+    eye, skin = (np.isin(avatar.material, _of_kind(avatar, k)[:1]) for k in ("eye", "skin"))
+    if not eye.any():
+        return np.zeros(len(avatar.triangles), bool)
+    eyes = avatar.positions[np.unique(avatar.triangles[eye])]
+    middle = avatar.positions[avatar.triangles].mean(1) - [0, eyes[:, 1].mean(), eyes[:, 2].mean()]
+    aside = np.abs(middle[:, 0])
+    return np.asarray(
+        skin & (aside > 0.004) & (aside < 0.062) & (middle[:, 1] > 0.004) & (middle[:, 1] < 0.036) & (middle[:, 2] > -0.02)
+    )
+
+
+def brow_paint(avatar: Avatar) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[np.float64]]:
+    """Where the texture shows brows: triangles [F, 3]; points [N, 3] at rest; how much hair each shows [N]; its colour [3]."""
+    triangles = avatar.triangles[brow_window(avatar)].astype(np.int64)
+    if not len(triangles):
+        return triangles, np.empty((0, 3)), np.empty(0), np.full(3, 0.02)
+    corners = avatar.positions[triangles].astype(float)
+    flat = (corners[:, 1, 0] - corners[:, 0, 0]) * (corners[:, 2, 1] - corners[:, 0, 1])
+    flat = flat - (corners[:, 2, 0] - corners[:, 0, 0]) * (corners[:, 1, 1] - corners[:, 0, 1])
+    triangles, corners, flat = triangles[flat > 1e-9], corners[flat > 1e-9], flat[flat > 1e-9]
+    rng = np.random.default_rng(5)
+    chosen = rng.choice(len(triangles), 60_000, p=flat / flat.sum())
+    share = rng.dirichlet((1.0, 1.0, 1.0), len(chosen))[..., None]
+    points = (corners[chosen] * share).sum(1)
+    uv = (avatar.uv[triangles[chosen]] * share).sum(1) * (avatar.albedo.shape[0] - 1)
+    texel = (avatar.albedo[uv[:, 1].astype(int), uv[:, 0].astype(int), :3] / 255.0) ** 2.2
+    light = texel.mean(1)
+    skin, hair = np.median(light), np.quantile(light, 0.004)
+    cover = np.clip((0.85 * skin - light) / max(0.85 * skin - hair, 1e-6), 0, 1)
+    eye = np.unique(avatar.triangles[np.isin(avatar.material, _of_kind(avatar, "eye"))])
+    cover = cover * (points[:, 1] - avatar.positions[eye, 1].mean() > 0.0085)  # below lie the lids with their own dark
+    # the ridge of each brow; what is dark elsewhere is no brow
+    column = np.clip((np.abs(points[:, 0]) / 0.003).astype(int), 0, 24)
+    ridge = np.array(
+        [np.average(points[m, 1], weights=cover[m] ** 2 + 1e-9) if (m := column == k).any() else 0 for k in range(25)]
+    )
+    cover = cover * (np.abs(points[:, 1] - ridge[column]) < 0.006)
+    return triangles, points, cover, np.clip(texel[light <= np.quantile(light, 0.01)].mean(0), 0.01, 0.9)
+
+
+def _brows(avatar: Avatar, rng: np.random.Generator) -> strands.Strands | None:
+    """Two brows of about 500 hairs each, dense where the texture is dark; None where it shows none."""
+    if not brow_window(avatar).any():
+        return None
+    triangles, points, cover, _ = brow_paint(avatar)
+    if (cover > 0.3).mean() < 0.01:
+        return None
+    kept = rng.choice(len(points), 1000, p=cover / cover.sum())
+    at, side = points[kept, :2], np.sign(points[kept, 0])
+    inner, outer = np.quantile(np.abs(at[:, 0]), (0.01, 0.99))
+    s = np.clip((np.abs(at[:, 0]) - inner) / (outer - inner), 0, 1)
+    # combed up at the inner end and level or down at the outer, the upper hairs less than the lower ones
+    lean = np.interp(s, [0, 0.15, 0.5, 1], [1.2, 0.7, 0.3, -0.2]) + rng.normal(0, 0.12, len(s))
+    length = rng.uniform(0.003, 0.0052, len(s)) * np.interp(s, [0, 0.5, 1], [0.85, 1.0, 0.7])
+    lean = np.where(side > 0, lean, np.pi - lean)
+    root = at - 0.4 * length[:, None] * np.stack([np.cos(lean), np.sin(lean)], 1)
+    return strands.sprout(avatar.positions, triangles, root, lean, length, 5, rng, radius=4.2e-5, lift=0.0006)
