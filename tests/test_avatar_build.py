@@ -159,7 +159,7 @@ def test_a_wrong_identity_is_refused_in_one_line(tmp_path: Path, old: str, new: 
 
 
 def test_an_unknown_identity_is_refused() -> None:
-    with pytest.raises(UsageError, match="give ani, leo or a .toml file"):
+    with pytest.raises(UsageError, match=r"give ani, leo or a \.toml file"):
         identity("bob")
 
 

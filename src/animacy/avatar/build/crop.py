@@ -83,12 +83,13 @@ class Scalp:
         return np.asarray(self.follows[self.tree.query(p)[1]])
 
 
-def sheets(body: Body, hair: Hair) -> list[Part]:
+def sheets(body: Body, hair: Hair, seed: int) -> list[Part]:
     """The closed rows of hair, from the forehead back."""
     scalp = Scalp(body, hair)
     step = 1 / hair.layers
     a = np.linspace(-1, 1, ROWS)
     s = np.linspace(0, 1, COLUMNS)
+    rng = np.random.default_rng(seed)
     made = []
     for k in range(hair.layers):
         lock = 0.5 + 0.5 * np.sin(29 * a + 2.1 * k) * np.sin(13 * a + 1.3 * k * k)
@@ -96,9 +97,11 @@ def sheets(body: Body, hair: Hair) -> list[Part]:
         root = k * step + 0 * a
         t = np.minimum(root[:, None] + length[:, None] * s, 1.0)
         across = scalp.swept(np.repeat(a[:, None], COLUMNS, 1), t, root[:, None])
-        rise = (0.55 if k else 0.85) + (0.45 if k else 0.15) * s ** 0.7
+        rise = 0.30 + 0.70 * s**0.4 if k else 0.85 + 0.15 * s
         lift = scalp.thick(across, t) * (rise + 0.10 * (lock[:, None] - 0.5) * s)
         p = scalp.at(across.ravel(), t.ravel(), lift.ravel())
+        # locks lean differently, so that their highlights do not make one band
+        run = along(p.reshape(ROWS, COLUMNS, 3)) + rng.normal(0, 0.10, (ROWS, 1, 1)) * up(p.reshape(ROWS, COLUMNS, 3))
         u = 1 - np.abs((a * 1.3 + 0.37 * k) % 2 - 1)
         u = np.repeat((CARDS + (VARIANTS - CARDS) * (0.02 + 0.96 * u))[:, None] / VARIANTS, COLUMNS, 1)
         uv = np.stack([u, np.tile(0.02 + 0.95 * s, (ROWS, 1))], 2).reshape(-1, 2)
@@ -109,10 +112,16 @@ def sheets(body: Body, hair: Hair) -> list[Part]:
                 atlas.place(uv, atlas.HAIR),
                 triangles(grid_cells(ROWS, COLUMNS, True)),
                 follow=scalp.follow(p),
-                along=along(p.reshape(ROWS, COLUMNS, 3)).reshape(-1, 3),
+                along=run.reshape(-1, 3),
             )
         )
     return made
+
+
+def up(p: Floats) -> Floats:
+    """Unit normals of a grid [R, C, 3] of rows across the head and columns along the hair."""
+    n = np.cross(np.gradient(p, axis=0), np.gradient(p, axis=1))
+    return np.asarray(n / (np.linalg.norm(n, axis=2, keepdims=True) + 1e-12))
 
 
 def cards(body: Body, hair: Hair, seed: int) -> list[Part]:
@@ -128,7 +137,7 @@ def cards(body: Body, hair: Hair, seed: int) -> list[Part]:
         t = root + long * s
         middle = scalp.swept(np.full(columns, a), t, np.full(columns, root)) + rng.normal(0, 0.012) * s
         half = wide / 0.26 * (1 - 0.35 * s)
-        lift = scalp.thick(middle, t) * (low + (high - low) * s**0.8) + 0.0004 + 0.0006 * s
+        lift = scalp.thick(middle, t) * (low + (high - low) * s**0.3) + 0.0004 + 0.0006 * s
         left, right = (scalp.at(np.clip(middle + x * half, -1.06, 1.06), t, lift) for x in (-1, 1))
         variant = rng.integers(0, CARDS)
         u = (variant + np.array([0.02, 0.98])[:: -1 if rng.random() < 0.5 else 1]) / VARIANTS
@@ -136,19 +145,18 @@ def cards(body: Body, hair: Hair, seed: int) -> list[Part]:
             np.stack([np.repeat(u[:, None], columns, 1), np.tile(np.linspace(0.01, 0.99, columns), (2, 1))], 2).reshape(-1, 2)
         )
         run = along(((left + right) / 2)[None])[0]
+        run = run + rng.normal(0, 0.10) * up(np.stack([left, right]))[0]
         tangents.append(np.concatenate([run, run]))
         cells.append(grid_cells(2, columns, True) + 2 * columns * len(points))
         points.append(np.concatenate([left, right]))
 
     for a in np.linspace(-1.0, 1.0, 130):  # the hairline, from the skin up
-        ribbon(
-            a + rng.normal(0, 0.006), rng.uniform(-0.030, 0.004), length * rng.uniform(0.6, 0.9), 0.0045, 0.25, 1.05
-        )
+        ribbon(a + rng.normal(0, 0.006), rng.uniform(-0.030, 0.004), length * rng.uniform(0.6, 0.9), 0.0045, 0.25, 1.05)
     for k in range(hair.layers):
-        for a in np.linspace(-0.98, 0.98, 38):
-            at = k / hair.layers + rng.uniform(0.3, 1.0) * length
+        for a in np.linspace(-0.98, 0.98, 54):
+            at = k / hair.layers + rng.uniform(0.02, 0.7) * length
             if at + length < 1.04:
-                ribbon(a + rng.normal(0, 0.02), at, length * rng.uniform(0.6, 0.95), 0.007, 0.85, rng.uniform(1.0, 1.12))
+                ribbon(a + rng.normal(0, 0.02), at, length * rng.uniform(0.8, 1.2), 0.0065, 0.6, rng.uniform(1.0, 1.08))
     p = np.concatenate(points)
     return [
         Part(

@@ -16,7 +16,9 @@ THICK = 0.0055
 def neckline(p: Floats, eye: float, dress: Dress) -> Floats:
     """Positive above the neckline: it falls towards the front."""
     x = np.abs(p[:, 0])
-    return np.asarray(p[:, 1] - (eye - dress.neckline / 1000 - dress.slope * p[:, 2]) - dress.flare * np.clip(x - dress.width / 1000, 0, 1))
+    return np.asarray(
+        p[:, 1] - (eye - dress.neckline / 1000 - dress.slope * p[:, 2]) - dress.flare * np.clip(x - dress.width / 1000, 0, 1)
+    )
 
 
 def build(body: Body, dress: Dress) -> list[Part]:

@@ -3,6 +3,7 @@
 A section is a dataclass, a key a field. A field without a default must be given; one with a default may be left out.
 """
 
+# ruff: noqa: RUF009 (the calls in the sections make fields)
 from __future__ import annotations
 
 import math
@@ -106,6 +107,7 @@ class Hair:
     style: str = _choice("long", "short")  # hair.py, crop.py
     colour: Colour = _colour()
     light: Colour = _colour()
+    gloss: float = _number(0, 3, default=1.0)  # how bright its highlights are, as a share of the default avatar's
     scalp: float = _number(0, 1)  # how dark the skin is where hair grows
     volume: float = _number(0, 60)  # millimetres by which hair stands off the crown
     guides: Floats = _array((3, 12), (4, 16), (3, 3))  # strands; millimetres (aside, above the eyes, world z) from root to end
@@ -195,7 +197,9 @@ def identity(who: str) -> Identity:
     for key in data:
         if key not in SECTIONS:
             raise AnimacyError(f"{path}: {key} is unknown; the sections are {', '.join(SECTIONS)}")
-    return Identity(name=name, seed=seed, **{key: _section(path, key, kind, data.get(key, {})) for key, kind in SECTIONS.items()})
+    return Identity(
+        name=name, seed=seed, **{key: _section(path, key, kind, data.get(key, {})) for key, kind in SECTIONS.items()}
+    )
 
 
 def _section(path: Path, section: str, kind: Callable[..., Any], table: Any) -> Any:

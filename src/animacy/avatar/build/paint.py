@@ -100,7 +100,9 @@ def beard_shadow(p: Floats, seed: int) -> Floats:
     x = np.abs(p[:, 0])
     top = np.interp(x, [0, 14, 26, 40, 55, 64, 80], [-47, -50, -60, -66, -52, -28, -18])  # the line of the cheek
     area = smoothstep(3, -9, p[:, 1] - top) * smoothstep(-150, -122, p[:, 1]) * smoothstep(40, 58, p[:, 2])
-    area *= 1 - 0.6 * smoothstep(9, 16, x) * smoothstep(30, 22, x) * smoothstep(-78, -84, p[:, 1]) * smoothstep(-98, -90, p[:, 1])
+    area *= 1 - 0.6 * smoothstep(9, 16, x) * smoothstep(30, 22, x) * smoothstep(-78, -84, p[:, 1]) * smoothstep(
+        -98, -90, p[:, 1]
+    )
     return area * np.clip(0.72 + 0.20 * noise(p, 6, seed + 13, 2) + 0.30 * noise(p, 0.8, seed + 14), 0, 1)
 
 
@@ -139,10 +141,10 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
     red *= 1 + 0.25 * noise(p, 6, seed + 3, 2)
     c = mix(c, who.skin.blush, np.clip(0.68 * red, 0, 0.6))
     under = blob(p, (ex - 2, -15, 110), (15, 5.5, 30)) * face
-    c = mix(c, (0.70, 0.47, 0.45) * tone, 0.22 * under)
+    c = mix(c, tone * (0.70, 0.47, 0.45), 0.22 * under)
     lidskin = blob(p, (ex, 8, 115), (17, 6, 30)) * face
-    c = mix(c, (0.66, 0.44, 0.40) * tone, 0.30 * lidskin)
-    c = mix(c, (0.78, 0.55, 0.48) * tone, 0.30 * blob(p, (10, -47, 125), (7, 6, 30)))
+    c = mix(c, tone * (0.66, 0.44, 0.40), 0.30 * lidskin)
+    c = mix(c, tone * (0.78, 0.55, 0.48), 0.30 * blob(p, (10, -47, 125), (7, 6, 30)))
     beard = who.skin.stubble * beard_shadow(p, seed)
     c = mix(c, np.array(who.hair.colour) * 0.6 + np.array(who.skin.colour) * 0.25, beard)
     rng = np.random.default_rng(seed + 5)
@@ -151,7 +153,7 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
     for x, y in spots:
         r = rng.uniform(0.35, 0.8)
         freckles = np.maximum(freckles, rng.uniform(0.1, 0.5) * np.exp(-((p[:, 0] - x) ** 2 + (p[:, 1] - y) ** 2) / r**2))
-    c = mix(c, (0.60, 0.38, 0.27) * tone, who.skin.freckles * freckles * face)
+    c = mix(c, tone * (0.60, 0.38, 0.27), who.skin.freckles * freckles * face)
 
     # lips: rings of the mesh; their edge is soft
     edge = np.where(up > 0.5, 6.4, 7.0)
@@ -160,7 +162,11 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
     lipc = np.tile(who.skin.lips, (len(p), 1)) * (1 + 0.05 * lines[:, None])
     lipc *= (0.90 + 0.10 * smoothstep(1.5, 4.5, lip))[:, None]
     lipc = mix(lipc, np.minimum(np.array(who.skin.lips) * 1.12, 1), 0.5 * smoothstep(2.5, 4.5, lip) * (1 - up))
-    c = mix(c, np.array(who.skin.colour) * [1.04, 1.05, 1.05], 0.30 * smoothstep(2.2, 0.3, np.abs(lip - edge - 1.0)) * (lip < 12) * up)
+    c = mix(
+        c,
+        np.array(who.skin.colour) * [1.04, 1.05, 1.05],
+        0.30 * smoothstep(2.2, 0.3, np.abs(lip - edge - 1.0)) * (lip < 12) * up,
+    )
     # the upper lip's underside lies in shadow: without help it reads as a gap
     lipc *= (1 + 0.30 * up * smoothstep(5.5, 2.5, lip) - 0.05 * (1 - up) * smoothstep(4.5, 2.0, lip))[:, None]
     c = mix(c, lipc, body_of_lip)
@@ -168,13 +174,13 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
     # lids: a wet rim, the roots of the lashes, the caruncle
     near_lid = lid < 12
     rim = smoothstep(2.1, 1.2, lid)
-    c = mix(c, (0.80, 0.55, 0.51) * tone, rim)
+    c = mix(c, tone * (0.80, 0.55, 0.51), rim)
     above = smoothstep(-1.0, 1.5, p[:, 1] + 0.22 * (np.abs(p[:, 0]) - ex) * -0.3)
     spread = np.abs(lid - np.where(above > 0.5, 2.7, 2.25)) / np.where(above > 0.5, 1.7, 0.9)
     root = smoothstep(1.0, 0.1, spread) * near_lid
     c = mix(c, np.array(who.brows.colour) * 0.6, root * (0.25 + 0.62 * above) * who.eyes.lash_line)
     crease = smoothstep(2.4, 0.2, np.abs(lid - 6.5)) * above * near_lid * smoothstep(ex - 13, ex - 6, np.abs(p[:, 0]))
-    c = mix(c, (0.42, 0.25, 0.20) * tone, 0.50 * crease)
+    c = mix(c, tone * (0.42, 0.25, 0.20), 0.50 * crease)
     inner = smoothstep(ex - 8.5, ex - 10.5, np.abs(p[:, 0])) * (lid < 2.5)
     c = mix(c, (0.78, 0.42, 0.40), 0.8 * inner)
     wet = np.maximum(rim, inner)
@@ -350,7 +356,8 @@ def hair(canvas: Canvas, who: Identity) -> None:
         if closed:  # combed flat on the crown, in locks below
             wide = wide * (0.35 + 0.65 * smoothstep(0.15, 0.45, y))
         tone = np.clip(0.38 + 0.17 * wide + 0.16 * fine, 0, 1)
-        c = mix(np.tile(who.hair.colour, (len(x), 1)).astype(float), who.hair.light, np.clip(tone + 0.14 * y, 0, 1))
+        ends = 0.14 if who.hair.style == "long" else 0.0  # bleached by the sun
+        c = mix(np.tile(who.hair.colour, (len(x), 1)).astype(float), who.hair.light, np.clip(tone + ends * y, 0, 1))
         c *= (0.90 + 0.10 * smoothstep(0.0, 0.10, y) + 0.10 * fine)[:, None]
         shade = 0.80 + 0.18 * wide + 0.10 * fine
         if closed:
@@ -362,6 +369,7 @@ def hair(canvas: Canvas, who: Identity) -> None:
                 )  # the parting
             else:
                 shade = shade - 0.30 * smoothstep(0.55, 0.10, y)  # under the row before
+                shade = shade + 0.20 * noise(q * [1, 0.5], 4.0, 970, 2)  # locks
         else:
             edge = np.minimum(x, 1 - x) * 2  # 0 at the card's edges, 1 in the middle
             tip = smoothstep(1.0, 0.66 - 0.04 * k, y + 0.10 * wide)
@@ -386,7 +394,10 @@ def cloth(canvas: Canvas, who: Identity) -> None:
     stitch = np.abs(np.sin(np.pi * x)) * (0.65 + 0.35 * np.sin(2 * np.pi * (y + 0.5 * np.abs((x % 1) - 0.5) * 2)))
     stitch = stitch * (1 - rib) + rib * np.abs(np.sin(np.pi * u * 110))
     soft = noise(q * 100, 9, 500, 3).reshape(u.shape)
-    c = np.tile(who.dress.colour, (*u.shape, 1)) * ((1 - 0.16 * who.dress.knit) + 0.16 * who.dress.knit * stitch + 0.04 * soft)[..., None]
+    c = (
+        np.tile(who.dress.colour, (*u.shape, 1))
+        * ((1 - 0.16 * who.dress.knit) + 0.16 * who.dress.knit * stitch + 0.04 * soft)[..., None]
+    )
     canvas.albedo[at] = np.concatenate([np.clip(c, 0, 1), np.ones((*u.shape, 1))], -1)
     canvas.height[at] = 3.5e-4 * who.dress.knit * stitch
     canvas.texel[at] = 2.6e-4
