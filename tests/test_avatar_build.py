@@ -143,7 +143,7 @@ def test_a_third_identity_is_a_file(tmp_path: Path) -> None:
         ('style = "short"', 'style = "bald"', "hair.style is 'bald'; give 'long' or 'short'"),
         ("hairs = 900", "hairs = 900.5", "brows.hairs is 900.5; give a whole number"),
         ("    [8.0, 15,", "    [28.0, 15,", "brows.shape has a first row that does not rise"),
-        ("[[0, 67, 124],", "[[0, 67],", "hair.guides is .*; give 3 to 12 x 4 to 16 x 3 numbers"),
+        ("[[0, 65, 125],", "[[0, 65],", "hair.guides is .*; give 3 to 12 x 4 to 16 x 3 numbers"),
         ("= 0.55\n", '= "much"\n', "phenotype.targets is .*; give a table of weights"),
         ("[frame]", "[frame", "cannot be read as TOML"),
     ],

@@ -15,7 +15,7 @@ from . import atlas
 from .body import Body, smoothstep, triangles
 from .hair import CARDS, VARIANTS, along, grid_cells
 from .identity import Hair
-from .part import Floats, Part
+from .part import Floats, Ints, Part
 
 ROWS, COLUMNS = 49, 5  # of a sheet: across the head, along a hair
 OVERLAP = 1.5  # how long a hair is, in distances between two rows of roots
@@ -130,7 +130,10 @@ def cards(body: Body, hair: Hair, seed: int) -> list[Part]:
     scalp = Scalp(body, hair)
     length = OVERLAP / hair.layers
     columns = 4
-    points, uvs, cells, tangents = [], [], [], []
+    points: list[Floats] = []
+    uvs: list[Floats] = []
+    cells: list[Ints] = []
+    tangents: list[Floats] = []
 
     def ribbon(a: float, root: float, long: float, wide: float, low: float, high: float) -> None:
         s = np.linspace(0, 1, columns)
