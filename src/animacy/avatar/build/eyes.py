@@ -42,8 +42,8 @@ def eyeball(body: Body, twin: str) -> Part:
     return Part("eye", p + body.eyes[twin], uv, np.concatenate(f), shapes)
 
 
-def lashes(body: Body, twin: str, upper: bool) -> Part:
-    """A fringe along the lid's edge. Each of its vertices takes the displacement of the lid vertex it grows from."""
+def lashes(body: Body, twin: str, upper: bool, share: float = 1.0) -> Part:
+    """A fringe along the lid's edge. Each vertex takes the displacement of the lid vertex it grows from. `share`: length."""
     eye = body.eyes[twin]
     skin = body.part
     near = np.linalg.norm(skin.positions - eye, axis=1) < 0.03
@@ -58,7 +58,7 @@ def lashes(body: Body, twin: str, upper: bool) -> Part:
     n = len(root)
     t = np.linspace(0, 1, n)[:, None]
     out = np.array([1.0 if twin == "l" else -1.0, 0, 0])
-    length = (0.0062 if upper else 0.0032) * (0.16 + 0.84 * np.sin(np.pi * np.clip(t * 0.93 + 0.02, 0, 1)))
+    length = share * (0.0062 if upper else 0.0032) * (0.16 + 0.84 * np.sin(np.pi * np.clip(t * 0.93 + 0.02, 0, 1)))
     lean = (root - eye) / np.linalg.norm(root - eye, axis=1, keepdims=True)
     up = np.array([0, 1.0 if upper else -1.0, 0])
     aim = lean * 0.95 + up * 0.25 + out * (0.75 * (t - 0.35))

@@ -7,25 +7,28 @@ import scipy.sparse as sparse
 
 from . import atlas
 from .body import Body, triangles
+from .identity import Dress
 from .part import Floats, Part
 
 THICK = 0.0055
 
 
-def neckline(p: Floats, eye: float) -> Floats:
+def neckline(p: Floats, eye: float, dress: Dress) -> Floats:
     """Positive above the neckline: it falls towards the front."""
     x = np.abs(p[:, 0])
-    return np.asarray(p[:, 1] - (eye - 0.147 - 0.40 * p[:, 2]) - 1.6 * np.clip(x - 0.058, 0, 1))
+    return np.asarray(
+        p[:, 1] - (eye - dress.neckline / 1000 - dress.slope * p[:, 2]) - dress.flare * np.clip(x - dress.width / 1000, 0, 1)
+    )
 
 
-def build(body: Body) -> list[Part]:
+def build(body: Body, dress: Dress) -> list[Part]:
     skin = body.part
     eye = float(body.eyes["l"][1])
     assert skin.weld is not None
     f = skin.weld[skin.triangles]
     n = skin.normals()
     p = skin.positions.copy()
-    level = neckline(p, eye)
+    level = neckline(p, eye, dress)
     below = (level[f] < 0.03).any(1) & (p[f][:, :, 1].mean(1) < eye - 0.11)
     f = f[below]
     pair = f[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
@@ -39,7 +42,7 @@ def build(body: Body) -> list[Part]:
     shell = np.where(rim[:, None], shell, shell + n * 0.003)
     for _ in range(3):  # smoothing draws it in: keep it off the skin
         shell = shell + n * np.clip(0.0045 - ((shell - p) * n).sum(1), 0, 1)[:, None]
-    level = neckline(shell, eye)
+    level = neckline(shell, eye, dress)
     points, faces, cut = list(shell), [], {}
 
     def crossing(i: int, j: int) -> int:
@@ -83,7 +86,7 @@ def build(body: Body) -> list[Part]:
     up = np.array([0, 1.0, 0.25])
     up = up / np.linalg.norm(up)
     profile = [(0.0012, -0.006), (0.0042, -0.003), (0.0050, 0.004), (0.0030, 0.0095), (0.0002, 0.0105), (-0.0022, 0.004)]
-    rows = np.stack([line + out * o + up * h for o, h in profile])
+    rows = np.stack([line + out * o + up * (h * dress.collar) for o, h in profile])
     rows = np.concatenate([rows, rows[:, :1]], 1)
     m = count + 1
     row, column = np.meshgrid(np.arange(len(profile) - 1), np.arange(count), indexing="ij")
@@ -100,9 +103,9 @@ def build(body: Body) -> list[Part]:
     return [cloth, collar]
 
 
-def uncovered(body: Body) -> None:
+def uncovered(body: Body, dress: Dress) -> None:
     """Drop the skin that the top hides."""
     skin = body.part
     eye = float(body.eyes["l"][1])
-    hidden = (neckline(skin.positions, eye) < -0.016) & (skin.positions[:, 1] < eye - 0.13)
+    hidden = (neckline(skin.positions, eye, dress) < -0.016) & (skin.positions[:, 1] < eye - 0.13)
     skin.triangles = skin.triangles[~hidden[skin.triangles].all(1)]

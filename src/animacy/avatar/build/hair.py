@@ -12,68 +12,29 @@ from scipy.spatial import cKDTree
 
 from . import atlas
 from .body import Body, smoothstep, triangles
+from .identity import Hair
 from .part import Floats, Ints, Part
 
 VARIANTS = 8  # columns of the hair's texture, ...
 CARDS = 5  # ... of which these are ragged, for cards; the others are one closed sheet
-# Guide strands of one side, from the face to the back: millimetres (aside, above the eyes, world z), from parting to end.
-GUIDES = np.array(
-    [
-        [
-            (13, 66, 124),
-            (38, 60, 119),
-            (61, 36, 104),
-            (70, 0, 95),
-            (70, -42, 93),
-            (73, -84, 90),
-            (77, -122, 88),
-            (74, -152, 88),
-        ],
-        [(13, 95, 96), (48, 88, 82), (76, 46, 64), (86, -4, 56), (91, -46, 50), (95, -86, 48), (96, -124, 50), (86, -156, 54)],
-        [(13, 108, 52), (52, 98, 40), (82, 46, 24), (92, -4, 14), (97, -46, 9), (101, -86, 8), (101, -124, 10), (91, -157, 14)],
-        [
-            (13, 104, 4),
-            (50, 90, -12),
-            (78, 42, -28),
-            (88, -4, -34),
-            (93, -46, -37),
-            (95, -86, -38),
-            (91, -124, -39),
-            (82, -157, -38),
-        ],
-        [
-            (6, 88, -34),
-            (28, 68, -52),
-            (46, 26, -66),
-            (52, -12, -71),
-            (55, -50, -71),
-            (55, -88, -69),
-            (52, -124, -67),
-            (47, -158, -63),
-        ],
-        [(0, 70, -54), (2, 48, -68), (4, 12, -77), (4, -20, -78), (4, -54, -76), (4, -90, -73), (4, -124, -69), (4, -158, -65)],
-    ],
-    float,
-)
-PARTING = 13.0
-VOLUME = 0.018  # metres by which combed hair stands off the crown
 
 
 class Flow:
     """Combed hair of one side (`side` 1 her left, -1 her right): a smooth surface of strands over head, neck and shoulders."""
 
-    def __init__(self, body: Body, side: int, volume: float = VOLUME) -> None:
+    def __init__(self, body: Body, hair: Hair, side: int, volume: float) -> None:
         skin = body.part
         self.volume = volume
+        self.parting = hair.parting / 1000
         self.side = side
         self.eye = float(body.eyes["l"][1])
         ear = (np.abs(skin.positions[:, 0]) > 0.066) & (np.abs(skin.positions[:, 1] - self.eye + 0.02) < 0.06)
         solid = (skin.positions[:, 1] > self.eye - 0.25) & ~ear
         self.tree = cKDTree(skin.positions[solid])
         self.points, self.normals = skin.positions[solid], skin.normals()[solid]
-        g = GUIDES.copy() / 1000
+        g = hair.guides / 1000
         g[..., 0] *= side
-        g[:-1, 0, 0] = PARTING / 1000  # both sides start at the parting, which lies on her left
+        g[:-1, 0, 0] = self.parting  # both sides start there
         g[..., 1] += self.eye
         self.a, self.t = np.linspace(-0.06, 1, 66), np.linspace(0, 1.03, 90)
         self.surface = self._comb(CubicSpline(np.linspace(0, 1, len(g)), g, axis=0)(self.a))
@@ -104,7 +65,7 @@ class Flow:
         d, depth, n = self._skin(q.reshape(-1, 3))
         q = q + (n * (np.clip(off - depth, 0, 0.01) * (d < 0.012))[:, None]).reshape(q.shape)
         q = gaussian_filter(q, (0.7, 1.0, 0), mode="nearest")
-        meet = (PARTING / 1000 - 0.0004 * self.side - q[:, :1, 0]) * smoothstep(0.16, 0.0, t)[None, :]
+        meet = (self.parting - 0.0004 * self.side - q[:, :1, 0]) * smoothstep(0.16, 0.0, t)[None, :]
         q[..., 0] += meet * smoothstep(0.95, 0.75, a)[:, None]
         return np.asarray(q)
 
@@ -145,9 +106,9 @@ def lie(a: Floats, t: Floats) -> Floats:
     return 0.0022 + 0.0040 * edge + 0.006 * smoothstep(0.6, 0.85, np.asarray(t))[None, :]
 
 
-def sheet(body: Body, side: int, volume: float = VOLUME) -> Part:
-    """The closed surface of combed hair; with no `volume` it shows where on the skin hair grows."""
-    flow = Flow(body, side, volume)
+def sheet(body: Body, hair: Hair, side: int, bare: bool = False) -> Part:
+    """The closed surface of combed hair; a `bare` one shows where on the skin hair grows."""
+    flow = Flow(body, hair, side, 0.0 if bare else hair.volume / 1000)
     rows, columns = 33, 30
     a = np.linspace(0.0, 1, rows) ** 1.1
     t = np.linspace(0, 1, columns) ** 1.15
@@ -166,10 +127,10 @@ def sheet(body: Body, side: int, volume: float = VOLUME) -> Part:
     )
 
 
-def cards(body: Body, side: int, seed: int) -> Part:
+def cards(body: Body, hair: Hair, side: int, seed: int) -> Part:
     """Ribbons over the sheet: along the hairline from the root on, elsewhere where hair hangs; their ends are ragged."""
     rng = np.random.default_rng(seed + side)
-    flow = Flow(body, side)
+    flow = Flow(body, hair, side, hair.volume / 1000)
     points, uvs, cells, tangents = [], [], [], []
     count = 0
     # number, from and to across the head, where they start, columns, off the sheet, width
@@ -213,3 +174,11 @@ def cards(body: Body, side: int, seed: int) -> Part:
 def follow(p: Floats, eye: float) -> Floats:
     """Long hair rests on the shoulders: its ends take only part of the head's turn."""
     return 0.60 + 0.40 * smoothstep(eye - 0.16, eye - 0.06, p[:, 1])
+
+
+def grows(body: Body, hair: Hair) -> Floats:
+    """How much hair grows at each vertex of the skin [V], 0..1."""
+    p = body.part.positions
+    eye = float(body.eyes["l"][1])
+    roots = np.concatenate([sheet(body, hair, side, bare=True).positions for side in (1, -1)])
+    return smoothstep(0.0095, 0.0055, cKDTree(roots).query(p)[0]) * smoothstep(eye - 0.03, eye + 0.01, p[:, 1])

@@ -19,6 +19,7 @@ from .identity import Colour, Identity
 from .mouth import LOWER, UPPER
 from .part import Floats
 
+REFERENCE = (0.80, 0.605, 0.51)  # colour of the skin on which the shades of lids and freckles were chosen
 Image32 = NDArray[np.float32]
 
 
@@ -72,11 +73,8 @@ def brows(who: Identity, side: int, scale: int = 20) -> tuple[Floats, tuple[floa
     rng = np.random.default_rng(who.seed + 10 + side)
     image = Image.new("L", (80 * scale, 30 * scale))
     pen = ImageDraw.Draw(image)
-    # millimetres from the middle of the face, above the eyes: lower edge, and thickness
-    x = np.array([9.0, 16, 24, 33, 40, 47])
-    low = np.array([12.1, 13.0, 14.7, 16.5, 16.0, 13.2])
-    thick = np.array([4.3, 5.0, 4.8, 4.0, 2.8, 1.0])
-    for _ in range(620):
+    x, low, thick = who.brows.shape
+    for _ in range(who.brows.hairs):
         s = rng.uniform(0, 1) ** 0.93
         at = x[0] + s * (x[-1] - x[0])
         base, t = np.interp(at, x, low), np.interp(at, x, thick)
@@ -92,9 +90,20 @@ def brows(who: Identity, side: int, scale: int = 20) -> tuple[Floats, tuple[floa
         xy = [((px + 0) * scale, (30 - py) * scale) for px, py in pts]
         shade = int(np.interp(s, [0, 0.10, 0.3, 1], [70, 130, 200, 200]))
         for (ax, ay), (bx, by), w in zip(xy[:-1], xy[1:], np.linspace(0.34, 0.12, 5), strict=True):
-            pen.line([ax, ay, bx, by], fill=shade, width=max(1, int(w * scale)))
+            pen.line([ax, ay, bx, by], fill=shade, width=max(1, int(w * who.brows.weight * scale)))
     cover = gaussian_filter(np.asarray(image, np.float32) / 255, 0.09 * scale)
     return np.clip(1.1 * cover + 0.22 * gaussian_filter(cover, 1.0 * scale), 0, 1), (80.0, 30.0)
+
+
+def beard_shadow(p: Floats, seed: int) -> Floats:
+    """Where a shaved beard shows [N], 0..1: jaw, chin and upper lip. `p` [N, 3]: millimetres aside, above the eyes, world z."""
+    x = np.abs(p[:, 0])
+    top = np.interp(x, [0, 14, 26, 40, 55, 64, 80], [-47, -50, -60, -66, -52, -28, -18])  # the line of the cheek
+    area = smoothstep(3, -9, p[:, 1] - top) * smoothstep(-150, -122, p[:, 1]) * smoothstep(40, 58, p[:, 2])
+    area *= 1 - 0.6 * smoothstep(9, 16, x) * smoothstep(30, 22, x) * smoothstep(-78, -84, p[:, 1]) * smoothstep(
+        -98, -90, p[:, 1]
+    )
+    return area * np.clip(0.72 + 0.20 * noise(p, 6, seed + 13, 2) + 0.30 * noise(p, 0.8, seed + 14), 0, 1)
 
 
 def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats) -> None:
@@ -114,8 +123,9 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
     lip, lid, up, scalp_t = g[:, 6], g[:, 7], g[:, 8], g[:, 10]
     ex = body.eyes["l"][0] * 1000
     seed = who.seed * 100
+    tone = np.array(who.skin.colour) / REFERENCE
 
-    c = np.tile(who.skin, (len(p), 1)).astype(float)
+    c = np.tile(who.skin.colour, (len(p), 1)).astype(float)
     c *= (
         1 + 0.030 * noise(p, 22, seed, 3)[:, None] * [0.8, 1.0, 1.1] + 0.022 * noise(p, 3.0, seed + 1, 2)[:, None] * [0.6, 1, 1]
     )
@@ -129,28 +139,34 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
     )
     red += 0.5 * smoothstep(66, 74, np.abs(p[:, 0])) * blob(p, (76, -20, 20), (16, 42, 40))  # ears
     red *= 1 + 0.25 * noise(p, 6, seed + 3, 2)
-    c = mix(c, who.blush, np.clip(0.68 * red, 0, 0.6))
+    c = mix(c, who.skin.blush, np.clip(0.68 * red, 0, 0.6))
     under = blob(p, (ex - 2, -15, 110), (15, 5.5, 30)) * face
-    c = mix(c, (0.70, 0.47, 0.45), 0.22 * under)
+    c = mix(c, tone * (0.70, 0.47, 0.45), 0.22 * under)
     lidskin = blob(p, (ex, 8, 115), (17, 6, 30)) * face
-    c = mix(c, (0.66, 0.44, 0.40), 0.30 * lidskin)
-    c = mix(c, (0.78, 0.55, 0.48), 0.30 * blob(p, (10, -47, 125), (7, 6, 30)))
+    c = mix(c, tone * (0.66, 0.44, 0.40), 0.30 * lidskin)
+    c = mix(c, tone * (0.78, 0.55, 0.48), 0.30 * blob(p, (10, -47, 125), (7, 6, 30)))
+    beard = who.skin.stubble * beard_shadow(p, seed)
+    c = mix(c, np.array(who.hair.colour) * 0.6 + np.array(who.skin.colour) * 0.25, beard)
     rng = np.random.default_rng(seed + 5)
     freckles = np.zeros(len(p))
     spots = np.stack([rng.normal(0, 30, 90), rng.normal(-24, 11, 90)], 1)
     for x, y in spots:
         r = rng.uniform(0.35, 0.8)
         freckles = np.maximum(freckles, rng.uniform(0.1, 0.5) * np.exp(-((p[:, 0] - x) ** 2 + (p[:, 1] - y) ** 2) / r**2))
-    c = mix(c, (0.60, 0.38, 0.27), 0.55 * freckles * face)
+    c = mix(c, tone * (0.60, 0.38, 0.27), who.skin.freckles * freckles * face)
 
     # lips: rings of the mesh; their edge is soft
     edge = np.where(up > 0.5, 6.4, 7.0)
     body_of_lip = smoothstep(0, 1.4, edge - lip + 0.25 * noise(p, 2.2, seed + 6))
     lines = noise(np.stack([p[:, 0] * 1.0, p[:, 1] * 0.10, p[:, 2] * 0.3], 1), 0.75, seed + 7, 2)
-    lipc = np.tile(who.lips, (len(p), 1)) * (1 + 0.05 * lines[:, None])
+    lipc = np.tile(who.skin.lips, (len(p), 1)) * (1 + 0.05 * lines[:, None])
     lipc *= (0.90 + 0.10 * smoothstep(1.5, 4.5, lip))[:, None]
-    lipc = mix(lipc, np.minimum(np.array(who.lips) * 1.12, 1), 0.5 * smoothstep(2.5, 4.5, lip) * (1 - up))
-    c = mix(c, np.array(who.skin) * [1.04, 1.05, 1.05], 0.30 * smoothstep(2.2, 0.3, np.abs(lip - edge - 1.0)) * (lip < 12) * up)
+    lipc = mix(lipc, np.minimum(np.array(who.skin.lips) * 1.12, 1), 0.5 * smoothstep(2.5, 4.5, lip) * (1 - up))
+    c = mix(
+        c,
+        np.array(who.skin.colour) * [1.04, 1.05, 1.05],
+        0.30 * smoothstep(2.2, 0.3, np.abs(lip - edge - 1.0)) * (lip < 12) * up,
+    )
     # the upper lip's underside lies in shadow: without help it reads as a gap
     lipc *= (1 + 0.30 * up * smoothstep(5.5, 2.5, lip) - 0.05 * (1 - up) * smoothstep(4.5, 2.0, lip))[:, None]
     c = mix(c, lipc, body_of_lip)
@@ -158,13 +174,13 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
     # lids: a wet rim, the roots of the lashes, the caruncle
     near_lid = lid < 12
     rim = smoothstep(2.1, 1.2, lid)
-    c = mix(c, (0.80, 0.55, 0.51), rim)
+    c = mix(c, tone * (0.80, 0.55, 0.51), rim)
     above = smoothstep(-1.0, 1.5, p[:, 1] + 0.22 * (np.abs(p[:, 0]) - ex) * -0.3)
     spread = np.abs(lid - np.where(above > 0.5, 2.7, 2.25)) / np.where(above > 0.5, 1.7, 0.9)
     root = smoothstep(1.0, 0.1, spread) * near_lid
-    c = mix(c, np.array(who.brow) * 0.6, root * (0.25 + 0.62 * above))
+    c = mix(c, np.array(who.brows.colour) * 0.6, root * (0.25 + 0.62 * above) * who.eyes.lash_line)
     crease = smoothstep(2.4, 0.2, np.abs(lid - 6.5)) * above * near_lid * smoothstep(ex - 13, ex - 6, np.abs(p[:, 0]))
-    c = mix(c, (0.42, 0.25, 0.20), 0.50 * crease)
+    c = mix(c, tone * (0.42, 0.25, 0.20), 0.50 * crease)
     inner = smoothstep(ex - 8.5, ex - 10.5, np.abs(p[:, 0])) * (lid < 2.5)
     c = mix(c, (0.78, 0.42, 0.40), 0.8 * inner)
     wet = np.maximum(rim, inner)
@@ -189,10 +205,10 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
         here = (p[:, 2] > 70) & (side * p[:, 0] > 2) & (p[:, 1] > 0) & (p[:, 1] < 30)
         q = p[here]
         hairs[here] = map_coordinates(cover, [(high - q[:, 1]) * scale, side * q[:, 0] * scale], order=1, mode="constant")
-    c = mix(c, who.brow, 0.90 * hairs)
+    c = mix(c, who.brows.colour, 0.90 * hairs)
     strands = noise(np.stack([p[:, 0] * 0.25, p[:, 1] * 0.6, p[:, 2]], 1), 0.9, seed + 8, 2)
     scalp_t = smoothstep(0.10, 1.10, scalp_t + 0.10 * strands * (scalp_t > 0.02))
-    c = mix(c, np.array(who.hair) * (0.75 + 0.2 * strands[:, None]), 0.40 * scalp_t)
+    c = mix(c, np.array(who.hair.colour) * (0.75 + 0.2 * strands[:, None]), who.hair.scalp * scalp_t)
 
     o = np.clip(g[:, 9], 0, 1)
     o = np.where(
@@ -254,9 +270,9 @@ def eye(canvas: Canvas, who: Identity) -> None:
         (0.78, 0.42, 0.38),
         0.30 * smoothstep(0.10, 0.0, vein) * smoothstep(34, 60, angle) + 0.22 * smoothstep(35, 75, angle),
     )
-    c = np.tile(who.iris, (*u.shape, 1)) * (1 + 0.28 * fibre + 0.20 * fine)[..., None]
-    c = mix(c, np.array(who.iris) * [1.55, 1.45, 1.25], 0.65 * smoothstep(16.5, 10.5, angle + 1.5 * fibre))
-    c = mix(c, who.iris_ring, smoothstep(18.0, 22.8, angle + 0.9 * fibre) * 0.92)
+    c = np.tile(who.eyes.iris, (*u.shape, 1)) * (1 + 0.28 * fibre + 0.20 * fine)[..., None]
+    c = mix(c, np.array(who.eyes.iris) * [1.55, 1.45, 1.25], 0.65 * smoothstep(16.5, 10.5, angle + 1.5 * fibre))
+    c = mix(c, who.eyes.ring, smoothstep(18.0, 22.8, angle + 0.9 * fibre) * 0.92)
     # light enters above and is thrown to the far side of the iris
     c *= (0.86 + 0.36 * smoothstep(8, -14, y * 98) * smoothstep(25, 12, angle))[..., None]
     c = mix(c, (0.012, 0.010, 0.010), smoothstep(pupil + 0.9, pupil - 0.6, angle))
@@ -320,7 +336,7 @@ def lashes(canvas: Canvas, who: Identity) -> None:
             [0, (top + (0.435 if top < 0.3 else 0.465)) * high * zoom, wide * zoom, (top + 0.48) * high * zoom], fill=255
         )
     cover = np.asarray(image.resize((wide, high), Image.Resampling.BOX), np.float32) / 255
-    canvas.albedo[at] = np.concatenate([np.tile(np.array(who.brow) * 0.55, (high, wide, 1)), cover[..., None]], -1)
+    canvas.albedo[at] = np.concatenate([np.tile(np.array(who.brows.colour) * 0.55, (high, wide, 1)), cover[..., None]], -1)
     canvas.rough[at], canvas.open[at] = 0.6, 0.8
 
 
@@ -340,15 +356,20 @@ def hair(canvas: Canvas, who: Identity) -> None:
         if closed:  # combed flat on the crown, in locks below
             wide = wide * (0.35 + 0.65 * smoothstep(0.15, 0.45, y))
         tone = np.clip(0.38 + 0.17 * wide + 0.16 * fine, 0, 1)
-        c = mix(np.tile(who.hair, (len(x), 1)).astype(float), who.hair_light, np.clip(tone + 0.14 * y, 0, 1))
+        ends = 0.14 if who.hair.style == "long" else 0.0  # bleached by the sun
+        c = mix(np.tile(who.hair.colour, (len(x), 1)).astype(float), who.hair.light, np.clip(tone + ends * y, 0, 1))
         c *= (0.90 + 0.10 * smoothstep(0.0, 0.10, y) + 0.10 * fine)[:, None]
         shade = 0.80 + 0.18 * wide + 0.10 * fine
         if closed:
             alpha = np.ones(len(x))
-            shade = shade - 0.28 * smoothstep(0.35, 0.65, y)  # under the cards
-            c = mix(
-                c, np.array(who.skin) * [0.62, 0.58, 0.54], 0.75 * smoothstep(0.034, 0.022, y + 0.006 * fine)
-            )  # the parting
+            if who.hair.style == "long":
+                shade = shade - 0.28 * smoothstep(0.35, 0.65, y)  # under the cards
+                c = mix(
+                    c, np.array(who.skin.colour) * [0.62, 0.58, 0.54], 0.75 * smoothstep(0.034, 0.022, y + 0.006 * fine)
+                )  # the parting
+            else:
+                shade = shade - 0.30 * smoothstep(0.55, 0.10, y)  # under the row before
+                shade = shade + 0.20 * noise(q * [1, 0.5], 4.0, 970, 2)  # locks
         else:
             edge = np.minimum(x, 1 - x) * 2  # 0 at the card's edges, 1 in the middle
             tip = smoothstep(1.0, 0.66 - 0.04 * k, y + 0.10 * wide)
@@ -369,13 +390,16 @@ def cloth(canvas: Canvas, who: Identity) -> None:
     at, u, v = canvas.box(atlas.CLOTH)
     q = np.stack([u, v], -1).reshape(-1, 2)
     rib = (v > 0.965) * 1.0
-    x, y = u * 150, v * 190
+    x, y = u * 150 * who.dress.gauge, v * 190 * who.dress.gauge
     stitch = np.abs(np.sin(np.pi * x)) * (0.65 + 0.35 * np.sin(2 * np.pi * (y + 0.5 * np.abs((x % 1) - 0.5) * 2)))
     stitch = stitch * (1 - rib) + rib * np.abs(np.sin(np.pi * u * 110))
     soft = noise(q * 100, 9, 500, 3).reshape(u.shape)
-    c = np.tile(who.cloth, (*u.shape, 1)) * (0.84 + 0.16 * stitch + 0.04 * soft)[..., None]
+    c = (
+        np.tile(who.dress.colour, (*u.shape, 1))
+        * ((1 - 0.16 * who.dress.knit) + 0.16 * who.dress.knit * stitch + 0.04 * soft)[..., None]
+    )
     canvas.albedo[at] = np.concatenate([np.clip(c, 0, 1), np.ones((*u.shape, 1))], -1)
-    canvas.height[at] = 3.5e-4 * stitch
+    canvas.height[at] = 3.5e-4 * who.dress.knit * stitch
     canvas.texel[at] = 2.6e-4
     canvas.rough[at], canvas.open[at] = 0.85, 0.92
 
@@ -393,7 +417,7 @@ def finish(canvas: Canvas) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 def backdrop(who: Identity, size: int = 1024) -> NDArray[np.uint8]:
     """A lit studio wall, out of focus."""
     y, x = np.mgrid[0:size, 0:size] / size
-    near, far = (np.array(c) for c in who.backdrop)
+    near, far = (np.array(c) for c in (who.backdrop.near, who.backdrop.far))
     r = np.hypot((x - 0.56) * 1.05, y - 0.40)
     c = mix(np.tile(near, (size, size, 1)), far, smoothstep(0.05, 0.85, r))
     soft = gaussian_filter(np.random.default_rng(who.seed).normal(size=(size // 8, size // 8)), 9)
