@@ -128,7 +128,7 @@ class Settings:
     gradient: float = 0.25  # weight of the edges' difference
     motion: float = 0.25  # weight of the difference between neighbouring frames' changes
     focus: float = 3.0  # how much more a pixel of the eyes and the mouth counts
-    sharp: float = 0.05  # weight of the difference in the edges' energy, which a pixel loss alone lets fade
+    sharp: float = 0.15  # weight of the difference in the edges' energy, which a pixel loss alone lets fade
     every: int = 500  # steps from one saved state to the next
     average: float = 0.998  # of the weights over steps: what is kept is their moving mean
     seed: int = 0

@@ -35,9 +35,9 @@ class Plan:
     networks: tuple[str, ...] = ("lite", "full")
     pairs: Path | None = None  # frames of your own, in place of traced ones
     until: str = "judge"  # the last of STAGES that runs
-    scale: float = 1.0  # of the usual number of motions, about 1,400 frames
+    scale: float = 1.0  # of the usual number of motions, about 1,300 frames
     spp: int = 16  # samples a pixel of frames to train on ...
-    spp_held_out: int = 384  # ... and of those to judge by, at the largest size
+    spp_held_out: int = 256  # ... and of those to judge by, at the largest size
     hairs: int = 24_000
     variant: str = "cuda_ad_rgb"
     processes: int = 2  # that trace

@@ -33,6 +33,9 @@ BRIGHTEST = 4.0  # of a sample: the rare path through hairs to a light would tak
 DISTANCE, KEY, OTHER = 1.7, 0.32, 0.2  # metres: how far the lights stand from the head, half their sides
 POINTS = 11  # of a hair; 5 of a lash
 CORNEA = np.radians(33.0)  # polar angle on the eyeball where the cornea ends
+# By how much the linear albedo of what lies within the mouth is raised, by material's name or kind: light that enters teeth,
+# gums and tongue elsewhere makes them glow; opaque ones behind lips would look grey or black.
+GLOW = {"tooth": 1.45, "gum": 2.4, "tongue": 2.4}
 BULGE = 0.5  # how much steeper the cornea's normals are: 12 mm eyeball over 7.8 mm cornea
 
 
@@ -220,10 +223,10 @@ class _Surface:
         relief[..., 2] = np.sqrt(np.clip(1 - relief[..., 0] ** 2 - relief[..., 1] ** 2, 0.04, 1))
         rough = np.clip(surface[..., 2:3], 0.12, 1)
         specular = float(np.clip(self.material.specular / 0.08, 0, 1))  # reflectance at normal incidence is 0.08 of it
-        glows = kind == "tooth" or self.material.name in ("gum", "tongue")
+        glow = GLOW.get(self.material.name, GLOW.get(kind, 1.0))
         base: dict[str, Any] = {
             "type": "principled",
-            "base_color": _texture(mi, _brighter(avatar.albedo[..., :3]) if glows else avatar.albedo[..., :3], raw=False),
+            "base_color": _texture(mi, _brighter(avatar.albedo[..., :3], glow), raw=False),
             "roughness": _texture(mi, rough, raw=True),
             "specular": specular,
         }
@@ -231,20 +234,21 @@ class _Surface:
             wet = np.clip((0.56 - rough) / 0.10, 0, 1) * (surface[..., 2:3] > 0.02)
             base |= {"flatness": 0.6, "sheen": 0.05, "clearcoat": _texture(mi, 0.45 * wet, raw=True), "clearcoat_gloss": 0.88}
         elif kind == "tooth":
-            base |= {"flatness": 0.4, "specular": 0.6, "clearcoat": 0.6, "clearcoat_gloss": 0.9}
+            base |= {"flatness": 0.5, "specular": 0.5, "roughness": 0.35}
         elif kind == "cloth":
             base |= {"sheen": 0.5, "specular": 0.15}
         elif kind == "eye":
             base |= {"roughness": 0.07, "specular": 0.5, "flatness": 0.3}
-        if kind != "eye":  # the cornea is smooth
+        if kind not in ("eye", "tooth"):  # the cornea is smooth, and so is enamel
             base = {"type": "normalmap", "normalmap": _texture(mi, relief * 0.5 + 0.5, raw=True), "bsdf": base}
         return {"type": "twosided", "bsdf": base}
 
 
-def _brighter(albedo: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Teeth and gums glow with light that enters them elsewhere; opaque ones behind lips would look grey or black."""
-    linear = (albedo / 255.0) ** 2.2 * [1.5, 1.42, 1.3]
-    return np.rint(255 * np.minimum(linear, 0.95) ** (1 / 2.2)).astype(np.uint8)
+def _brighter(albedo: NDArray[np.uint8], glow: float) -> NDArray[np.uint8]:
+    if glow == 1:
+        return albedo
+    linear = (albedo / 255.0) ** 2.2 * glow
+    return np.rint(255 * np.minimum(linear, 0.92) ** (1 / 2.2)).astype(np.uint8)
 
 
 def _texture(mi: Any, image: NDArray[Any], raw: bool) -> dict[str, Any]:
