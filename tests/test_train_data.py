@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import synthetic
+from animacy.avatar import find, load
 from animacy.errors import AnimacyError, UsageError
 from animacy.render.cpu import CpuRenderer
 from animacy.train import data
@@ -60,9 +61,10 @@ class Painter:
     def __init__(self) -> None:
         self.asked: list[tuple[int, int]] = []
 
-    def paint(self, weights, pose, *, spp, seed):
+    def shoot(self, weights, pose, sizes, *, spp, seed):
         self.asked.append((spp, seed))
-        return np.full((32, 32, 4), round(255 * float(weights[17])), np.uint8)
+        value = round(255 * float(weights[17]))
+        return [(np.full((s, s, 4), value, np.uint8), np.full((s, s, 4), value // 2, np.uint8)) for s in sizes]
 
 
 def few(count: int = 6) -> data.Motions:
@@ -71,23 +73,33 @@ def few(count: int = 6) -> data.Motions:
     return data.Motions(m.weights, m.pose, np.array(["speech"] * count), held, np.arange(count) % 2 == 1)
 
 
-def make(folder, painter, part=(0, 1), spp=4):
+def make(folder, painter, part=(0, 1), spp=4, sizes=(32,), **more):
     avatar = synthetic.avatar()
-    data.describe(folder, avatar, few(), size=32, spp=spp, spp_held_out=64, seed=7)
-    data.make(folder, avatar, few(), painter, size=32, spp=spp, spp_held_out=64, seed=7, part=part)
+    folders = {size: folder / str(size) for size in sizes}
+    for size, own in folders.items():
+        data.describe(own, avatar, few(), size=size, spp=spp, spp_held_out=64, seed=7)
+    data.make(folders, avatar, few(), painter, spp=spp, spp_held_out=64, seed=7, part=part, **more)
+    return folders[sizes[0]]
 
 
 def test_a_folder_holds_what_the_rasteriser_and_the_painter_give(tmp_path):
     painter = Painter()
-    make(tmp_path, painter)
-    pairs = data.load(tmp_path)
+    pairs = data.load(make(tmp_path, painter))
     with CpuRenderer(synthetic.avatar(), 32, threads=1) as renderer:
         c = renderer.render(few().motion(3))
     np.testing.assert_array_equal(pairs.conditions[3, :4], c.shaded[0].transpose(2, 0, 1))
     np.testing.assert_array_equal(pairs.conditions[3, 4:8], c.unlit[0].transpose(2, 0, 1))
     np.testing.assert_array_equal(pairs.conditions[3, 8:], c.normal[0].transpose(2, 0, 1))
     assert pairs.target[3, 0, 0, 0] == round(255 * float(few().weights[3, 17]))
-    assert painter.asked == [(64 if i == 5 else 4, 7 + i) for i in range(6)]  # held-out frames are cleaner
+    assert pairs.half[3, 0, 0, 0] == pairs.target[3, 0, 0, 0] // 2
+    # the held-out frame, the last, comes first and is cleaner; a frame that follows has the noise of the one before
+    assert painter.asked[0] == (64, 7 + 4)
+    assert sorted(painter.asked[1:]) == [(4, 7), (4, 7), (4, 9), (4, 9), (4, 11)]
+
+
+def test_each_size_has_a_folder_of_its_own(tmp_path):
+    make(tmp_path, Painter(), sizes=(32, 16))
+    assert [data.load(tmp_path / str(s)).target.shape[-1] for s in (32, 16)] == [32, 16]
 
 
 def test_processes_share_the_frames_and_nothing_is_made_twice(tmp_path):
@@ -96,32 +108,70 @@ def test_processes_share_the_frames_and_nothing_is_made_twice(tmp_path):
         make(tmp_path, painters[k], part=(k, 2))
     make(tmp_path, painters[2])
     assert [len(p.asked) for p in painters] == [3, 3, 0]
-    data.load(tmp_path)
+    data.load(tmp_path / "32")
 
 
 def test_a_folder_with_missing_frames_is_refused_with_their_names(tmp_path):
-    make(tmp_path, Painter())
-    (tmp_path / "frames" / "00002.npz").unlink()
-    (tmp_path / "frames" / "00004.npz").unlink()
-    with pytest.raises(AnimacyError, match=r"lacks 2 of 6 frames: 00002\.npz, 00004\.npz; run"):
-        data.load(tmp_path)
+    folder = make(tmp_path, Painter())
+    (folder / "frames" / "00002.npz").unlink()
+    (folder / "frames" / "00004.npz").unlink()
+    with pytest.raises(AnimacyError, match=r"lacks 2 of 6 frames: 00002\.npz, 00004\.npz; trace"):
+        data.load(folder)
     again = Painter()
     make(tmp_path, again)
     assert len(again.asked) == 2
-    data.load(tmp_path)
+    data.load(folder)
+
+
+def test_frames_that_were_not_traced_in_time_can_be_given_up(tmp_path):
+    folder = make(tmp_path, Painter(), seconds=0)
+    make(tmp_path, Painter())
+    for i in (0, 2):
+        (folder / "frames" / f"{i:05d}.npz").unlink()
+    assert data.trim(folder) == 4
+    pairs = data.load(folder)
+    np.testing.assert_array_equal(pairs.motions.weights, few().weights[[1, 3, 4, 5]])
+    np.testing.assert_array_equal(pairs.motions.follows, [False, False, False, True])
+    assert pairs.target[0, 0, 0, 0] == round(255 * float(few().weights[1, 17]))
+    assert pairs.manifest["frames"] == 4
+    assert pairs.manifest["held_out"] == 1
+
+
+def test_targets_of_one_s_own_need_no_half_and_no_parts(tmp_path):
+    folder = make(tmp_path, Painter())
+    path = folder / "frames" / "00001.npz"
+    with np.load(path) as file:
+        kept = {k: file[k] for k in file.files if k not in ("half", "parts")}
+    np.savez(path, **kept)
+    pairs = data.load(folder)
+    np.testing.assert_array_equal(pairs.half[1], pairs.target[1])
+    assert not pairs.parts[1].any()
 
 
 def test_a_broken_frame_is_named(tmp_path):
-    make(tmp_path, Painter())
-    (tmp_path / "frames" / "00001.npz").write_bytes(b"PK\x03\x04 cut")
+    folder = make(tmp_path, Painter())
+    (folder / "frames" / "00001.npz").write_bytes(b"PK\x03\x04 cut")
     with pytest.raises(AnimacyError, match=r"00001\.npz cannot be read .* delete it"):
-        data.load(tmp_path)
+        data.load(folder)
 
 
 def test_a_folder_begun_otherwise_is_refused(tmp_path):
     make(tmp_path, Painter())
     with pytest.raises(UsageError, match="was begun as"):
         make(tmp_path, Painter(), spp=8)
+
+
+def test_parts_are_where_they_are_drawn():
+    avatar = load(find("default"))
+    rest = Motion(np.zeros((1, 52), np.float32), np.zeros((1, 6), np.float32), 0, 25)
+    size = 192
+    with CpuRenderer(data.labelled(avatar), size, threads=1) as renderer:
+        parts = data.parts_of(renderer.render(rest).unlit[0])
+    rows = {name: np.nonzero(parts == k)[0] for k, name in enumerate(data.PARTS)}
+    assert all(len(rows[name]) > 20 for name in ("skin", "hair", "lashes", "brows", "eyes", "cloth"))
+    assert rows["brows"].max() < np.median(rows["eyes"])
+    assert rows["hair"].min() < rows["brows"].min()
+    assert np.median(rows["cloth"]) > np.median(rows["skin"])
 
 
 def test_no_manifest_is_said(tmp_path):

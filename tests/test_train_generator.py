@@ -15,7 +15,7 @@ from animacy.train import data, generator  # noqa: E402
 from animacy.types import Conditions  # noqa: E402
 
 TINY = generator.Shape(32, 4, (8, 8, 12, 12), 1.0)
-QUICK = generator.Settings(steps=400, batch=4, rate=2e-3, average=0.9)
+QUICK = generator.Settings(steps=400, batch=4, rate=2e-3, average=0.9, crop=0)
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,8 @@ def made_up(count=8, size=32, held=2) -> data.Pairs:
         np.arange(count) % 2 == 1,
     )
     boxes = np.tile(np.array([[4, 4, 8, 8], [20, 4, 24, 8], [10, 20, 20, 26]], np.float32), (count, 1, 1))
-    return data.Pairs(motions, conditions, target, boxes, {"size": size, "spp_held_out": 1})
+    parts = np.zeros((count, size, size), np.uint8)
+    return data.Pairs(motions, conditions, target, target, parts, boxes, {"size": size, "spp_held_out": 1})
 
 
 @pytest.mark.parametrize("name", generator.SHAPES)
@@ -69,18 +70,18 @@ def test_training_approaches_the_target(tmp_path):
     after = generator.paint(network, pairs.conditions)
     wrong = [np.abs(x[:6].astype(int) - pairs.target[:6]).mean() for x in (before, after)]
     assert wrong[1] < 0.75 * wrong[0]
+    assert [json.loads(x)["step"] for x in (tmp_path / "curve.jsonl").read_text().splitlines()] == [100, 200, 300, 400]
 
 
 def test_a_killed_run_goes_on_and_other_settings_are_refused(tmp_path):
     pairs = made_up()
-    longer = generator.Settings(steps=501, batch=2, average=0.9)
+    longer = generator.Settings(steps=51, batch=2, average=0.9, crop=0, every=50)
     generator.train(pairs, TINY, longer, tmp_path, device="cpu")
     steps: list[int] = []
     generator.train(pairs, TINY, longer, tmp_path, device="cpu", report=lambda step, loss: steps.append(step))
-    assert steps == []  # went on at step 500
+    assert steps == []  # went on at step 50
     with pytest.raises(UsageError, match="other settings"):
-        generator.train(pairs, TINY, generator.Settings(steps=502, batch=2), tmp_path, device="cpu")
-    assert [json.loads(x)["step"] for x in (tmp_path / "curve.jsonl").read_text().splitlines()] == [100, 200, 300, 400, 500]
+        generator.train(pairs, TINY, generator.Settings(steps=52, batch=2, crop=0), tmp_path, device="cpu")
 
 
 def test_frames_of_another_size_are_refused(tmp_path):
@@ -116,3 +117,23 @@ def test_half_weights_take_half_the_space(tmp_path):
 def test_nothing_to_train_on_is_said(tmp_path):
     with pytest.raises(AnimacyError, match="all are held out"):
         generator.train(made_up(4, held=4), TINY, QUICK, tmp_path, device="cpu")
+
+
+def test_crops_that_the_network_cannot_fold_are_refused(tmp_path):
+    with pytest.raises(UsageError, match="crop 20: needed a multiple of 32 below 32"):
+        generator.train(made_up(), TINY, generator.Settings(crop=20), tmp_path, device="cpu")
+
+
+def test_the_energy_of_edges_does_not_count_independent_noise():
+    torch.manual_seed(0)
+    clean = torch.rand(4, 4, 8, 8).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    a, b = (clean + 0.2 * torch.randn_like(clean) for _ in range(2))
+    true, both, own = (generator._energy(*x).mean() for x in ((clean, clean), (a, b), (a, a)))
+    assert float(both) == pytest.approx(float(true), rel=0.1)
+    assert own > 2 * true
+
+
+def test_figures_of_half_precision_are_close():
+    network = generator.Network(TINY).eval()
+    conditions = np.random.default_rng(2).integers(0, 256, (2, 10, 32, 32), np.uint8)
+    assert generator.halved(network, conditions) > 45

@@ -63,15 +63,36 @@ def test_developed_colours_are_premultiplied():
     assert abs(int(half[0]) * 2 - int(whole[0])) <= 1
 
 
-def test_sparks_are_dimmed_and_highlights_stay():
-    rng = np.random.default_rng(0)
-    passes = rng.normal(0.3, 0.03, (4, 8, 8, 4)).astype(np.float32)
-    passes[:, 2, 2] = 5.0  # bright in every pass
-    clean = passes.mean(0)
-    passes[1, 5, 5, :3] = 40.0
-    steady = teacher.steadied(passes)
-    assert steady[5, 5, :3].max() < 0.5
-    np.testing.assert_allclose(np.delete(steady.reshape(64, 4), 45, 0), np.delete(clean.reshape(64, 4), 45, 0), atol=1e-6)
+def test_a_sample_that_is_too_bright_is_dimmed_and_keeps_its_hue():
+    sample = np.array([[[0.3, 0.2, 0.1, 1.0], [40.0, 20.0, 10.0, 1.0], [np.inf, 1.0, 1.0, 1.0]]], np.float32)
+    calm = teacher.calmed(sample)[0]
+    np.testing.assert_allclose(calm[0], sample[0, 0])
+    np.testing.assert_allclose(calm[1], [4.0, 2.0, 1.0, 1.0], rtol=1e-5)
+    assert np.isfinite(calm).all()
+
+
+def test_brows_grow_where_the_texture_paints_them_and_move_with_the_skin():
+    for name in ("default", "leo"):
+        avatar = load(find(name))
+        brows = teacher._brows(avatar, np.random.default_rng(0))
+        assert brows is not None
+        eye = avatar.positions[np.unique(avatar.triangles[avatar.material == teacher._of_kind(avatar, "eye")[0]])]
+        rig = geometry.rig(avatar)
+        shapes = np.zeros((2, 52), np.float32)
+        shapes[1, ARKIT.index("browInnerUp")] = 1
+        positions, normals, _ = geometry.deform(rig, shapes, np.zeros((2, 6), np.float32))
+        rest, up = (brows.points(positions[k], normals[k]) for k in (0, 1))
+        above = rest[..., 1] - eye[:, 1].mean()
+        assert np.quantile(above, 0.02) > 0.006
+        assert np.quantile(above, 0.98) < 0.035
+        side = np.abs(rest[..., 0])
+        assert np.quantile(side, 0.02) > 0.004
+        assert np.quantile(side, 0.98) < 0.062
+        assert (rest[:, 0, 0] > 0).mean() == pytest.approx(0.5, abs=0.1)
+        inner = side[:, 0] < 0.02
+        assert (up - rest)[inner, :, 1].mean() > 0.001
+        length = np.linalg.norm(np.diff(rest[..., :3], axis=1), axis=-1).sum(1)
+        assert 0.002 < np.median(length) < 0.008
 
 
 def test_an_unknown_variant_is_refused():
@@ -149,3 +170,15 @@ def test_head_turns_with_the_pose_as_the_rasteriser_s(mitsuba):
     assert np.abs(np.linalg.norm(vn, axis=1) - 1).max() < 1e-4
     radius = np.linalg.norm((v - v[: len(surface.used)].mean(0))[:, [1]], axis=1)
     assert radius.max() < 0.11
+
+
+def test_a_frame_comes_at_half_its_size_and_as_halves_of_its_samples(mitsuba):
+    avatar = synthetic.avatar(8, 12)
+    painter = teacher.Teacher(avatar, 48, variant="scalar_rgb", hairs=50)
+    (whole, half), (small, _) = painter.shoot(REST.weights[0], REST.pose[0], (48, 24), spp=8, seed=1)
+    assert whole.shape == (48, 48, 4)
+    assert small.shape == (24, 24, 4)
+    np.testing.assert_array_equal(whole, painter.paint(REST.weights[0], REST.pose[0], spp=8, seed=1))
+    assert (whole != half).any()
+    mean = whole.reshape(24, 2, 24, 2, 4).mean((1, 3))
+    assert np.abs(mean - small).mean() < 4

@@ -32,6 +32,8 @@ SCHEMA = 2
 PARTS = ("none", "skin", "hair", "lashes", "brows", "teeth", "eyes", "cloth")
 FPS = 25
 TURN = np.radians(25.0)
+LABELS = np.array([(0, 0, 0), (30, 90, 210), (60, 180, 30), (90, 30, 120), (120, 210, 60), (150, 60, 240), (180, 150, 0),
+                   (210, 120, 150)])  # of PARTS, such that no two of them mix to a third  # fmt: skip
 Floats = NDArray[np.float32]
 
 TEXTS = (  # with the emotion in which each is performed
@@ -316,17 +318,16 @@ def labelled(avatar: Avatar) -> Avatar:
     order = [PARTS.index(x) for x in ("brows", "skin", "hair", "lashes", "teeth", "eyes", "cloth")]
     column = np.array([order.index(k) if k in order else 7 for k in range(8)])[label]
     texture = np.full((64, 64, 4), 255, np.uint8)
-    texture[..., :3] = np.repeat(np.array([*order, 0]) * 30, 8)[None, :, None]
+    texture[..., :3] = np.repeat(LABELS[[*order, 0]], 8, 0)[None]
     uv = np.stack([(column + 0.5) / 8, np.full(len(label), 0.5)], 1).astype(np.float32)
     return dataclasses.replace(avatar, uv=uv, albedo=texture, surface=np.full((64, 64, 4), 128, np.uint8))
 
 
 def parts_of(unlit: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """[S, S] indices into PARTS from an unlit frame [S, S, 4] of a `labelled` avatar; 0 where several meet."""
-    value = unlit[..., 0].astype(int)
-    part = (value + 15) // 30
-    sure = (np.abs(value - 30 * part) <= 2) & (unlit[..., 1] == unlit[..., 0])
-    return np.where(sure, part, 0).astype(np.uint8)
+    value = unlit[..., :3].astype(int)
+    part = np.minimum((value[..., 0] + 15) // 30, len(PARTS) - 1)
+    return np.where((np.abs(value - LABELS[part]) <= 2).all(-1), part, 0).astype(np.uint8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,9 +21,13 @@ def evaluate(pairs: Pairs, painted: Bytes) -> dict[str, Any]:
     """Figures of `painted` [H, 4, S, S], the held-out frames in order, and of the shaded render on the same frames.
 
     PSNR in dB and SSIM of frames laid over middle grey, by region: frame, face (from the brows to the chin), mouth, eyes.
-    sharpness: energy of the edges over the teacher's, by part: hair, lashes, brows, teeth; 1 is as sharp. The teacher's is the
-    product of its two halves' edges, so that its noise does not count. flicker: mean absolute change from one frame to the
-    next over the teacher's, of held-out frames that are neighbours. noise: PSNR of the teacher's own noise, by region.
+    sharpness: energy of the edges over the teacher's, by part: hair, lashes, brows, teeth; 1 is as sharp. flicker: mean
+    absolute change from one frame to the next over the teacher's, of held-out frames that are neighbours; flicker_rms: the same
+    of root mean squares. noise: PSNR of the teacher's own noise, by region.
+
+    All but `flicker` are against the teacher without its noise. Squares of differences, variances and edges are products of
+    two pictures with independent noise, the halves A and B of the teacher's samples: the mean of (x - A)(x - B) is that of
+    (x - teacher)^2 for a teacher of endless samples. Where a folder has no halves, the noise counts as error.
     Raises AnimacyError if nothing is held out.
     """
     held = np.flatnonzero(pairs.motions.held_out)
@@ -33,12 +37,13 @@ def evaluate(pairs: Pairs, painted: Bytes) -> dict[str, Any]:
     masks = _masks(pairs.regions[held], teacher.shape[-1])
     parts = {name: _near(pairs.parts[held] == PARTS.index(name), teacher.shape[-1]) for name in JUDGED}
     pairs_of = np.flatnonzero(pairs.motions.follows[held])
-    first, second = _slopes(half), _slopes(2 * teacher - half)
+    other = 2 * teacher - half
+    first, second = _slopes(half), _slopes(other)
     true = first[0] * second[0] + first[1] * second[1]
     report: dict[str, Any] = {"frames": len(held), "size": teacher.shape[-1], "spp": pairs.manifest.get("spp_held_out")}
     for name, frames in (("generator", over_grey(painted)), ("shaded", over_grey(pairs.conditions[held, :4]))):
-        square = ((frames - teacher) ** 2).mean(1)
-        similar = ssim(frames, teacher)
+        square: Floats = ((frames - half) * (frames - other)).mean(1, dtype=np.float32)
+        similar = ssim(frames, half, other)
         figures: dict[str, Any] = {}
         for region, mask in masks.items():
             each = _psnr(square, mask)
@@ -53,8 +58,9 @@ def evaluate(pairs: Pairs, painted: Bytes) -> dict[str, Any]:
             part: round(float(energy[m].mean() / true[m].mean()), 3) for part, m in parts.items() if m.sum() > 100
         }
         if len(pairs_of):
-            change, own = (np.abs(x[pairs_of] - x[pairs_of - 1]).mean() for x in (frames, teacher))
-            figures["flicker"] = round(float(change / own), 3)
+            change, own, a, b = (x[pairs_of] - x[pairs_of - 1] for x in (frames, teacher, half, other))
+            figures["flicker"] = round(float(np.abs(change).mean() / np.abs(own).mean()), 3)
+            figures["flicker_rms"] = round(float(np.sqrt((change**2).mean() / max((a * b).mean(), 1e-9))), 3)
         report[name] = figures
     noise = ((teacher - half) ** 2).mean(1)
     report["noise"] = {region: round(float(np.mean(_psnr(noise, mask))), 2) for region, mask in masks.items()}
@@ -86,22 +92,27 @@ def over_grey(frames: Bytes) -> Floats:
     return np.asarray(x[:, :3] + 0.5 * (1 - x[:, 3:]))
 
 
-def ssim(a: Floats, b: Floats) -> Floats:
-    """[N, S, S] structural similarity of luma (Wang et al. 2004: Gaussian of 1.5 pixels over 11, K 0.01 and 0.03)."""
+def ssim(a: Floats, b: Floats, again: Floats | None = None) -> Floats:
+    """[N, S, S] structural similarity of luma (Wang et al. 2004: Gaussian of 1.5 pixels over 11, K 0.01 and 0.03).
+
+    again: `b` with other noise; the similarity is then to what both show.
+    """
     luma = np.array([0.299, 0.587, 0.114], np.float32)[None, :, None, None]
-    x, y = (a * luma).sum(1), (b * luma).sum(1)
+    x, y, z = ((v * luma).sum(1) for v in (a, b, b if again is None else again))
     kernel = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
     kernel = (kernel / kernel.sum()).astype(np.float32)
 
     def blur(image: Floats) -> Floats:
         for axis in (1, 2):
             width = [(5, 5) if k == axis else (0, 0) for k in range(3)]
-            wide = np.pad(image, width, mode="reflect")
+            wide = np.pad(image, width, mode="symmetric")
             image = sum(w * np.take(wide, np.arange(i, i + image.shape[axis]), axis) for i, w in enumerate(kernel))
         return image
 
-    mx, my = blur(x), blur(y)
-    vx, vy, both = blur(x * x) - mx * mx, blur(y * y) - my * my, blur(x * y) - mx * my
+    mx, my, mz = blur(x), blur(y), blur(z)
+    vx, vy = blur(x * x) - mx * mx, np.maximum(blur(y * z) - my * mz, 0)
+    my = np.asarray((my + mz) / 2, np.float32)
+    both = blur((x * (y + z) / 2).astype(np.float32)) - mx * my
     c1, c2 = 0.01**2, 0.03**2
     return np.asarray((2 * mx * my + c1) * (2 * both + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2)), np.float32)
 

@@ -37,6 +37,11 @@ class Shape:
     widths: tuple[int, int, int, int]  # channels, from the folded frame down
     gflop: float  # most that a frame may cost
 
+    @property
+    def step(self) -> int:
+        """Pixels of which a frame's side is a multiple."""
+        return 8 * self.fold
+
 
 SHAPES = {
     "lite": Shape(256, 4, (32, 48, 96, 128), 1.5),
@@ -129,6 +134,7 @@ class Settings:
     motion: float = 0.25  # weight of the difference between neighbouring frames' changes
     focus: float = 3.0  # how much more a pixel of the eyes and the mouth counts
     sharp: float = 0.15  # weight of the difference in the edges' energy, which a pixel loss alone lets fade
+    crop: int = 32  # pixels less a side in training, anywhere in the frame: a pixel's noise then never comes back alike
     every: int = 500  # steps from one saved state to the next
     average: float = 0.998  # of the weights over steps: what is kept is their moving mean
     seed: int = 0
@@ -153,6 +159,8 @@ def train(
     """
     if pairs.manifest["size"] != shape.size:
         raise UsageError(f"frames have {pairs.manifest['size']} pixels, the network is made for {shape.size}")
+    if settings.crop % shape.step or settings.crop >= shape.size:
+        raise UsageError(f"crop {settings.crop}: needed a multiple of {shape.step} below {shape.size}")
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
     network = Network(shape).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -190,8 +198,11 @@ def train(
         after = rng.choice(second, half // 2) if half else np.empty(0, int)
         single = rng.choice(kept, settings.batch - 2 * len(after))
         index = torch.from_numpy(np.concatenate([after - 1, after, single])).to(device)
-        n = len(after)
-        loss = criterion(conditions[index], target[index], half_of[index], weight[index], n)
+        n, side = len(after), shape.size - settings.crop
+        # Past the edges by a quarter, so that the frame's own edges come often.
+        y, x = np.clip(rng.integers(-settings.crop // 4, settings.crop * 5 // 4 + 1, 2), 0, settings.crop)
+        batch = (v[index, ..., y : y + side, x : x + side] for v in (conditions, target, half_of, weight))
+        loss = criterion(*batch, n)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), settings.clip)

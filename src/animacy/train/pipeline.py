@@ -37,7 +37,7 @@ class Plan:
     until: str = "judge"  # the last of STAGES that runs
     scale: float = 1.0  # of the usual number of motions, about 1,300 frames
     spp: int = 16  # samples a pixel of frames to train on ...
-    spp_held_out: int = 256  # ... and of those to judge by, at the largest size
+    spp_held_out: int = 128  # ... and of those to judge by, at the largest size
     hairs: int = 24_000
     variant: str = "cuda_ad_rgb"
     processes: int = 2  # that trace

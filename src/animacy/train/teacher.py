@@ -4,7 +4,7 @@ The scene is made once per avatar; a frame moves vertices, normals and hairs in 
 has crashed). Light: the bundle's distant lights become rectangles that give the same irradiance at the head, its sky
 and ground an environment. Skin: a principled surface with the bundle's albedo, normal map and roughness; at 256 pixels
 a frame a pixel is 1.6 mm wide, more than light travels under skin (red 1 to 2 mm), so scattering is left to the
-flatness term (Hanrahan & Krueger's approximation) and to the soft lights. Hair and lashes: round curves grown along the
+flatness term (Hanrahan & Krueger's approximation) and to the soft lights. Hair and lashes: B-spline curves grown along the
 bundle's cards; brows: curves that grow where the texture paints them and lie on the skin as it moves. Eyes: a glossy coat,
 its normals bent as the cornea bends them. Lips and the lids' rims: a clear coat where the bundle's roughness says wet.
 
@@ -111,7 +111,7 @@ class Teacher:
             p[f"{surface.name}.vertex_positions"] = np.ascontiguousarray(v, np.float32).ravel()
             p[f"{surface.name}.vertex_normals"] = np.ascontiguousarray(n, np.float32).ravel()
         for name, hair in self._curves.items():
-            p[f"{name}.control_points"] = hair.points(positions, normals).ravel()
+            p[f"{name}.control_points"] = _padded(hair.points(positions, normals)).ravel()
         p.update()
         each = max(1, min(16, spp // 2))  # stratified within a pass
         return np.stack([self._pass(each, (seed * 4099 + k) % 2**32) for k in range(max(1, spp // each))])
@@ -128,7 +128,7 @@ class Teacher:
         sampler = self._scene.sensors()[0].sampler().clone()
         sampler.set_sample_count(spp)
         sampler.set_samples_per_wavefront(spp)
-        sampler.seed(seed, count)
+        sampler.seed(drjit.opaque(mi.UInt32, seed), count)  # a literal would be compiled into a kernel of its own
         pixel = drjit.arange(mi.UInt32, count) // spp
         row = pixel // self.size
         at = (mi.Vector2f(pixel - row * self.size, row) + sampler.next_2d()) / self.size
@@ -137,8 +137,9 @@ class Teacher:
         channels = [light.x, light.y, light.z]
         peak = drjit.maximum(drjit.maximum(*channels[:2]), channels[2])
         share = drjit.select(drjit.isfinite(peak), drjit.minimum(1.0, BRIGHTEST / drjit.maximum(peak, 1e-6)), 0.0) / spp
-        opaque = drjit.select(valid, 1.0, mi.Float(0.0)) / spp
-        sums = [drjit.block_reduce(drjit.ReduceOp.Add, x, spp) for x in (*(c * share for c in channels), opaque)]
+        values = [*(c * share for c in channels), drjit.select(valid, 1.0, mi.Float(0.0)) / spp]
+        drjit.eval(values)  # together: one by one each would trace the paths again
+        sums = [drjit.block_reduce(drjit.ReduceOp.Add, x, spp) for x in values]
         return np.stack([np.array(x, np.float32) for x in sums], -1).reshape(self.size, self.size, 4)
 
 
@@ -352,12 +353,18 @@ def _of_kind(avatar: Avatar, kind: str) -> list[int]:
     return [i for i, m in enumerate(avatar.materials) if m.kind == kind]
 
 
+def _padded(points: Floats) -> Floats:
+    """[S, K, 4] with the ends doubled, so that the B-spline reaches them; [S * (K + 2), 4]."""
+    return np.ascontiguousarray(np.concatenate([points[:, :1], points, points[:, -1:]], 1).reshape(-1, 4))
+
+
 def _curve(points: Floats, bsdf: dict[str, Any]) -> dict[str, Any]:
+    rows = _padded(points).reshape(len(points), -1, 4)
     with tempfile.NamedTemporaryFile("w", suffix=".txt", delete=False) as file:
-        for strand in points:
+        for strand in rows:
             file.writelines("{:.7f} {:.7f} {:.7f} {:.8f}\n".format(*tuple(x)) for x in strand)
             file.write("\n")
-    return {"type": "linearcurve", "filename": str(Path(file.name)), "bsdf": bsdf}
+    return {"type": "bsplinecurve", "filename": str(Path(file.name)), "bsdf": bsdf}
 
 
 def _hair_colour(avatar: Avatar, name: str) -> NDArray[np.float64]:
@@ -388,7 +395,7 @@ def brow_window(avatar: Avatar) -> NDArray[np.bool_]:
     middle = avatar.positions[avatar.triangles].mean(1) - [0, eyes[:, 1].mean(), eyes[:, 2].mean()]
     aside = np.abs(middle[:, 0])
     return np.asarray(
-        skin & (aside > 0.004) & (aside < 0.062) & (middle[:, 1] > 0.004) & (middle[:, 1] < 0.036) & (middle[:, 2] > -0.02)
+        skin & (aside > 0.004) & (aside < 0.054) & (middle[:, 1] > 0.004) & (middle[:, 1] < 0.036) & (middle[:, 2] > -0.02)
     )
 
 
