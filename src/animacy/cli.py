@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import signal
+import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -165,6 +166,7 @@ def _parser() -> Parser:
     train.add_argument("-o", "--out", required=True, metavar="FOLDER", help="frames, weights and reports; again to go on")
     train.add_argument("--pairs", metavar="FOLDER", help="(conditions, target) frames of your own, in place of traced ones")
     train.add_argument("--evaluate", action="store_true", help="only judge the weights in FOLDER, or else the bundle's")
+    train.add_argument("--into", metavar="BUNDLE", help="then put the networks into this bundle's folder")
     train.add_argument("--until", choices=("motions", "trace", "fit", "judge"), default="judge", help="the last stage to run")
     train.add_argument("--networks", default="lite,full", help="lite (256 pixels), full (512), or both (default)")
     train.add_argument("--scale", type=float, default=1.0, help="share of the usual 1,300 motions")
@@ -400,12 +402,27 @@ def _train(arguments: argparse.Namespace) -> None:
         compiled=arguments.compile,
         seed=arguments.seed,
     )
+    if arguments.into is not None and not (Path(arguments.into) / "avatar.json").is_file():
+        raise UsageError(f"--into {arguments.into}: no bundle's folder; give one that holds avatar.json")
+    if arguments.into is not None and arguments.until != "judge":
+        raise UsageError(f"--into and --until {arguments.until} given: networks are put into a bundle once they are judged")
     if arguments.evaluate:
         plan.folder.mkdir(parents=True, exist_ok=True)
         for name in names:
             pipeline.judge(plan, name, _told)
-        return
-    pipeline.run(plan, _told)
+    else:
+        pipeline.run(plan, _told)
+    if arguments.into is not None:
+        pipeline.adopt(plan, Path(arguments.into), " ".join(["animacy", *sys.argv[1:]])[:900], _commit(), _told)
+
+
+def _commit() -> str:
+    """What this is a version of: the commit of a checkout, or the version of a package."""
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip() or __version__
+    except (OSError, subprocess.CalledProcessError):
+        return __version__
 
 
 def _told(line: str) -> None:

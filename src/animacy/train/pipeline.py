@@ -7,6 +7,7 @@ frames NAME.report.json, NAME.sheet.png and NAME.curve.png.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import multiprocessing
 import time
@@ -17,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from ..avatar import Avatar, find
+from ..avatar import Avatar, GeneratorWeights, Training, find
 from ..avatar import load as load_avatar
+from ..avatar import save as save_avatar
 from ..errors import AnimacyError, UsageError
 from . import data, evaluate
 
@@ -233,6 +235,35 @@ def judge(plan: Plan, name: str, report: Report) -> dict[str, Any]:
     for line in summary(found):
         report(line)
     return found
+
+
+def adopt(plan: Plan, bundle: Path, command: str, commit: str, report: Report) -> None:
+    """Put the folder's networks, with their figures and how they came about, into the bundle folder `bundle`.
+
+    Raises UsageError where a network of `plan.networks` was not trained and judged in the plan's folder.
+    """
+    avatar = load_avatar(bundle)
+    found = {g.name: g for g in avatar.generators}
+    for name in plan.networks:
+        paths = [plan.folder / f"{name}.{end}" for end in ("onnx", "training.json", "report.json")]
+        if lacking := [p.name for p in paths if not p.exists()]:
+            raise UsageError(f"{plan.folder} lacks {', '.join(lacking)}; train and judge {name} first")
+        record, figures = (json.loads(p.read_text(encoding="utf-8")) for p in paths[1:])
+        face = figures["generator"]["face"]
+        training = Training(
+            data=f"{record['frames']} frames of this avatar, path-traced by animacy.train with Mitsuba 3; no person's picture",
+            licence="Apache-2.0",
+            commit=commit,
+            seed=record["seed"],
+            command=command,
+            hours=round(record["seconds"] / 3600, 3),
+            card=record["card"],
+        )
+        found[name] = GeneratorWeights(
+            name, record["size"], record["gflop"], face["psnr"], face["ssim"], training, paths[0].read_bytes()
+        )
+    save_avatar(dataclasses.replace(avatar, generators=tuple(found[n] for n in ("lite", "full") if n in found)), bundle)
+    report(f"{bundle}: {', '.join(found)}")
 
 
 def _weights(plan: Plan, avatar: Avatar, name: str) -> bytes | Path:

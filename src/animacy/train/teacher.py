@@ -28,8 +28,8 @@ from . import strands
 
 Floats = NDArray[np.float32]
 VARIANTS = ("cuda_ad_rgb", "llvm_ad_rgb", "scalar_rgb")
-BOUNCES = 5  # hair passes light on, and dark hair needs few bounces
-BRIGHTEST = 4.0  # of a sample: the rare path through hairs to a light would take thousands of samples to average out
+BOUNCES = 6  # hair passes light on, and dark hair needs few bounces
+BRIGHTEST = 8.0  # of a sample: the rare path through hairs to a light would take thousands of samples to average out
 DISTANCE, KEY, OTHER = 1.7, 0.32, 0.2  # metres: how far the lights stand from the head, half their sides
 POINTS = 11  # of a hair; 5 of a lash
 CORNEA = np.radians(33.0)  # polar angle on the eyeball where the cornea ends
@@ -380,9 +380,9 @@ def _hair_colour(avatar: Avatar, name: str) -> NDArray[np.float64]:
 
 def _hair_bsdf(colour: NDArray[np.float64]) -> dict[str, Any]:
     """Hair that seen in bulk has this colour: Chiang et al. 2016, equation 9."""
-    b = 0.4  # azimuthal roughness
+    b = 0.35  # azimuthal roughness
     absorbed = (np.log(colour) / (5.969 - 0.215 * b + 2.532 * b**2 - 10.73 * b**3 + 5.574 * b**4 + 0.245 * b**5)) ** 2
-    return {"type": "hair", "sigma_a": {"type": "rgb", "value": [float(x) for x in absorbed]}, "longitudinal_roughness": 0.35,
+    return {"type": "hair", "sigma_a": {"type": "rgb", "value": [float(x) for x in absorbed]}, "longitudinal_roughness": 0.3,
             "azimuthal_roughness": b, "scale_tilt": 2.5}  # fmt: skip
 
 
