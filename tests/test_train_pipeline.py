@@ -12,7 +12,7 @@ import synthetic
 from animacy import cli
 from animacy.avatar import load, save
 from animacy.errors import AnimacyError, UsageError
-from animacy.train import data, pipeline
+from animacy.train import data, pipeline, portraits
 from animacy.types import Motion
 
 SIZE = pipeline.SIZES["lite"]
@@ -75,6 +75,9 @@ def test_held_out_frames_are_judged_beside_the_plain_render(frames, tmp_path):
     for name, size in (("sheet", (3 * SIZE, 2 * SIZE)), ("curve", (640, 360))):
         with Image.open(tmp_path / "run" / f"lite.{name}.png") as image:
             assert image.size == size
+    with Image.open(tmp_path / "run" / "lite.portraits.jpg") as image:
+        assert image.width > 5 * 128
+        assert np.asarray(image).std() > 10
     assert any("shaded" in line and "PSNR" in line for line in lines)
 
 
@@ -135,6 +138,7 @@ def test_the_frames_are_traced_fitted_and_judged(frames, tmp_path):
     lines: list[str] = []
     pipeline.run(whole, lines.append)
     assert len(data.load(out / str(SIZE)).target) == 6
+    assert len(list((out / "portraits").glob("*.png"))) == len(portraits.poses()) == 15
     assert (out / "lite.onnx").stat().st_size < 4e6
     assert json.loads((out / "lite.report.json").read_text())["training"]["frames"] == 4
     times = {p: p.stat().st_mtime_ns for p in [out / "lite.onnx", *(out / str(SIZE) / "frames").iterdir()]}

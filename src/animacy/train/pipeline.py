@@ -2,7 +2,8 @@
 
 The folder gets motions.npz; 512/ and 256/, the frames (see data.py); for each network NAME (lite, full) NAME/state.pt and
 NAME/curve.jsonl while it learns, then NAME.onnx (weights in FP16), NAME.fp32.onnx, NAME.training.json, and from the held-out
-frames NAME.report.json, NAME.sheet.png and NAME.curve.png.
+frames NAME.report.json, NAME.sheet.png and NAME.curve.png. portraits/ holds the teacher's pictures of the poses that
+portraits.py names, NAME.portraits.jpg the plain render and what the network paints beside them.
 """
 
 from __future__ import annotations
@@ -14,15 +15,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from ..avatar import Avatar, GeneratorWeights, Training, find
 from ..avatar import load as load_avatar
 from ..avatar import save as save_avatar
 from ..errors import AnimacyError, UsageError
-from . import data, evaluate
+from . import data, evaluate, portraits
+
+if TYPE_CHECKING:  # Mitsuba and ONNX Runtime are loaded where they are needed
+    from ..generate.onnx import OnnxGenerator
+    from .teacher import Teacher
 
 SIZES = {"lite": 256, "full": 512}
 STAGES = ("motions", "trace", "fit", "judge")
@@ -138,10 +145,23 @@ def _trace(plan: Plan, folders: dict[int, Path], part: tuple[int, int], seconds:
     avatar = load_avatar(find(plan.avatar))
     frames = data.Motions.load(plan.folder / "motions.npz")
     painter = Teacher(avatar, max(folders), variant=plan.variant, hairs=plan.hairs, seed=plan.seed)
+    if part[0] == 0:
+        _portraits(plan, painter)
     left = seconds - (time.monotonic() - began)
     data.make(
         folders, avatar, frames, painter, spp=plan.spp, spp_held_out=plan.spp_held_out, seed=plan.seed, part=part, seconds=left
     )
+
+
+def _portraits(plan: Plan, painter: Teacher) -> None:
+    folder = plan.folder / "portraits"
+    folder.mkdir(exist_ok=True)
+    for name, motion in portraits.poses().items():
+        path = folder / f"{name}.png"
+        if not path.exists():
+            shot = painter.paint(motion.weights[0], motion.pose[0], spp=plan.spp_held_out, seed=plan.seed)
+            Image.fromarray(shot).save(path.with_suffix(".part"), format="PNG")
+            path.with_suffix(".part").replace(path)
 
 
 def fit(plan: Plan, report: Report) -> None:
@@ -227,6 +247,7 @@ def judge(plan: Plan, name: str, report: Report) -> dict[str, Any]:
         found["training"] = json.loads(training.read_text(encoding="utf-8"))
     (plan.folder / f"{name}.report.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     evaluate.sheet(pairs, painted, plan.folder / f"{name}.sheet.png", avatar.background, rows=10)
+    _sheet(plan, avatar, generator, plan.folder / f"{name}.portraits.jpg")
     learned = plan.folder / name / "curve.jsonl"
     if learned.exists():
         rows = [json.loads(line) for line in learned.read_text(encoding="utf-8").splitlines()]
@@ -235,6 +256,25 @@ def judge(plan: Plan, name: str, report: Report) -> dict[str, Any]:
     for line in summary(found):
         report(line)
     return found
+
+
+def _sheet(plan: Plan, avatar: Avatar, generator: OnnxGenerator, path: Path) -> None:
+    from ..render.cpu import CpuRenderer
+
+    plain: dict[str, NDArray[np.uint8]] = {}
+    painted: dict[str, NDArray[np.uint8]] = {}
+    traced: dict[str, NDArray[np.uint8]] = {}
+    with CpuRenderer(avatar, generator.size) as renderer:
+        for name, motion in portraits.poses().items():
+            conditions = renderer.render(motion)
+            plain[name] = conditions.shaded[0]
+            painted[name] = generator.generate(conditions).rgba[0]
+            picture = plan.folder / "portraits" / f"{name}.png"
+            if picture.exists():
+                with Image.open(picture) as image:
+                    traced[name] = np.array(image)
+    rows = {"plain": plain, "painted": painted}
+    portraits.sheet(avatar, rows | ({"traced": traced} if len(traced) == len(plain) else {}), path)
 
 
 def adopt(plan: Plan, bundle: Path, command: str, commit: str, report: Report) -> None:
