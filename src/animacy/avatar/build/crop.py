@@ -155,7 +155,9 @@ def cards(body: Body, hair: Hair, seed: int) -> list[Part]:
         first = 0.16 if variant == 0 else 0.02  # beside the first column lies no hair: coarse levels of the texture mix it in
         u = (variant + np.array([first, 0.98])[:: -1 if rng.random() < 0.5 else 1]) / VARIANTS
         uvs.append(
-            np.stack([np.repeat(u[:, None], columns, 1), np.tile(np.linspace(0.24 if fine else 0.01, 0.99, columns), (2, 1))], 2).reshape(-1, 2)
+            np.stack(
+                [np.repeat(u[:, None], columns, 1), np.tile(np.linspace(0.24 if fine else 0.01, 0.99, columns), (2, 1))], 2
+            ).reshape(-1, 2)
         )
         run = along(((left + right) / 2)[None])[0]
         run = run + rng.normal(0, 0.10) * up(np.stack([left, right]))[0]
