@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("scipy", reason="the builder needs scipy")
 pytest.importorskip("embreex", reason="the builder needs embreex")
 
-from animacy.avatar.build import atlas, body, eyes, light, mouth, paint
+from animacy.avatar.build import atlas, body, eyes, garment, light, mouth, paint
 from animacy.avatar.build.assemble import build
 from animacy.avatar.build.identity import IDENTITIES, identity
 from animacy.avatar.build.part import Part, join, uv_tangents
@@ -161,6 +161,19 @@ def test_a_wrong_identity_is_refused_in_one_line(tmp_path: Path, old: str, new: 
 def test_an_unknown_identity_is_refused() -> None:
     with pytest.raises(UsageError, match=r"give ani, leo or a \.toml file"):
         identity("bob")
+
+
+@pytest.mark.parametrize(("who", "folder"), [("ani", "default"), ("leo", "leo")])
+def test_skin_beneath_the_top_stays_with_it_when_the_head_turns(who: str, folder: str) -> None:
+    avatar = load(Path(__file__).parents[1] / "src" / "animacy" / "avatar" / folder)
+    names = [m.name for m in avatar.materials]
+    skin, ball = (np.unique(avatar.triangles[avatar.material == names.index(x)]) for x in ("skin", "eye"))
+    at = avatar.positions[skin].astype(float)
+    eye = float(avatar.positions[ball, 1].min() + avatar.positions[ball, 1].max()) / 2
+    hidden = (garment.neckline(at, eye, identity(who).dress) < 0.006) & (at[:, 1] < eye - 0.1)
+    assert hidden.sum() > 50
+    assert avatar.follow[skin[hidden]].max() < 1e-3
+    assert len(avatar.triangles) < 20_000
 
 
 @pytest.mark.slow

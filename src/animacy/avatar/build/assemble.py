@@ -46,6 +46,7 @@ def build(wheel: Path, who: Identity, size: int = 2048, progress: Callable[[str]
     source = Source(wheel)
     progress("shaping and unwrapping the head")
     body = bodies.build(source, who)
+    garment.hold(body, who.dress)
     eye = (body.eyes["l"] + body.eyes["r"]) / 2
     progress("eyes, lashes, mouth")
     balls = [eyes.eyeball(body, k) for k in "lr"]

@@ -19,6 +19,7 @@ from .part import Floats, Ints, Part
 
 ROWS, COLUMNS = 49, 5  # of a sheet: across the head, along a hair
 OVERLAP = 1.5  # how long a hair is, in distances between two rows of roots
+COMBED = np.array([0, -0.35, -0.70])  # added to the direction of a sideburn's hair, which would shine where it stands upright
 
 
 class Scalp:
@@ -99,9 +100,12 @@ def sheets(body: Body, hair: Hair, seed: int) -> list[Part]:
         across = scalp.swept(np.repeat(a[:, None], COLUMNS, 1), t, root[:, None])
         rise = 0.30 + 0.70 * s**0.4 if k else 0.85 + 0.15 * s
         lift = scalp.thick(across, t) * (rise + 0.10 * (lock[:, None] - 0.5) * s)
+        if k == 0:  # the foremost row comes out of the skin: no edge stands off the forehead
+            lift[:, 0] = -0.0012 - 0.0010 * np.sin(61 * a) * np.sin(17 * a + 2)
         p = scalp.at(across.ravel(), t.ravel(), lift.ravel())
         # locks lean differently, so that their highlights do not make one band
         run = along(p.reshape(ROWS, COLUMNS, 3)) + rng.normal(0, 0.10, (ROWS, 1, 1)) * up(p.reshape(ROWS, COLUMNS, 3))
+        run += sideburn(across, root[:, None])[..., None] * COMBED
         u = 1 - np.abs((a * 1.3 + 0.37 * k) % 2 - 1)
         u = np.repeat((CARDS + (VARIANTS - CARDS) * (0.02 + 0.96 * u))[:, None] / VARIANTS, COLUMNS, 1)
         uv = np.stack([u, np.tile(0.02 + 0.95 * s, (ROWS, 1))], 2).reshape(-1, 2)
@@ -116,6 +120,11 @@ def sheets(body: Body, hair: Hair, seed: int) -> list[Part]:
             )
         )
     return made
+
+
+def sideburn(a: Floats, root: Floats) -> Floats:
+    """How much hair at `a` with its root at `root` belongs to a sideburn, 0..1."""
+    return smoothstep(0.55, 0.80, np.abs(a)) * smoothstep(0.14, 0.06, root)
 
 
 def up(p: Floats) -> Floats:
@@ -135,20 +144,24 @@ def cards(body: Body, hair: Hair, seed: int) -> list[Part]:
     cells: list[Ints] = []
     tangents: list[Floats] = []
 
-    def ribbon(a: float, root: float, long: float, wide: float, low: float, high: float) -> None:
+    def ribbon(a: float, root: float, long: float, wide: float, low: float, high: float, fine: bool = False) -> None:
         s = np.linspace(0, 1, columns)
         t = root + long * s
         middle = scalp.swept(np.full(columns, a), t, np.full(columns, root)) + rng.normal(0, 0.012) * s
         half = wide / 0.26 * (1 - 0.35 * s)
         lift = scalp.thick(middle, t) * (low + (high - low) * s**0.3) + 0.0004 + 0.0006 * s
         left, right = (scalp.at(np.clip(middle + x * half, -1.06, 1.06), t, lift) for x in (-1, 1))
-        variant = rng.integers(0, CARDS)
-        u = (variant + np.array([0.02, 0.98])[:: -1 if rng.random() < 0.5 else 1]) / VARIANTS
+        variant = 1 if fine else rng.integers(0, CARDS)
+        first = 0.16 if variant == 0 else 0.02  # beside the first column lies no hair: coarse levels of the texture mix it in
+        u = (variant + np.array([first, 0.98])[:: -1 if rng.random() < 0.5 else 1]) / VARIANTS
         uvs.append(
-            np.stack([np.repeat(u[:, None], columns, 1), np.tile(np.linspace(0.01, 0.99, columns), (2, 1))], 2).reshape(-1, 2)
+            np.stack(
+                [np.repeat(u[:, None], columns, 1), np.tile(np.linspace(0.24 if fine else 0.01, 0.99, columns), (2, 1))], 2
+            ).reshape(-1, 2)
         )
         run = along(((left + right) / 2)[None])[0]
         run = run + rng.normal(0, 0.10) * up(np.stack([left, right]))[0]
+        run = run + sideburn(middle, np.full(columns, root))[:, None] * COMBED
         tangents.append(np.concatenate([run, run]))
         cells.append(grid_cells(2, columns, True) + 2 * columns * len(points))
         points.append(np.concatenate([left, right]))
@@ -160,6 +173,10 @@ def cards(body: Body, hair: Hair, seed: int) -> list[Part]:
             at = k / hair.layers + rng.uniform(0.02, 0.7) * length
             if at + length < 1.04:
                 ribbon(a + rng.normal(0, 0.02), at, length * rng.uniform(0.8, 1.2), 0.0065, 0.6, rng.uniform(1.0, 1.08))
+    for _ in range(230):  # single strands before the hairline, thicker and thinner in places
+        a = rng.uniform(-1.0, 1.0)
+        before = 0.018 + 0.020 * (0.5 + 0.5 * np.sin(23 * a) * np.sin(9 * a + 1))
+        ribbon(a, -before * rng.uniform(0.1, 1.0), length * rng.uniform(0.25, 0.6), rng.uniform(0.0009, 0.0018), 0.4, 1.1, True)
     p = np.concatenate(points)
     return [
         Part(
@@ -178,4 +195,4 @@ def grows(body: Body, hair: Hair) -> Floats:
     scalp = Scalp(body, hair)
     a, t = np.meshgrid(np.linspace(-0.98, 0.98, 150), np.linspace(0.01, 0.97, 90), indexing="ij")
     near = cKDTree(scalp.at(a.ravel(), t.ravel(), 0 * a.ravel())).query(body.part.positions)[0]
-    return smoothstep(0.009, 0.003, near)
+    return smoothstep(0.012, 0.001, near)

@@ -86,4 +86,7 @@ def lashes(body: Body, twin: str, upper: bool, share: float = 1.0) -> Part:
         if upper and np.abs(shapes[name]).max() > 0.004:
             tip = np.concatenate([np.zeros((2 * n, 3)), rows[2] - rows[1], rows[3] - rows[1]])
             shapes[name] = shapes[name] + tip @ turn(0, 58).T - tip + np.tile(lean, (4, 1)) * 0.0008
+            # where lashes are short their roots alone draw the line of a closed eye: they spread as far as a pixel needs
+            shapes[name][:n] -= up * 0.0009 * (1 - share)
+            shapes[name][n : 2 * n] += up * 0.0005 * (1 - share)
     return Part("lash", p, atlas.place(uv, atlas.LASH), np.concatenate(f), shapes, follow=np.ones(len(p)))

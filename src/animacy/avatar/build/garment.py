@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sparse
 
 from . import atlas
-from .body import Body, triangles
+from .body import Body, smoothstep, triangles
 from .identity import Dress
 from .part import Floats, Part
 
@@ -19,6 +19,13 @@ def neckline(p: Floats, eye: float, dress: Dress) -> Floats:
     return np.asarray(
         p[:, 1] - (eye - dress.neckline / 1000 - dress.slope * p[:, 2]) - dress.flare * np.clip(x - dress.width / 1000, 0, 1)
     )
+
+
+def hold(body: Body, dress: Dress) -> None:
+    """Let the neck take the head's turn above the collar only: what lies beneath the top stays with it and never comes out."""
+    skin = body.part
+    assert skin.follow is not None
+    skin.follow = np.minimum(skin.follow, smoothstep(0.008, 0.080, neckline(skin.positions, float(body.eyes["l"][1]), dress)))
 
 
 def build(body: Body, dress: Dress) -> list[Part]:

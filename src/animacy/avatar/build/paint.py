@@ -207,6 +207,9 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
         hairs[here] = map_coordinates(cover, [(high - q[:, 1]) * scale, side * q[:, 0] * scale], order=1, mode="constant")
     c = mix(c, who.brows.colour, 0.90 * hairs)
     strands = noise(np.stack([p[:, 0] * 0.25, p[:, 1] * 0.6, p[:, 2]], 1), 0.9, seed + 8, 2)
+    if who.hair.style == "short":  # roots show at its edge, which no sheet of hair hides
+        strands = noise(p * [1.0, 0.22, 0.30], 0.55, seed + 8, 2)
+        scalp_t = scalp_t + 0.45 * strands * scalp_t * (1 - scalp_t)
     scalp_t = smoothstep(0.10, 1.10, scalp_t + 0.10 * strands * (scalp_t > 0.02))
     c = mix(c, np.array(who.hair.colour) * (0.75 + 0.2 * strands[:, None]), who.hair.scalp * scalp_t)
 
@@ -215,6 +218,8 @@ def skin(canvas: Canvas, body: Body, who: Identity, open_: Floats, scalp: Floats
         lip < 3.5, np.maximum(o, np.interp(lip, [0.8, 3.0], [0.10, 0.62])), o
     )  # the rings that touch at rest are open in speech
     canvas.albedo[at, :3] = np.clip(c, 0.01, 1)
+    if who.hair.style == "short":
+        o = o * (1 - 0.8 * scalp_t)  # light from behind does not reach what stands under hair
     canvas.open[at] = np.where(cavity, 0.36, o)
     tzone = (
         blob(p, (0, 40, 130), (26, 26, 60))
