@@ -199,7 +199,7 @@ def test_an_interrupted_say_leaves_nothing(tmp_path: Path, number: int, code: in
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.1)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=180)
     assert process.returncode == code
     assert b"Traceback" not in errors
     assert [p.name for p in tmp_path.iterdir()] == ["long.txt"]

@@ -155,7 +155,7 @@ def test_splitting_takes_linear_time(unit: str) -> None:
     text = unit * (1_000_000 // len(unit))
     began = time.process_time()
     sum(1 for _ in sentence_spans(text))
-    assert time.process_time() - began < 6  # seconds; a quadratic pass takes hours
+    assert time.process_time() - began < 30  # seconds, on a busy machine; a quadratic pass takes hours
 
 
 def test_the_first_sentence_of_a_megabyte_comes_at_once(reader: TextReader) -> None:
