@@ -137,6 +137,7 @@ def _parser() -> Parser:
     _add_text(read)
     read.add_argument("--input", metavar="FILE", help="read each line of FILE as a text of its own: one JSON object a line")
     read.add_argument("--json", action="store_true", help="print JSON")
+    read.add_argument("--ssml", action="store_true", help="print the score as markup, to edit and then perform")
     read.add_argument("--language", default="auto", help="auto, en or zh (auto)")
     read.add_argument("--emotion", metavar="NAME:WEIGHT[,...]", help="in place of the emotion that is found")
     read.set_defaults(run=_read)
@@ -191,6 +192,13 @@ def _parser() -> Parser:
 def _add_text(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("text", nargs="?", metavar="TEXT", help="what to say; - reads standard input")
     parser.add_argument("--file", metavar="FILE", help="a UTF-8 file that holds the text; - reads standard input")
+    parser.add_argument(
+        "--markup",
+        choices=("auto", "none", "plain", "ssml"),
+        default="auto",
+        help="how the text is marked: ssml, plain [marks] in brackets, or none; auto: ssml for a text that begins with <speak "
+        "or a file that ends in .ssml or .xml, else none (auto)",
+    )
 
 
 def _text(arguments: argparse.Namespace) -> str:
@@ -200,6 +208,14 @@ def _text(arguments: argparse.Namespace) -> str:
     if arguments.text is not None and arguments.text != "-":
         return _limited(arguments.text, "TEXT")
     return _limited(_contents(arguments.file or "-"), arguments.file or "standard input")
+
+
+def _markup(arguments: argparse.Namespace, text: str) -> str:
+    from .read import markup_of
+
+    if arguments.markup == "auto" and Path(arguments.file or "").suffix.lower() in (".ssml", ".xml"):
+        return "ssml"
+    return markup_of(text, arguments.markup)
 
 
 def _contents(name: str) -> str:
@@ -250,9 +266,11 @@ def _say(arguments: argparse.Namespace) -> None:
     ):
         raise UsageError(f"--file {arguments.file} is also to be written: give --wav and --timeline other names")
     from .progress import Bar
+    from .read import spoken_text
     from .say import say
 
-    with Bar(len(text), sys.stderr, quiet=arguments.quiet) as bar:
+    markup = _markup(arguments, text)
+    with Bar(len(spoken_text(text, markup)), sys.stderr, quiet=arguments.quiet) as bar:
         done = say(
             text,
             arguments.output,
@@ -264,6 +282,7 @@ def _say(arguments: argparse.Namespace) -> None:
             avatar=arguments.avatar,
             language=arguments.language,
             emotion=_emotion(arguments),
+            markup=markup,
             seed=arguments.seed,
             renderer=arguments.renderer,
             generator=arguments.generator,
@@ -276,11 +295,17 @@ def _say(arguments: argparse.Namespace) -> None:
 
 
 def _read(arguments: argparse.Namespace) -> None:
-    from .read import make_reader, score_of
+    from .read import make_reader, score_as_markup, score_of
 
+    if arguments.json and arguments.ssml:
+        raise UsageError("--json and --ssml given: give one of them")
     if arguments.input is None:
         text = _text(arguments)
-        score = score_of(tuple(make_reader(arguments.language, _emotion(arguments)).read(text)))
+        reader = make_reader(arguments.language, _emotion(arguments), _markup(arguments, text))
+        score = score_of(tuple(reader.read(text)))
+        if arguments.ssml:
+            sys.stdout.write(score_as_markup(score))
+            return
         if arguments.json:
             _print_json(score.as_json())
             return
@@ -291,7 +316,9 @@ def _read(arguments: argparse.Namespace) -> None:
         return
     if arguments.text is not None or arguments.file is not None:
         raise UsageError("--input and a text given: give one of them")
-    reader = make_reader(arguments.language, _emotion(arguments))
+    if arguments.ssml:
+        raise UsageError("--input and --ssml given: --ssml writes one text; give it as TEXT or --file")
+    reader = make_reader(arguments.language, _emotion(arguments), arguments.markup)
     for line in _lines(arguments.input):
         try:
             _print_json(score_of(tuple(reader.read(line))).as_json())

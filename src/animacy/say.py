@@ -13,7 +13,7 @@ from .engine import Line, Progress
 from .errors import UsageError
 from .generate import make_generator
 from .move import Performer
-from .read import make_reader
+from .read import make_reader, markup_of
 from .render import make_renderer
 from .send import Mp4, Wav
 from .send.partial import PartialFile
@@ -33,6 +33,7 @@ def say(
     avatar: str | Path = "default",
     language: str = "auto",
     emotion: Mapping[str, float] | None = None,
+    markup: str = "auto",
     seed: int = 0,
     renderer: str = "auto",
     generator: str = "auto",
@@ -43,8 +44,9 @@ def say(
 
     size: pixels a side, even, 64..2048. fps: 1..120. voice: a name of `animacy.speak.VOICES`, or None for one that speaks
     each sentence's language. avatar: a name of `animacy.avatar.shipped()` or a bundle's path. emotion: weights by name in
-    place of what is read. generator: "lite" or "full", a network of the bundle; "none", the shaded render; or "auto", lite up
-    to 256 pixels and full above, as far as the bundle has them. A network paints at its own size and is scaled to `size`.
+    place of what is read. markup: how the author's marks are written, one of `animacy.read.MARKUPS`.
+    generator: "lite" or "full", a network of the bundle; "none", the shaded render; or "auto", lite up to 256 pixels and full
+    above, as far as the bundle has them. A network paints at its own size and is scaled to `size`.
     `stage` is told what begins, `report` what was performed. All files appear whole, at the end, or not at all.
     Raises UsageError for what cannot be asked for, AnimacyError for what failed.
     """
@@ -57,7 +59,7 @@ def say(
             record, record_file = timeline.Timeline(fps), PartialFile(Path(timeline_file))
             stack.callback(record_file.discard)
         stage("reading the text")
-        sentences = make_reader(_language(language, voice), emotion).read(text)
+        sentences = make_reader(_language(language, voice), emotion, markup_of(text, markup)).read(text)
         with opened(
             output,
             wav=wav,

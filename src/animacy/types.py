@@ -91,6 +91,25 @@ class Word:
     spoken: str = ""  # what a reader says for it, e.g. "twenty six" for "26"; equal to `text` where nothing is rewritten
     language: Language = "en"  # of this word: a Mandarin sentence may hold English words
     after: str = ""  # punctuation that follows, one of "" , . ? ! ; : — …  (ASCII or the two dashes named, also in Mandarin)
+    # What an author may add by markup; a reader leaves these as they are.
+    pause: float | None = None  # 0..60 s of silence after the word, in place of what its punctuation gives; 0: none at all
+    rate: float = 1.0  # 0.5..2, of the usual pace
+    volume: float = 0.0  # -24..12 dB
+    phonemes: str = ""  # in place of what the speaker finds: IPA, or for a word in "zh" pinyin such as "chong2 qing4"
+    emotion: Mapping[str, float] | None = None  # while the word is said, in place of the sentence's; keys EMOTIONS
+    face: Mapping[str, float] | None = None  # ARKit weights 0..1, in place of the expression's while it is said
+
+    def as_json(self) -> dict[str, Any]:
+        marks = {
+            "pause": self.pause,
+            "rate": self.rate if self.rate != 1.0 else None,
+            "volume": self.volume or None,
+            "phonemes": self.phonemes or None,
+            "emotion": None if self.emotion is None else {name: round(float(self.emotion[name]), 4) for name in EMOTIONS},
+            "face": None if self.face is None else dict(self.face),
+        }
+        word = {"text": self.text, "start": self.start, "end": self.end, "stress": round(self.stress, 4)}
+        return word | {name: value for name, value in marks.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +124,10 @@ class Sentence:
     valence: float  # -1..1
     excitement: float  # 0..1
     words: tuple[Word, ...]  # never empty
+    pause: float = 0.0  # 0..60 s of silence before it, beside what is there anyway
 
     def as_json(self) -> dict[str, Any]:
+        before = {"pause": self.pause} if self.pause else {}
         return {
             "text": self.text,
             "start": self.start,
@@ -114,7 +135,8 @@ class Sentence:
             "emotion": {name: round(float(self.emotion[name]), 4) for name in EMOTIONS},
             "valence": round(self.valence, 4),
             "excitement": round(self.excitement, 4),
-            "words": [{"text": w.text, "start": w.start, "end": w.end, "stress": round(w.stress, 4)} for w in self.words],
+            **before,
+            "words": [w.as_json() for w in self.words],
         }
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
-from ..types import ARKIT, Motion, Sentence, Speech
+from ..types import ARKIT, Motion, Sentence, Speech, Word
 from .expression import expression
 from .life import DEGREE, Blinks, Gaze, Gestures, drift
 from .mouth import FORGET, Segment, articulate, mouth_weights, segments
@@ -17,6 +17,7 @@ Array = NDArray[np.float64]
 INDEX = {name: i for i, name in enumerate(ARKIT)}
 EASE = 0.12  # s, time constant of each of three lags: an expression takes about half a second from 10 to 90 %
 LINGER = 0.8  # s that an expression outlasts its sentence
+EARLY = 0.15  # s before a word with an expression of its own that it begins to show
 PAUSE = 0.12  # s without a phone that part two phrases
 EYE_SIDE, EYE_UP, EYE_DOWN = 14 * DEGREE, 9.5 * DEGREE, 10.5 * DEGREE  # how far eyeLook... at 1 turn the default avatar's eyes
 STRESSED = 0.6  # words from here on are beaten
@@ -65,7 +66,7 @@ class Performer:
         pauses = self._gesture(sentence, speech, start)
         self._blinks.advance(end, pauses)
         self._gaze.advance(end, pauses)
-        motion = self._frames(sentence, times, first)
+        motion = self._frames(sentence, speech, start, times, first)
         self._blinks.forget(end)
         self._gaze.forget(end)
         self._gestures.forget(end)
@@ -94,12 +95,9 @@ class Performer:
                     self._gestures.stress(vowel, sentence.words[word].stress, excitement, start)
         return pauses
 
-    def _frames(self, sentence: Sentence | None, times: Array, first: int) -> Motion:
+    def _frames(self, sentence: Sentence | None, speech: Speech, start: float, times: Array, first: int) -> Motion:
         seed = self.seed
-        if sentence is not None:
-            self._target[:-1] = expression(sentence.emotion, sentence.valence, sentence.excitement)
-            self._target[-1] = 0.6 + 0.4 * sentence.excitement
-        held = self._hold_expression(sentence, times)
+        held = self._hold_expression(self._targets(sentence, speech, start), sentence is None, times)
         face, lively = held[:, :-1] * self._sides, 0.45 + held[:, -1]
 
         # a face at rest is never quite still
@@ -136,18 +134,40 @@ class Performer:
         self._eyes(weights, pose, times)
         return Motion(np.clip(weights, 0.0, 1.0).astype(np.float32), pose.astype(np.float32), first, self.fps)
 
-    def _hold_expression(self, sentence: Sentence | None, times: Array) -> Array:
-        """The expression eased towards the sentence's, [T, 53]."""
+    def _targets(self, sentence: Sentence | None, speech: Speech, start: float) -> list[tuple[float, Array]]:
+        """The expressions [53] of a stretch and when each is made for, in order; a word may have one of its own."""
+        if sentence is None:
+            return []
+        usual = _target(sentence, None)
+        found = [(start, usual)]
+        for timed in speech.words:
+            word = sentence.words[timed.word] if timed.word < len(sentence.words) else None
+            own = word is not None and (word.emotion is not None or word.face is not None)
+            target = _target(sentence, word) if own else usual
+            if target is not found[-1][1]:
+                at = start if timed is speech.words[0] else max(start + timed.start / speech.rate - EARLY, start)
+                found.append((at, target))
+        return found
+
+    def _hold_expression(self, targets: list[tuple[float, Array]], silent: bool, times: Array) -> Array:
+        """The expression eased towards each target in turn, [T, 53]."""
         step = 1.0 - np.exp(-1.0 / (self.fps * EASE))
         held = np.empty((len(times), len(self._target)))
+        ahead = iter([*targets, (np.inf, self._target)])
+        at, following = next(ahead)
         for i, t in enumerate(times):
-            if sentence is None and t > self._spoke + LINGER:
+            while t >= at:
+                self._target = following.copy()
+                at, following = next(ahead)
+            if silent and t > self._spoke + LINGER:
                 self._target[:] = 0.0
             value = self._target
             for lag in self._lags:
                 lag += step * (value - lag)
                 value = lag
             held[i] = value
+        if targets:  # also of a stretch too short for a frame
+            self._target = targets[-1][1].copy()
         return held
 
     def _eyes(self, weights: Array, pose: Array, times: Array) -> None:
@@ -166,3 +186,15 @@ class Performer:
             weights[:, blink] = closed + (1.0 - closed) * np.clip(weights[:, blink] + 0.1 * down, 0.0, 0.4)
             weights[:, wide] = (weights[:, wide] + 0.3 * up) * (1.0 - closed)
             weights[:, squint] *= 1.0 - 0.7 * closed
+
+
+def _target(sentence: Sentence, word: Word | None) -> Array:
+    """The expression of a sentence, or of a word in it, and liveliness at the end: [53]."""
+    emotion, valence = sentence.emotion, sentence.valence
+    if word is not None and word.emotion is not None:
+        emotion, valence = word.emotion, 0.0  # the sentence's valence is of another feeling
+    face = expression(emotion, valence, sentence.excitement)
+    if word is not None and word.face is not None:
+        for name, weight in word.face.items():
+            face[INDEX[name]] = weight
+    return np.append(face, 0.6 + 0.4 * sentence.excitement)

@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import UsageError
 from ..types import EMOTIONS
+from .script import shorten
 
 CUES = (
     "exclamations",
@@ -165,6 +167,50 @@ def valence_of(mood: NDArray[np.float32], emotion: NDArray[np.float32]) -> NDArr
 def valence_of_emotion(emotion: Mapping[str, float]) -> float:
     """-1..1 of weights that were given by hand."""
     return float(np.array([emotion[name] for name in EMOTIONS]) @ _EMOTION_VALENCE)
+
+
+def complete(emotion: Mapping[str, float]) -> Mapping[str, float]:
+    """All seven weights, summing to 1: what is not given goes to neutral."""
+    unknown = [name for name in emotion if name not in EMOTIONS]
+    if unknown:
+        raise UsageError(f"emotion {shorten(unknown[0])!r} is not known: choose from {', '.join(EMOTIONS)}")
+    if any(not 0 <= weight <= 1 for weight in emotion.values()) or sum(emotion.values()) > 1 + 1e-6:
+        raise UsageError("emotion weights must lie between 0 and 1 and sum to at most 1, e.g. joy:0.8,surprise:0.2")
+    given = {name: float(emotion.get(name, 0.0)) for name in EMOTIONS}
+    rest = 1.0 - sum(given.values())
+    if len(emotion) == len(EMOTIONS) and abs(rest) <= 1e-6:
+        return given
+    if rest > 0 and "neutral" not in emotion:
+        given["neutral"] = rest
+    total = sum(given.values())
+    if total == 0:
+        raise UsageError("emotion weights are all 0: give at least one, e.g. joy:0.8")
+    return {name: weight / total for name, weight in given.items()}
+
+
+def parse_emotion(text: str) -> dict[str, float]:
+    """The seven weights of "joy:0.8,surprise:0.2" (or "joy", which is joy:1); what is left of 1 goes to neutral.
+
+    Raises UsageError that names the seven emotions.
+    """
+    given: dict[str, float] = {}
+    for item in text.split(","):
+        name, colon, number = item.strip().partition(":")
+        name = name.strip().lower()
+        if name not in EMOTIONS:
+            raise UsageError(f"emotion {shorten(name)!r} is not known: choose from {', '.join(EMOTIONS)}, e.g. joy:0.8")
+        try:
+            weight = float(number) if colon else 1.0
+        except ValueError:
+            weight = float("nan")
+        if not 0 <= weight <= 1:
+            raise UsageError(
+                f"emotion {name} has weight {shorten(number.strip())!r}: give a number from 0 to 1, e.g. {name}:0.8"
+            )
+        if name in given:
+            raise UsageError(f"emotion {name} is given twice: give each of {', '.join(EMOTIONS)} at most once")
+        given[name] = weight
+    return dict(complete(given))
 
 
 def excitement_of(

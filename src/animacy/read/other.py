@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from ..errors import UsageError
 from ..types import Sentence, Word
-from .feeling import Feelings, valence_of_emotion
-from .reader import complete
+from .feeling import Feelings, complete, valence_of_emotion
 from .script import shorten
 from .split import sentence_spans
 

@@ -1,19 +1,22 @@
-"""The reader: one pass over the text, a sentence at a time."""
+"""The reader: one pass over the text, a sentence at a time. What the author marked wins over what the models find."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import pairwise
 
 from ..errors import UsageError
 from ..stages import Reader
-from ..types import EMOTIONS, Language, Score, Sentence, Word
-from .feeling import Feelings, valence_of_emotion
-from .script import check_language, check_readable, foreign_words, language_of, shorten
-from .split import sentence_spans
+from ..types import Language, Score, Sentence, Word
+from .feeling import Feelings, complete, valence_of_emotion
+from .marks import Marked, MarkedSentence, Unit
+from .markup import check_markup, parse
+from .script import check_language, check_readable, folded, foreign_words, language_of, shorten
 from .stress import stresses
-from .words import Token, tokens
+from .words import Token, mark_in, said_for, tokens
 
 _log = logging.getLogger(__name__)
 _SPOKEN_LIMIT = 400  # of one sentence, as _size counts
@@ -24,57 +27,153 @@ class TextReader:
 
     `language` decides how digits are said where the text does not tell ("auto": by the sentence, else by the one before);
     `emotion` (weights from `parse_emotion`) takes the place of what the model finds, in every sentence, and valence follows it.
-    Raises UsageError for an unknown language or emotion.
+    `markup` is one of MARKUPS: how the author's marks are written (docs/markup.md), "none" where brackets are mere brackets.
+    Raises UsageError for an unknown language, emotion or markup.
     """
 
-    def __init__(self, language: str = "auto", emotion: Mapping[str, float] | None = None) -> None:
+    def __init__(self, language: str = "auto", emotion: Mapping[str, float] | None = None, markup: str = "none") -> None:
         check_language(language)
+        check_markup(markup)
         self._language = language
+        self._markup = markup
         self._emotion = None if emotion is None else complete(emotion)
         self._feelings = Feelings()
 
     def read(self, text: str) -> Iterator[Sentence]:
-        """Read `text` sentence by sentence, lazily. Offsets count characters of `text`.
+        """Read `text` sentence by sentence, lazily. Offsets count characters of `text`, or of what is left without its markup.
 
-        Raises UsageError at once if there is nothing to say or the text is in another script.
+        Raises UsageError at once if there is nothing to say, if the text is in another script or if its markup is wrong.
         """
-        check_readable(text)
-        sentences = self._sentences(text)
+        marked = parse(text, self._markup)
+        check_readable(marked.shadow)
+        sentences = self._sentences(marked)
         first = next(sentences, None)
         if first is None:
             given = f"{shorten(text.strip())!r}" if text.strip() else "an empty text"
             raise UsageError(f"nothing to say in {given}: give words in English or Mandarin")
         return _chain(first, sentences)
 
-    def _sentences(self, text: str) -> Iterator[Sentence]:
+    def _sentences(self, marked: Marked) -> Iterator[Sentence]:
+        text = marked.text
         usual: Language = "zh" if self._language == "zh" else "en"
         if self._language == "auto":
             usual = language_of(text[:2000], usual)
-        for start, end, whole in sentence_spans(text):
+        breaks = 0  # how many of the marked ones are taken
+        for start, end, whole, said in marked.spans():
             piece = text[start:end]
-            language = language_of(piece, usual) if self._language == "auto" else usual
-            if left_out := foreign_words(piece):
+            language = self._language_of(marked, start, end, said, usual)
+            if left_out := foreign_words(marked.shadow[start:end]):
                 _log.warning("left out %r: only English and Mandarin are read", shorten(left_out[0]))
-            found = tokens(piece, language)
+            found = _tokens(marked, start, end, language, said)
             if not found:
                 continue
             usual = language
             if not found[-1].after:
                 found[-1].after = "." if whole else ","
-            for part, begin, end in _cut(found, len(piece)):
-                yield self._sentence(piece, start, begin, end, part, language)
+            pause = said.pause if said else 0.0
+            while breaks < len(marked.breaks) and marked.breaks[breaks].owner <= end:
+                at = marked.breaks[breaks]
+                before = [t for t in found if start + t.end <= at.at] if at.owner > start else []
+                if before:
+                    before[-1].pause = (before[-1].pause or 0.0) + at.seconds
+                else:  # nothing was said yet that it could follow
+                    pause += at.seconds
+                breaks += 1
+            for part, begin, stop in _cut(found, len(piece)):
+                sentence = self._sentence(piece, start, begin, stop, part, language, said)
+                yield replace(sentence, pause=pause) if pause else sentence
+                pause = 0.0
 
-    def _sentence(self, piece: str, offset: int, begin: int, end: int, part: list[Token], language: Language) -> Sentence:
+    def _language_of(self, marked: Marked, start: int, end: int, said: MarkedSentence | None, usual: Language) -> Language:
+        if said is not None and said.language:
+            return said.language
+        styles = {style.language for _, style in marked.styles_in(start, end)}
+        if len(styles) == 1 and (only := styles.pop()):
+            return only
+        return language_of(marked.shadow[start:end], usual) if self._language == "auto" else usual
+
+    def _sentence(
+        self, piece: str, offset: int, begin: int, end: int, part: list[Token], language: Language, said: MarkedSentence | None
+    ) -> Sentence:
         text = piece[begin:end]
         feeling = self._feelings.of(text)
-        words = tuple(
-            Word(t.text, offset + t.start, offset + t.end, stress, t.spoken, t.language, t.after)
-            for t, stress in zip(part, stresses(part, language), strict=True)
-        )
-        emotion, valence = feeling.emotion, feeling.valence
+        emotion, valence, excitement = feeling.emotion, feeling.valence, feeling.excitement
         if self._emotion is not None:
             emotion, valence = self._emotion, valence_of_emotion(self._emotion)
-        return Sentence(text, offset + begin, offset + end, language, emotion, valence, feeling.excitement, words)
+        of_words = [t.style.emotion if t.style else None for t in part]
+        if said is not None and said.emotion is not None:
+            emotion, valence = said.emotion, valence_of_emotion(said.emotion)
+        elif of_words[0] is not None and all(e == of_words[0] for e in of_words):  # so it is the sentence's
+            emotion, valence = of_words[0], valence_of_emotion(of_words[0])
+            of_words = [None] * len(part)
+        if said is not None:
+            valence = valence if said.valence is None else said.valence
+            excitement = excitement if said.excitement is None else said.excitement
+        words = tuple(
+            _word(token, offset, stress, felt)
+            for token, stress, felt in zip(part, stresses(part, language), of_words, strict=True)
+        )
+        return Sentence(text, offset + begin, offset + end, language, emotion, valence, excitement, words)
+
+
+def _word(t: Token, offset: int, stress: float, emotion: Mapping[str, float] | None) -> Word:
+    word = Word(t.text, offset + t.start, offset + t.end, stress, t.spoken, t.language, t.after, t.pause)
+    if t.style is None:
+        return word
+    return replace(
+        word,
+        stress=stress if t.style.stress is None else t.style.stress,
+        rate=t.style.rate,
+        volume=t.style.volume,
+        phonemes=t.phonemes,
+        emotion=emotion,
+        face=t.style.face,
+    )
+
+
+def _tokens(marked: Marked, start: int, end: int, language: Language, said: MarkedSentence | None) -> list[Token]:
+    """The words of a sentence with what the author says about them; text between two marks is read by itself."""
+    piece = marked.text[start:end]
+    if not marked.styles:
+        return tokens(piece, language)
+    units = marked.units_in(start, end)
+    styles = marked.styles_in(start, end)
+    edges = {0, len(piece)}
+    edges |= {at - start for (_, a), (at, b) in pairwise(styles) if a.language != b.language}
+    edges |= {b.at - start for b in marked.breaks_in(start, end)}
+    edges |= {e - start for u in units for e in (u.start, u.end)}
+    own = {u.start - start: u for u in units}
+    found: list[Token] = []
+    plain = folded(piece)
+    for begin, stop in pairwise(sorted(edges)):
+        spoken_in = marked.style_at(start + begin).language or language
+        before = len(found)
+        if begin in own:
+            found.append(_unit(own[begin], piece, begin, stop, spoken_in))
+        elif not (said is not None and said.units_only):
+            for token in tokens(piece[begin:stop], spoken_in):
+                token.start, token.end = token.start + begin, token.end + begin
+                found.append(token)
+        if 0 < before < len(found):
+            found[before - 1].after = mark_in(plain[found[before - 1].end : found[before].start])
+    if found:
+        found[-1].after = mark_in(plain[found[-1].end :])
+    for token in found:
+        token.style = marked.style_at(start + (token.start + token.end) // 2)
+        unit = own.get(token.start)
+        if unit is not None and unit.after is not None:
+            token.after = unit.after
+    return found
+
+
+def _unit(unit: Unit, piece: str, begin: int, end: int, language: Language) -> Token:
+    text = piece[begin:end]
+    spoken = unit.mandarin if language == "zh" else unit.english
+    read = tokens(text, language)
+    kind = read[0].kind if len(read) == 1 else "word"
+    of_word = unit.language or (read[0].language if read else language)
+    tag = read[0].tag if len(read) == 1 else ""
+    return Token(text, begin, end, spoken or said_for(text, language), of_word, kind, "", False, tag, unit.phonemes)
 
 
 def _chain(first: Sentence, rest: Iterator[Sentence]) -> Iterator[Sentence]:
@@ -107,57 +206,20 @@ def _size(token: Token) -> int:
     return sum(4 if "\u3400" <= c <= "\u9fff" else 1 for c in token.spoken) + 1
 
 
-def complete(emotion: Mapping[str, float]) -> Mapping[str, float]:
-    """All seven weights, summing to 1: what is not given goes to neutral."""
-    unknown = [name for name in emotion if name not in EMOTIONS]
-    if unknown:
-        raise UsageError(f"emotion {shorten(unknown[0])!r} is not known: choose from {', '.join(EMOTIONS)}")
-    if any(not 0 <= weight <= 1 for weight in emotion.values()) or sum(emotion.values()) > 1 + 1e-6:
-        raise UsageError("emotion weights must lie between 0 and 1 and sum to at most 1, e.g. joy:0.8,surprise:0.2")
-    given = {name: float(emotion.get(name, 0.0)) for name in EMOTIONS}
-    rest = 1.0 - sum(given.values())
-    if rest > 0 and "neutral" not in emotion:
-        given["neutral"] = rest
-    total = sum(given.values())
-    if total == 0:
-        raise UsageError("emotion weights are all 0: give at least one, e.g. joy:0.8")
-    return {name: weight / total for name, weight in given.items()}
-
-
-def parse_emotion(text: str) -> dict[str, float]:
-    """The seven weights of "joy:0.8,surprise:0.2" (or "joy", which is joy:1); what is left of 1 goes to neutral.
-
-    Raises UsageError that names the seven emotions.
-    """
-    given: dict[str, float] = {}
-    for item in text.split(","):
-        name, colon, number = item.strip().partition(":")
-        name = name.strip().lower()
-        if name not in EMOTIONS:
-            raise UsageError(f"emotion {shorten(name)!r} is not known: choose from {', '.join(EMOTIONS)}, e.g. joy:0.8")
-        try:
-            weight = float(number) if colon else 1.0
-        except ValueError:
-            weight = float("nan")
-        if not 0 <= weight <= 1:
-            raise UsageError(
-                f"emotion {name} has weight {shorten(number.strip())!r}: give a number from 0 to 1, e.g. {name}:0.8"
-            )
-        if name in given:
-            raise UsageError(f"emotion {name} is given twice: give each of {', '.join(EMOTIONS)} at most once")
-        given[name] = weight
-    return dict(complete(given))
-
-
-def read_score(text: str, language: str = "auto", emotion: Mapping[str, float] | None = None) -> Score:
+def read_score(text: str, language: str = "auto", emotion: Mapping[str, float] | None = None, markup: str = "none") -> Score:
     """Read a whole text at once. For many texts make one TextReader and call `score_of` on what it reads."""
-    return score_of(tuple(TextReader(language, emotion).read(text)))
+    return score_of(tuple(TextReader(language, emotion, markup).read(text)))
 
 
-def make_reader(language: str = "auto", emotion: Mapping[str, float] | None = None) -> Reader:
-    """The reader for `language`: "auto", "en" and "zh" are read in full, any other BCP 47 tag as far as it goes."""
+def make_reader(language: str = "auto", emotion: Mapping[str, float] | None = None, markup: str = "none") -> Reader:
+    """The reader for `language`: "auto", "en" and "zh" are read in full, any other BCP 47 tag as far as it goes.
+
+    Raises UsageError where markup is asked for in such another language.
+    """
     if language in ("auto", "en", "zh"):
-        return TextReader(language, emotion)
+        return TextReader(language, emotion, markup)
+    if markup in ("plain", "ssml"):
+        raise UsageError(f"--markup {markup} with --language {shorten(language)}: markup is read in English and Mandarin alone")
     from .other import OtherReader
 
     return OtherReader(language, emotion)

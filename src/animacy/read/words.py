@@ -12,6 +12,7 @@ from typing import Any
 
 from ..types import Language
 from . import english, mandarin
+from .marks import Style
 from .script import HAN, folded, word_list, word_set
 
 _LONGEST = 60  # letters or characters of one word; a longer run is cut
@@ -30,6 +31,9 @@ class Token:
     after: str = ""
     loud: bool = False  # written in capitals or between asterisks, for emphasis
     tag: str = ""  # jieba's part of speech, Mandarin only
+    phonemes: str = ""  # from here on what only markup gives
+    pause: float | None = None
+    style: Style | None = None
 
 
 _MARK = "\u0300-\u036f\u200b-\u200d\u2060\u00ad\ufe0e\ufe0f"  # combining and invisible: part of the word around them
@@ -84,7 +88,7 @@ _NUMERIC: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("unit", rf"(?P<n>{_SIGN}{_NUMBER})\s?(?P<u>°\s?[CF]|{_UNITS}){_END_ASCII}"),
         ("unit", rf"(?P<n>{_SIGN}{_NUMBER})\s?(?P<u>[%‰°℃℉])"),
         ("fraction", rf"(?P<w>\d{{1,3}} )?(?P<a>\d{{1,3}})/(?P<b>\d{{1,3}})(?![\d/]){_END_ASCII}"),
-        ("mixed", r"\d+[A-Za-z][A-Za-z0-9]*"),
+        ("mixed", r"\d{1,30}[A-Za-z][A-Za-z0-9]{0,30}"),
         ("number", rf"{_SIGN}{_NUMBER}"),
     )
 )
@@ -187,12 +191,17 @@ def tokens(piece: str, language: Language) -> list[Token]:
             end = token.end
         if before and len(found) > before:
             last = found[before - 1]
-            last.after = _after(plain[last.end : found[before].start])
+            last.after = mark_in(plain[last.end : found[before].start])
         position = end
     if found:
-        found[-1].after = _after(plain[found[-1].end :])
+        found[-1].after = mark_in(plain[found[-1].end :])
         _emphasis(plain, found)
     return found
+
+
+def said_for(text: str, language: Language) -> str:
+    """What the reader says for `text` by itself; "" where it finds no word in it."""
+    return " ".join(t.spoken for t in tokens(text, language))
 
 
 def _is_shouting(plain: str) -> bool:
@@ -206,8 +215,8 @@ def _is_shouting(plain: str) -> bool:
 _AFTER = (("?", "?？⁇⁈"), ("!", "!！‼⁉"), ("…", "…"), (".", ".。．｡"), (";", ";；"), (":", ":："), ("—", "—–"), (",", ",，、､"))
 
 
-def _after(gap: str) -> str:
-    """The punctuation of a gap between words, as one of "" , . ? ! ; : — …"""
+def mark_in(gap: str) -> str:
+    """The punctuation of a folded gap between words, as one of "" , . ? ! ; : — …"""
     if not gap or gap == " ":
         return ""
     if "..." in gap or ". . ." in gap or "。。" in gap:

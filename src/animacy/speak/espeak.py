@@ -8,12 +8,13 @@ from __future__ import annotations
 import ctypes
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from ..errors import AnimacyError, UsageError
-from ..types import Phone, Sentence, Speech, TimedWord
+from ..types import Phone, Sentence, Speech, TimedWord, Word
+from .prosody import delayed, mark_after, runs, with_volume
 
 # Values of espeak-ng's speak_lib.h, version 1.52.
 _SYNCHRONOUS, _PHONEME_EVENTS, _PHONEME_IPA, _DONT_EXIT = 2, 1, 2, 0x8000
@@ -21,6 +22,7 @@ _WORD, _PHONEME, _LIST_TERMINATED = 1, 7, 0
 _UTF8, _RATE_PARAMETER = 1, 1
 _MARKS = re.compile("[ˈˌːˑ̩̯̃ʲ|.0-9_˥˦˧˨˩-]")
 _AFTER = {"": 0.12, ",": 0.2, ";": 0.3, ":": 0.3, "—": 0.25}  # seconds of silence; 0.45 after a sentence
+_LEAD = 0.12  # ... and before it
 _lock = threading.Lock()  # the library has one state a process
 
 
@@ -65,11 +67,22 @@ class Espeak:
                 raise UsageError(f"espeak-ng has no voice {language!r}; try en-us, fr, de, es, cmn and the like")
 
     def speak(self, sentence: Sentence) -> Iterator[Speech]:
-        """Say one sentence as one stretch, in mono at `rate`. Excitement sets the pace, 165 to 196 words a minute."""
+        """Say one sentence in mono at `rate`, as one stretch unless a pause or another rate parts it.
+
+        Excitement sets the pace, 165 to 196 words a minute. Raises UsageError for a word whose phonemes are given.
+        """
+        for start, end in runs(sentence.words):
+            speech = with_volume(self._say(sentence, start, end), sentence.words)
+            yield delayed(speech, sentence.pause) if start == 0 else speech
+
+    def _say(self, sentence: Sentence, first: int, last: int) -> Speech:
         text, bounds = "", []  # bounds: where each word begins in the text that is said
-        for word in sentence.words:
+        words = sentence.words[first:last]
+        for word in words:
+            if word.phonemes:
+                raise UsageError(f"espeak-ng cannot say {word.text!r} by given phonemes: take another --voice")
             bounds.append(len(text))
-            text += (word.spoken or word.text) + word.after + " "
+            text += (word.spoken or word.text) + mark_after(word) + " "
         chunks: list[np.ndarray] = []
         marks: list[tuple[int, int, int, str]] = []  # type, sample, position in text (from 1), phoneme
 
@@ -86,19 +99,26 @@ class Espeak:
 
         callback = _Callback(hear)
         encoded = text.encode()
+        pace = round((165 + 31 * sentence.excitement) * words[0].rate)
         with _lock:
             self._library.espeak_SetVoiceByName(self.language.encode())
-            self._library.espeak_SetParameter(_RATE_PARAMETER, round(165 + 31 * sentence.excitement), 0)
+            self._library.espeak_SetParameter(_RATE_PARAMETER, pace, 0)
             self._library.espeak_SetSynthCallback(callback)
             self._library.espeak_Synth(encoded, ctypes.c_size_t(len(encoded) + 1), 0, 1, 0, _UTF8, None, None)
             self._library.espeak_Synchronize()
-        yield self._speech(chunks, marks, bounds, sentence)
+        return self._speech(chunks, marks, bounds, words, first)
 
     def _speech(
-        self, chunks: list[np.ndarray], marks: list[tuple[int, int, int, str]], bounds: list[int], sentence: Sentence
+        self,
+        chunks: list[np.ndarray],
+        marks: list[tuple[int, int, int, str]],
+        bounds: list[int],
+        words: Sequence[Word],
+        first: int,
     ) -> Speech:
-        lead = round(0.12 * self.rate)
-        rest = round(_AFTER.get(sentence.words[-1].after, 0.45) * self.rate)
+        lead = round(_LEAD * self.rate)
+        asked = words[-1].pause
+        rest = round((_AFTER.get(words[-1].after, 0.45) if asked is None else max(asked - _LEAD, 0.0)) * self.rate)
         audio = np.concatenate(chunks) if chunks else np.zeros(0, np.float32)
         loud = np.flatnonzero(np.abs(audio) > 0.003)
         end = int(loud[-1]) + self.rate // 100 if len(loud) else len(audio)
@@ -113,10 +133,10 @@ class Espeak:
                 after = next((m[1] for m in marks[k + 1 :] if m[0] == _PHONEME), end)
                 start, stop = min(at, end) + lead, min(after, end) + lead
                 if stop > start:
-                    phones.append(Phone(symbol, start, stop, word))
-        words, last = [], lead
-        for i in range(len(sentence.words)):
+                    phones.append(Phone(symbol, start, stop, first + word))
+        timed, last = [], lead
+        for i in range(first, first + len(words)):
             own = [p for p in phones if p.word == i]
-            words.append(TimedWord(i, own[0].start, own[-1].end) if own else TimedWord(i, last, last))
-            last = words[-1].end
-        return Speech(samples.astype(np.float32), self.rate, tuple(phones), tuple(words))
+            timed.append(TimedWord(i, own[0].start, own[-1].end) if own else TimedWord(i, last, last))
+            last = timed[-1].end
+        return Speech(samples.astype(np.float32), self.rate, tuple(phones), tuple(timed))

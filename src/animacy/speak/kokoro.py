@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from ..errors import AnimacyError
 from ..types import Phone, Sentence, Speech, TimedWord, Word
 from . import english, mandarin
-from .phones import PAUSES, TOKENS, VOWELS, emphasise, phones
+from .phones import PAUSES, TOKENS, VOWELS, emphasise, from_ipa, phones
+from .prosody import delayed, mark_after, runs, with_volume
 from .voices import find, style
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class _Part:
     word: int  # index into the sentence's words
     phonemes: str
     after: str  # punctuation
+    pause: float | None = None  # seconds of silence that are asked for after it
 
 
 class Kokoro:
@@ -94,11 +96,14 @@ class Kokoro:
         return other
 
     def speak(self, sentence: Sentence) -> Iterator[Speech]:
-        """Say one sentence in one or more stretches of 24 kHz mono. Excitement sets the pace, 0.94 to 1.12."""
-        parts = _parts(sentence.words)
+        """Say one sentence in one or more stretches of 24 kHz mono. Excitement sets the pace, 0.94 to 1.12 times the rate."""
+        words = sentence.words
+        parts, texts = _parts(words), [w.text for w in words]
         speed = 0.94 + 0.18 * min(max(sentence.excitement, 0.0), 1.0)
-        for phrase in _phrases(parts, [w.text for w in sentence.words], first=sentence.start < 4):
-            yield self._say(phrase, speed)
+        for start, end in runs(words):
+            for phrase in _phrases(parts[start:end], texts, first=sentence.start < 4 and start == 0):
+                speech = with_volume(self._say(phrase, speed * words[start].rate), words)
+                yield delayed(speech, sentence.pause) if phrase[0].word == 0 else speech
 
     def _shift(self, symbol: str) -> int:
         """Samples from the model's time of a phone's start to the time that an aligner hears."""
@@ -123,7 +128,8 @@ class Kokoro:
             log.warning("the end of a word of %d sounds is left out: the voice takes %d at once", len(text), MOST)
             text, owners = text[:MOST], owners[:MOST]
         if not text.strip(PAUSES + " "):
-            samples = np.zeros(round((LEAD + 0.2) * self.rate), np.float32)
+            rest = 0.2 if phrase[-1].pause is None else _rest(phrase[-1])
+            samples = np.zeros(round((LEAD + rest) * self.rate), np.float32)
             at = round(LEAD * self.rate)
             return Speech(samples, self.rate, (), tuple(TimedWord(p.word, at, at) for p in phrase))
         audio, frames = self._run(text, speed)
@@ -134,7 +140,7 @@ class Kokoro:
         for k in range(len(starts) - 1):  # the shift leaves no phone shorter than 10 ms
             starts[k] = min(starts[k], starts[k + 1] - self.rate // 100)
         begin = max(0, min(begin, starts[0]))
-        lead, rest = round(LEAD * self.rate), round(_REST[phrase[-1].after] * self.rate)
+        lead, rest = round(LEAD * self.rate), round(_rest(phrase[-1]) * self.rate)
         samples = np.concatenate(
             [np.zeros(lead, np.float32), _level(audio[begin:end], self.voice.gain), np.zeros(rest, np.float32)]
         )
@@ -156,6 +162,11 @@ class Kokoro:
             at = words[-1].end if words else lead
             words.append(TimedWord(part.word, own[0].start, own[-1].end) if own else TimedWord(part.word, at, at))
         return Speech(samples, self.rate, tuple(timed), tuple(words))
+
+
+def _rest(part: _Part) -> float:
+    """Seconds of silence after a phrase; the next one's LEAD counts into a pause that is asked for."""
+    return _REST[part.after] if part.pause is None else max(part.pause - LEAD, 0.0)
 
 
 def _load(threads: int) -> Any:
@@ -199,7 +210,7 @@ def _parts(words: tuple[Word, ...]) -> list[_Part]:
     for k, word in enumerate(words):
         own = re.findall(r"[\u3400-\u9fff]+|[^\u3400-\u9fff\s]+", word.spoken or word.text)
         for n, piece in enumerate(own):
-            pieces.append((k, piece, "\u3400" <= piece[0] <= "\u9fff", word.after if n + 1 == len(own) else ""))
+            pieces.append((k, piece, "\u3400" <= piece[0] <= "\u9fff", mark_after(word) if n + 1 == len(own) else ""))
     said = [""] * len(words)
     counts = Counter(p[0] for p in pieces)
     for chinese, group in groupby(pieces, key=lambda p: p[2]):
@@ -214,10 +225,13 @@ def _parts(words: tuple[Word, ...]) -> list[_Part]:
                 ]
             )
         for (k, *_), ps in zip(run, spoken, strict=True):
+            if words[k].phonemes:
+                said[k] = mandarin.from_pinyin(words[k].phonemes) if words[k].language == "zh" else from_ipa(words[k].phonemes)
+                continue
             loud = emphasise(ps) if not chinese and words[k].stress >= EMPHATIC and counts[k] == 1 else ps
             said[k] = f"{said[k]} {loud}".strip()
     return [
-        _Part(i, "".join(c for c in ps if c in TOKENS), w.after if w.after in _REST else ",")
+        _Part(i, "".join(c for c in ps if c in TOKENS), mark if (mark := mark_after(w)) in _REST else ",", w.pause)
         for i, (w, ps) in enumerate(zip(words, said, strict=True))
     ]
 

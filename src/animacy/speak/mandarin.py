@@ -89,6 +89,25 @@ def spell(syllable: Syllable) -> str:
     return _INITIALS.get(initial, "") + body.replace("0", tone) + ("ɚ" if erized else "")
 
 
+def from_pinyin(text: str) -> str:
+    """Kokoro's symbols for pinyin with tone numbers as they are to be heard, e.g. "chong2 qing4".
+
+    Raises ValueError that names the first syllable that is none.
+    """
+    syllables = text.lower().replace("u:", "ü").split()
+    said = ""
+    for written in syllables:
+        try:
+            if not re.fullmatch("[a-zêü]{1,6}[1-5]", written):
+                raise KeyError(written)
+            said += spell(Syllable(written[:-1], int(written[-1]), 0))
+        except (KeyError, IndexError):
+            raise ValueError(f"{written!r} is no syllable of pinyin with its tone, such as qing4") from None
+    if not said:
+        raise ValueError("there is no syllable in it")
+    return said
+
+
 def _split(pinyin: str) -> tuple[str, str]:
     """Initial and full final of written pinyin: yi -> i, wu -> u, ju -> jü, liu -> liou."""
     if pinyin.startswith("y"):

@@ -45,6 +45,34 @@ class Spelled:
     end: int
 
 
+# How IPA as dictionaries write it is spelled here, longest first; other letters stand for themselves.
+_IPA = {
+    "n̩": "ᵊn", "l̩": "ᵊl", "m̩": "ᵊm", "eɪ": "A", "aɪ": "I", "oʊ": "O", "əʊ": "O", "aʊ": "W", "ɔɪ": "Y", "tʃ": "ʧ", "dʒ": "ʤ",
+    "ɝ": "ɜɹ", "ɚ": "əɹ", "r": "ɹ", "g": "ɡ", "ɾ": "T", "ɒ": "ɑ", "e": "ɛ", "ʔ": "t", "ɫ": "l", "'": "ˈ",
+}  # fmt: skip
+
+
+def from_ipa(ipa: str) -> str:
+    """Kokoro's symbols for English IPA with stress marks; ties, length marks and syllable dots are passed over.
+
+    Raises ValueError that names the first sign for which Kokoro has none.
+    """
+    written = "".join(c for c in ipa if c not in "ː.͡ \t\n")
+    ps, i = "", 0
+    while i < len(written):
+        size = 2 if written[i : i + 2] in _IPA else 1
+        ps += _IPA.get(written[i : i + size], written[i : i + size])
+        i += size
+    for c in ps:
+        if c not in STRESS and (c not in TOKENS or c in PAUSES or c in TONES):
+            raise ValueError(f"{c!r} is no sound that the voices know in English IPA")
+    if not phones(ps):
+        raise ValueError("there is no sound in it")
+    if unknown := [p.symbol for p in phones(ps) if p.symbol not in SYMBOLS]:
+        raise ValueError(f"{unknown[0]!r} is no sound that the voices know in English IPA")
+    return ps
+
+
 def emphasise(ps: str) -> str:
     """Give an English word a primary stress if it has none."""
     if "ˈ" in ps:
