@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +22,8 @@ LINGER = 0.8  # s that an expression outlasts its sentence
 PAUSE = 0.12  # s without a phone that part two phrases
 EYE_SIDE, EYE_UP, EYE_DOWN = 14 * DEGREE, 9.5 * DEGREE, 10.5 * DEGREE  # how far eyeLook... at 1 turn the default avatar's eyes
 STRESSED = 0.6  # words from here on are beaten
+SHUT = 0.15  # s in which a mouth that is cut off eases shut; less would be a jump at 25 fps
+BACK = 32  # frames that a Performer can go back
 
 
 class Performer:
@@ -28,6 +32,9 @@ class Performer:
     Frame n shows the instant n / fps. Give the stretches of speech in order and without gaps, silence as stretches without
     a sentence; the frames given for each are those whose instant lies within it, so that the count is exact over any time.
     The same seed gives the same motion. What is kept between two calls does not grow.
+
+    `move` is `begin` and `advance` to the stretch's end. A live face advances a few frames at a time instead; it can go `back`
+    and be `cut` off in the middle of a word. `feel` holds an expression in place of what was read.
     Raises UsageError if fps is not 1..120, if the seed is negative or if the sample rate changes.
     """
 
@@ -40,36 +47,98 @@ class Performer:
         self.seed = seed
         self._rate = 0
         self._sample = 0  # where the next stretch begins
+        self._sentence: Sentence | None = None
         self._parts: list[Segment] = []
+        self._cuts: list[tuple[float, list[Segment]]] = []  # mouths that are easing shut, and since when
+        self._pauses: list[float] = []  # at which phrases will end
+        self._mood: Array | None = None
         self._blinks = Blinks(seed)
         self._gaze = Gaze(seed)
         self._gestures = Gestures(seed)
         self._spoke = -9.0  # when the last phone ended
         self._target = np.zeros(len(ARKIT) + 1)  # expression, and liveliness at the end
         self._lags = np.zeros((3, len(ARKIT) + 1))
+        self._past: deque[tuple[int, Array, Array]] = deque(maxlen=BACK)  # number, target and lags before each of the last frames
         rng = np.random.default_rng((seed, 5))
         self._sides = 1.0 + 0.07 * rng.uniform(-1, 1, len(ARKIT))  # nobody smiles evenly
 
     def move(self, sentence: Sentence | None, speech: Speech) -> Motion:
         """The next frames, [T, 52] and [T, 6]; T may be 0 for a stretch shorter than a frame."""
+        self.begin(sentence, speech)
+        return self.advance(len(speech.samples))
+
+    def begin(self, sentence: Sentence | None, speech: Speech) -> None:
+        """Begin a stretch here, without giving its frames. Raises UsageError as `move` does."""
         if self._rate not in (0, speech.rate):
             raise UsageError(f"speech at {speech.rate} Hz after speech at {self._rate} Hz; one video needs one rate")
         self._rate = speech.rate
-        first = -(-self._sample * self.fps // self._rate)
+        self._sentence = sentence
         start = self._sample / self._rate
-        self._sample += len(speech.samples)
-        end = self._sample / self._rate
-        times = np.arange(first, -(-self._sample * self.fps // self._rate)) / self.fps
+        self._parts = [s for s in self._parts if s.end > start - FORGET - BACK / self.fps] + segments(sentence, speech, start)
+        self._pauses += self._gesture(sentence, speech, start)
 
-        self._parts = [s for s in self._parts if s.end > start - FORGET] + segments(sentence, speech, start)
-        pauses = self._gesture(sentence, speech, start)
-        self._blinks.advance(end, pauses)
-        self._gaze.advance(end, pauses)
-        motion = self._frames(sentence, times, first)
-        self._blinks.forget(end)
-        self._gaze.forget(end)
-        self._gestures.forget(end)
+    def advance(self, samples: int) -> Motion:
+        """The frames [T, 52] and [T, 6] of the next `samples` samples of the stretch that has begun."""
+        first = self._frame()
+        self._sample += samples
+        end = self._sample / self._rate
+        times = np.arange(first, self._frame()) / self.fps
+        self._blinks.advance(end, self._pauses)
+        self._gaze.advance(end, self._pauses)
+        self._pauses = [p for p in self._pauses if p > end]
+        motion = self._frames(self._sentence, times, first)
+        kept = end - BACK / self.fps
+        self._blinks.forget(kept)
+        self._gaze.forget(kept)
+        self._gestures.forget(kept)
+        self._cuts = [(at, parts) for at, parts in self._cuts if at + SHUT > kept]
         return motion
+
+    def back(self, sample: int) -> None:
+        """Go back to `sample`, counted from the video's start: the frames given from there on are given again.
+
+        What stretches have planned stays planned: go back over the start of one only to cut it off. Raises ValueError if
+        `sample` lies ahead, or more than BACK frames behind.
+        """
+        frame = -(-sample * self.fps // max(self._rate, 1))
+        if sample > self._sample or frame < self._frame() - len(self._past):
+            raise ValueError(f"cannot go back from sample {self._sample} to {sample}: needed 0 to {len(self._past)} frames")
+        while self._past and self._past[-1][0] >= frame:
+            _, self._target, self._lags = self._past.pop()
+        self._sample = sample
+
+    def cut(self) -> None:
+        """Cut off here what was begun: no more of it is said, and the mouth eases shut within SHUT seconds.
+
+        Nods and brows that are under way come to their end; those that were to come do not. The next stretch may begin at once.
+        """
+        now = self._sample / max(self._rate, 1)
+        begun = [s for s in self._parts if s.onset < now]
+        if begun:
+            self._cuts.append((now, begun))
+        self._sentence, self._parts, self._pauses = None, [], []
+        self._spoke = min(self._spoke, now)
+        self._gestures.cut(now)
+
+    def feel(self, face: Array | None) -> None:
+        """Hold the expression `face` [52], 0..1, from the next frame on, in talk and at rest; None: as the sentences are read."""
+        self._mood = face
+
+    def _frame(self) -> int:
+        """The number of the first frame from here on."""
+        return -(-self._sample * self.fps // max(self._rate, 1))
+
+    def _mouth(self, times: Array) -> tuple[Array, Array, Array, Array]:
+        """As `mouth.articulate`, with the mouths that were cut off easing shut."""
+        shape, *rest = articulate(self._parts, times, self.fps)
+        for at, parts in self._cuts:
+            x = np.clip((times - at) / SHUT, 0.0, 1.0)
+            left = 1.0 - x * x * (3.0 - 2.0 * x)  # slower at its fastest than `ease`
+            cut_shape, *cut_rest = articulate(parts, times, self.fps)
+            shape = np.maximum(shape, cut_shape * left[:, None])
+            rest = [np.maximum(m, c * left) for m, c in zip(rest, cut_rest, strict=True)]
+        lips, teeth, speaking = rest
+        return shape, lips, teeth, speaking
 
     def _gesture(self, sentence: Sentence | None, speech: Speech, start: float) -> list[float]:
         """Plan nods, brows and breaths of a stretch; gives when its phrases end, in seconds."""
@@ -99,7 +168,9 @@ class Performer:
         if sentence is not None:
             self._target[:-1] = expression(sentence.emotion, sentence.valence, sentence.excitement)
             self._target[-1] = 0.6 + 0.4 * sentence.excitement
-        held = self._hold_expression(sentence, times)
+        if self._mood is not None:
+            self._target[:-1] = self._mood
+        held = self._hold_expression(sentence, times, first)
         face, lively = held[:, :-1] * self._sides, 0.45 + held[:, -1]
 
         # a face at rest is never quite still
@@ -119,7 +190,7 @@ class Performer:
             face[:, INDEX[name]] += share * raise_
         face[:, [INDEX["browDownLeft"], INDEX["browDownRight"]]] *= np.clip(1.0 - raise_, 0.0, 1.0)[:, None]
 
-        mouth = articulate(self._parts, times, self.fps)
+        mouth = self._mouth(times)
         weights = mouth_weights(*mouth, np.clip(face, 0.0, 1.0))
 
         pose = np.zeros((len(times), 6))
@@ -136,13 +207,15 @@ class Performer:
         self._eyes(weights, pose, times)
         return Motion(np.clip(weights, 0.0, 1.0).astype(np.float32), pose.astype(np.float32), first, self.fps)
 
-    def _hold_expression(self, sentence: Sentence | None, times: Array) -> Array:
+    def _hold_expression(self, sentence: Sentence | None, times: Array, first: int) -> Array:
         """The expression eased towards the sentence's, [T, 53]."""
         step = 1.0 - np.exp(-1.0 / (self.fps * EASE))
         held = np.empty((len(times), len(self._target)))
         for i, t in enumerate(times):
             if sentence is None and t > self._spoke + LINGER:
-                self._target[:] = 0.0
+                self._target[:-1] = 0.0 if self._mood is None else self._mood
+                self._target[-1] = 0.0
+            self._past.append((first + i, self._target.copy(), self._lags.copy()))
             value = self._target
             for lag in self._lags:
                 lag += step * (value - lag)
