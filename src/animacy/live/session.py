@@ -13,21 +13,18 @@ a text is read sentence by sentence and `speak` cuts the first phrase of a text 
 
 from __future__ import annotations
 
-import logging
-import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..ahead import ahead
 from ..engine import silence
 from ..errors import AnimacyError, UsageError
 from ..move import Performer
@@ -36,29 +33,14 @@ from ..read import make_reader
 from ..read.feeling import valence_of_emotion
 from ..read.reader import complete
 from ..stages import Reader, Speaker
-from ..types import Motion, Sentence, Speech
+from ..types import Motion, Speech
+from .speaking import Speaking, Stretch
 from .values import Event, Moment
 
-QUEUED = 64  # texts that wait to be said
-AHEAD = 2  # stretches that are spoken ahead
 BLOCK = 6  # frames that are moved at a time: the cost is that of one
 LOOK_AHEAD = 12  # frames that may be taken before they are due
 EVENTS = 256  # that wait to be fetched
 FADE = 0.005  # s in which a sound that is cut off dies away: less is heard as a click
-
-_log = logging.getLogger(__name__)
-_reading = threading.Lock()  # the reader's embedding is one for all, and not made for two threads
-
-
-@dataclass(frozen=True, slots=True)
-class _Stretch:
-    """What the thread hands over: a stretch of speech, or with neither sentence nor speech a text's end."""
-
-    epoch: int
-    say: int
-    sentence: Sentence | None = None
-    speech: Speech | None = None
-    failure: str = ""
 
 
 class Session:
@@ -80,11 +62,10 @@ class Session:
         avatar: str = "default",
     ) -> None:
         self.fps, self.rate, self.avatar = fps, speaker.rate, avatar
-        self.epoch = 0
         self.closed = False
         self._performer = Performer(fps, seed)
         self._performer.begin(None, silence(0.0, self.rate))
-        self._speaker, self._reader, self._clock = speaker, reader or make_reader(), clock
+        self._clock = clock
         self._opened = clock()
         self._lock = threading.Lock()
         self._said = 0  # texts so far
@@ -93,23 +74,25 @@ class Session:
         self._planned: deque[Moment] = deque()
         self._idle = False  # what is planned is a face at rest
         self._taken: deque[Moment] = deque(maxlen=LOOK_AHEAD)
-        self._now: _Stretch | None = None  # what is being said ...
+        self._now: Stretch | None = None  # what is being said ...
         self._at = 0  # ... up to which of its samples
-        self._latest = _Stretch(0, 0)  # the last stretch that began, ...
+        self._latest = Stretch(0, 0)  # the last stretch that began, ...
         self._quiet = 0  # ... and the sample at which it ended
         self._fading = np.zeros(0, np.float32)
         self._coming: deque[Event] = deque()  # of what is being said; its length is that of a stretch
         self._events: deque[Event] = deque(maxlen=EVENTS)
-        self._inbox: queue.Queue[tuple[int, int, str] | None] = queue.Queue(QUEUED)
-        with ExitStack() as stack:
-            self._stretches = stack.enter_context(ahead(self._speak(), AHEAD))
-            self._thread = stack.pop_all()
+        self._speaking = Speaking(reader or make_reader(), speaker)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    @property
+    def epoch(self) -> int:
+        """How often it was interrupted: what is of an older epoch is void."""
+        return self._speaking.epoch
 
     def say(self, text: str) -> int:
         """Say `text` after what is being said; gives its number, by which events name it.
@@ -119,10 +102,7 @@ class Session:
         if not text.strip():
             raise UsageError("nothing to say in an empty text: give words in English or Mandarin")
         with self._open():
-            try:
-                self._inbox.put_nowait((self.epoch, self._said + 1, text))
-            except queue.Full:
-                raise AnimacyError(f"{QUEUED} texts wait to be said already: wait until some are, or interrupt") from None
+            self._speaking.put(self._said + 1, text)
             self._said += 1
             return self._said
 
@@ -132,9 +112,8 @@ class Session:
         What waits to be said is dropped and the epoch rises. Frames that were taken ahead are void; their numbers come again.
         """
         with self._open():
-            self._empty_inbox()
             self._fetch()
-            self.epoch += 1
+            self._speaking.drop()
             frame = min(self._next, self._due())
             if frame == self._next and not self._planned:
                 self._plan()
@@ -204,10 +183,7 @@ class Session:
             if self.closed:
                 return
             self.closed = True
-            self.epoch += 1
-            self._empty_inbox()
-            self._inbox.put_nowait(None)
-        self._thread.close()
+        self._speaking.close()
 
     # --- under the lock
 
@@ -224,11 +200,6 @@ class Session:
     def _edge(self, frame: int) -> int:
         """The first sample of a frame's span."""
         return frame * self.rate // self.fps
-
-    def _empty_inbox(self) -> None:
-        with suppress(queue.Empty):
-            while True:
-                self._inbox.get_nowait()
 
     def _fetch(self) -> None:
         """Move the events whose time has come, and whose frame was taken, to those that are told."""
@@ -270,9 +241,7 @@ class Session:
 
     def _arrived(self) -> bool:
         """Whether there is something to say now."""
-        while self._now is None and (stretch := self._stretches.poll()) is not None:
-            if stretch.epoch != self.epoch:
-                continue
+        while self._now is None and (stretch := self._speaking.poll()) is not None:
             if stretch.speech is not None:
                 self._now, self._at = stretch, 0
                 break
@@ -283,8 +252,9 @@ class Session:
 
     def _lay(self, most: int) -> tuple[NDArray[np.float32], Motion]:
         """The next samples, `most` at most, of what is being said, and their motion."""
-        assert self._now is not None and self._now.speech is not None
+        assert self._now is not None
         speech = self._now.speech
+        assert speech is not None
         if self._at == 0:
             self._performer.begin(self._now.sentence, speech)
             self._announce(self._now, speech)
@@ -295,7 +265,7 @@ class Session:
         self._quiet = self._sample + len(samples)
         return samples, self._performer.advance(len(samples))
 
-    def _announce(self, stretch: _Stretch, speech: Speech) -> None:
+    def _announce(self, stretch: Stretch, speech: Speech) -> None:
         now, sentence, before = self._sample / self.rate, stretch.sentence, self._latest
         assert sentence is not None
         if stretch.say != before.say:
@@ -306,33 +276,3 @@ class Session:
             word, at = sentence.words[timed.word], (self._sample + timed.start) / self.rate
             self._coming.append(Event("word", self.epoch, stretch.say, at, word.text, word.start, word.end))
         self._latest = stretch
-
-    # --- in the thread that speaks
-
-    def _speak(self) -> Generator[_Stretch, None, None]:
-        while (given := self._inbox.get()) is not None:
-            epoch, say, text = given
-            failure = "nothing to say"
-            try:
-                for sentence, speech in self._spoken(epoch, text):
-                    failure = ""
-                    yield _Stretch(epoch, say, sentence, speech)
-            except Exception as error:  # of one text: the session lives on
-                _log.warning("a text could not be said: %s", error, exc_info=not isinstance(error, AnimacyError))
-                failure = str(error) or type(error).__name__
-            yield _Stretch(epoch, say, failure=failure)
-
-    def _spoken(self, epoch: int, text: str) -> Iterator[tuple[Sentence, Speech]]:
-        with _reading:
-            sentences = self._reader.read(text)
-        while epoch == self.epoch:
-            with _reading:
-                sentence = next(sentences, None)
-            if sentence is None:
-                return
-            for speech in self._speaker.speak(sentence):
-                if speech.rate != self.rate or not np.isfinite(speech.samples).all():
-                    raise AnimacyError(f"speech at {speech.rate} Hz: needed finite samples at {self.rate} Hz")
-                if epoch != self.epoch:
-                    return
-                yield sentence, speech

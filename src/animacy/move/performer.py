@@ -58,7 +58,7 @@ class Performer:
         self._spoke = -9.0  # when the last phone ended
         self._target = np.zeros(len(ARKIT) + 1)  # expression, and liveliness at the end
         self._lags = np.zeros((3, len(ARKIT) + 1))
-        self._past: deque[tuple[int, Array, Array]] = deque(maxlen=BACK)  # number, target and lags before each of the last frames
+        self._past: deque[tuple[int, Array, Array]] = deque(maxlen=BACK)  # of each frame: number, target and lags before it
         rng = np.random.default_rng((seed, 5))
         self._sides = 1.0 + 0.07 * rng.uniform(-1, 1, len(ARKIT))  # nobody smiles evenly
 
@@ -121,7 +121,7 @@ class Performer:
         self._gestures.cut(now)
 
     def feel(self, face: Array | None) -> None:
-        """Hold the expression `face` [52], 0..1, from the next frame on, in talk and at rest; None: as the sentences are read."""
+        """Hold the expression `face` [52], 0..1, from the next frame on, in talk and at rest; None: as is read."""
         self._mood = face
 
     def _frame(self) -> int:
