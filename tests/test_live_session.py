@@ -277,6 +277,7 @@ def test_a_hundred_sessions_leave_no_thread() -> None:
     assert threading.active_count() == before
 
 
+@pytest.mark.slow
 def test_an_hour_without_drift() -> None:
     clock = Clock()
     with opened(clock, fps=7) as session:

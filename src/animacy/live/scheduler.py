@@ -180,7 +180,7 @@ class Scheduler:
         faces = generator.generate(renderer.render(Motion(weights, pose, 0, fps)))
         for job, face in zip(jobs, faces.rgba, strict=True):
             session = job.running.session
-            if session.closed or job.moment.epoch != session.epoch:
+            if session not in self._running or session.closed or job.moment.epoch != session.epoch:
                 continue
             try:
                 job.running.sink.show(job.moment, face)
