@@ -11,8 +11,34 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+class Ahead(Iterator[T]):
+    """What a source has made. Iterating waits for it, `poll` does not."""
+
+    def __init__(self, items: queue.Queue[tuple[T] | BaseException | None]) -> None:
+        self._items = items
+        self._ended = False
+
+    def __next__(self) -> T:
+        if self._ended:
+            raise StopIteration
+        return self._taken(self._items.get())
+
+    def poll(self) -> T | None:
+        """The next item if it is there. None where it is not, or where the source has ended."""
+        try:
+            return None if self._ended else self._taken(self._items.get_nowait())
+        except (queue.Empty, StopIteration):
+            return None
+
+    def _taken(self, item: tuple[T] | BaseException | None) -> T:
+        if isinstance(item, tuple):
+            return item[0]
+        self._ended = True
+        raise StopIteration if item is None else item
+
+
 @contextmanager
-def ahead(source: Generator[T, None, None], bound: int) -> Iterator[Iterator[T]]:
+def ahead(source: Generator[T, None, None], bound: int) -> Iterator[Ahead[T]]:
     """Iterate over `source` while a thread works up to `bound` items ahead; when it is full, the thread waits.
 
     What the source raises is raised to the reader, in its place in the order. Leaving the block stops the thread after the
@@ -35,16 +61,10 @@ def ahead(source: Generator[T, None, None], bound: int) -> Iterator[Iterator[T]]
         if not leaving.is_set():
             items.put(end)
 
-    def read() -> Iterator[T]:
-        while (item := items.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item[0]
-
     thread = threading.Thread(target=work, name="ahead", daemon=True)
     thread.start()
     try:
-        yield read()
+        yield Ahead(items)
     finally:
         leaving.set()
         while thread.is_alive():  # it may be waiting for room

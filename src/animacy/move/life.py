@@ -239,6 +239,17 @@ class Gestures:
             pose += nod.at(times)[:, None] * (1.0, 0.35 * nod.turn, 0.5 * nod.turn)
         return pose
 
+    def cut(self, now: float) -> None:
+        """Drop what has not begun `now`."""
+        self.nods, self.brows, self.breaths = (
+            [b for b in beats if b.onset < now] for beats in (self.nods, self.brows, self.breaths)
+        )
+        self.shifts = [s for s in self.shifts if s.onset < now]
+        self.posture = self.settled + sum((np.array(s.by) for s in self.shifts), np.zeros(3))
+        self.nodded, self.raised, self.shifted, self.breathed = (
+            min(t, now) for t in (self.nodded, self.raised, self.shifted, self.breathed)
+        )
+
     def forget(self, before: float) -> None:
         self.nods = [b for b in self.nods if b.end > before - 0.1]
         self.brows = [b for b in self.brows if b.end > before - 0.1]

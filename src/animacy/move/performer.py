@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +23,8 @@ EARLY = 0.15  # s before a word with an expression of its own that it begins to 
 PAUSE = 0.12  # s without a phone that part two phrases
 EYE_SIDE, EYE_UP, EYE_DOWN = 14 * DEGREE, 9.5 * DEGREE, 10.5 * DEGREE  # how far eyeLook... at 1 turn the default avatar's eyes
 STRESSED = 0.6  # words from here on are beaten
+SHUT = 0.15  # s in which a mouth that is cut off eases shut; less would be a jump at 25 fps
+BACK = 32  # frames that a Performer can go back
 
 
 class Performer:
@@ -29,6 +33,9 @@ class Performer:
     Frame n shows the instant n / fps. Give the stretches of speech in order and without gaps, silence as stretches without
     a sentence; the frames given for each are those whose instant lies within it, so that the count is exact over any time.
     The same seed gives the same motion. What is kept between two calls does not grow.
+
+    `move` is `begin` and `advance` to the stretch's end. A live face advances a few frames at a time instead; it can go `back`
+    and be `cut` off in the middle of a word. `feel` holds an expression in place of what was read.
     Raises UsageError if fps is not 1..120, if the seed is negative or if the sample rate changes.
     """
 
@@ -41,36 +48,108 @@ class Performer:
         self.seed = seed
         self._rate = 0
         self._sample = 0  # where the next stretch begins
+        self._sentence: Sentence | None = None
         self._parts: list[Segment] = []
+        self._cuts: list[tuple[float, list[Segment]]] = []  # mouths that are easing shut, and since when
+        self._pauses: list[float] = []  # at which phrases will end
+        self._mood: Array | None = None
         self._blinks = Blinks(seed)
         self._gaze = Gaze(seed)
         self._gestures = Gestures(seed)
         self._spoke = -9.0  # when the last phone ended
         self._target = np.zeros(len(ARKIT) + 1)  # expression, and liveliness at the end
         self._lags = np.zeros((3, len(ARKIT) + 1))
+        self._plan: list[tuple[float, Array]] = []  # targets to come and of late, and the second from which each holds
+        self._dropped, self._shown = 0, 0  # of all targets that were ever planned: how many were forgotten, and were shown
+        self._past: deque[tuple[int, int, Array, Array]] = deque(
+            maxlen=BACK
+        )  # a frame's number; before it: shown, target, lags
         rng = np.random.default_rng((seed, 5))
         self._sides = 1.0 + 0.07 * rng.uniform(-1, 1, len(ARKIT))  # nobody smiles evenly
 
     def move(self, sentence: Sentence | None, speech: Speech) -> Motion:
         """The next frames, [T, 52] and [T, 6]; T may be 0 for a stretch shorter than a frame."""
+        self.begin(sentence, speech)
+        return self.advance(len(speech.samples))
+
+    def begin(self, sentence: Sentence | None, speech: Speech) -> None:
+        """Begin a stretch here, without giving its frames. Raises UsageError as `move` does."""
         if self._rate not in (0, speech.rate):
             raise UsageError(f"speech at {speech.rate} Hz after speech at {self._rate} Hz; one video needs one rate")
         self._rate = speech.rate
-        first = -(-self._sample * self.fps // self._rate)
+        self._sentence = sentence
         start = self._sample / self._rate
-        self._sample += len(speech.samples)
-        end = self._sample / self._rate
-        times = np.arange(first, -(-self._sample * self.fps // self._rate)) / self.fps
+        self._parts = [s for s in self._parts if s.end > start - FORGET - BACK / self.fps] + segments(sentence, speech, start)
+        self._pauses += self._gesture(sentence, speech, start)
+        self._plan += self._targets(sentence, speech, start)
 
-        self._parts = [s for s in self._parts if s.end > start - FORGET] + segments(sentence, speech, start)
-        pauses = self._gesture(sentence, speech, start)
-        self._blinks.advance(end, pauses)
-        self._gaze.advance(end, pauses)
-        motion = self._frames(sentence, speech, start, times, first)
-        self._blinks.forget(end)
-        self._gaze.forget(end)
-        self._gestures.forget(end)
+    def advance(self, samples: int) -> Motion:
+        """The frames [T, 52] and [T, 6] of the next `samples` samples of the stretch that has begun."""
+        first = self._frame()
+        self._sample += samples
+        end = self._sample / self._rate
+        times = np.arange(first, self._frame()) / self.fps
+        self._blinks.advance(end, self._pauses)
+        self._gaze.advance(end, self._pauses)
+        self._pauses = [p for p in self._pauses if p > end]
+        motion = self._frames(self._sentence, times, first)
+        kept = end - BACK / self.fps
+        self._blinks.forget(kept)
+        self._gaze.forget(kept)
+        self._gestures.forget(kept)
+        self._cuts = [(at, parts) for at, parts in self._cuts if at + SHUT > kept]
+        if self._past:  # no frame that can be given again shows an older target
+            forgotten = self._past[0][1] - self._dropped
+            del self._plan[:forgotten]
+            self._dropped += forgotten
         return motion
+
+    def back(self, sample: int) -> None:
+        """Go back to `sample`, counted from the video's start: the frames given from there on are given again.
+
+        What stretches have planned stays planned: go back over the start of one only to cut it off. Raises ValueError if
+        `sample` lies ahead, or more than BACK frames behind.
+        """
+        frame = -(-sample * self.fps // max(self._rate, 1))
+        if sample > self._sample or frame < self._frame() - len(self._past):
+            raise ValueError(f"cannot go back from sample {self._sample} to {sample}: needed 0 to {len(self._past)} frames")
+        while self._past and self._past[-1][0] >= frame:
+            _, self._shown, self._target, self._lags = self._past.pop()
+        self._sample = sample
+
+    def cut(self) -> None:
+        """Cut off here what was begun: no more of it is said, and the mouth eases shut within SHUT seconds.
+
+        Nods and brows that are under way come to their end; those that were to come do not. The next stretch may begin at once.
+        """
+        now = self._sample / max(self._rate, 1)
+        begun = [s for s in self._parts if s.onset < now]
+        if begun:
+            self._cuts.append((now, begun))
+        self._sentence, self._parts, self._pauses = None, [], []
+        del self._plan[self._shown - self._dropped :]
+        self._spoke = min(self._spoke, now)
+        self._gestures.cut(now)
+
+    def feel(self, face: Array | None) -> None:
+        """Hold the expression `face` [52], 0..1, from the next frame on, in talk and at rest; None: as is read."""
+        self._mood = face
+
+    def _frame(self) -> int:
+        """The number of the first frame from here on."""
+        return -(-self._sample * self.fps // max(self._rate, 1))
+
+    def _mouth(self, times: Array) -> tuple[Array, Array, Array, Array]:
+        """As `mouth.articulate`, with the mouths that were cut off easing shut."""
+        shape, *rest = articulate(self._parts, times, self.fps)
+        for at, parts in self._cuts:
+            x = np.clip((times - at) / SHUT, 0.0, 1.0)
+            left = 1.0 - x * x * (3.0 - 2.0 * x)  # slower at its fastest than `ease`
+            cut_shape, *cut_rest = articulate(parts, times, self.fps)
+            shape = np.maximum(shape, cut_shape * left[:, None])
+            rest = [np.maximum(m, c * left) for m, c in zip(rest, cut_rest, strict=True)]
+        lips, teeth, speaking = rest
+        return shape, lips, teeth, speaking
 
     def _gesture(self, sentence: Sentence | None, speech: Speech, start: float) -> list[float]:
         """Plan nods, brows and breaths of a stretch; gives when its phrases end, in seconds."""
@@ -95,9 +174,9 @@ class Performer:
                     self._gestures.stress(vowel, sentence.words[word].stress, excitement, start)
         return pauses
 
-    def _frames(self, sentence: Sentence | None, speech: Speech, start: float, times: Array, first: int) -> Motion:
+    def _frames(self, sentence: Sentence | None, times: Array, first: int) -> Motion:
         seed = self.seed
-        held = self._hold_expression(self._targets(sentence, speech, start), sentence is None, times)
+        held = self._hold_expression(sentence is None, times, first)
         face, lively = held[:, :-1] * self._sides, 0.45 + held[:, -1]
 
         # a face at rest is never quite still
@@ -117,7 +196,7 @@ class Performer:
             face[:, INDEX[name]] += share * raise_
         face[:, [INDEX["browDownLeft"], INDEX["browDownRight"]]] *= np.clip(1.0 - raise_, 0.0, 1.0)[:, None]
 
-        mouth = articulate(self._parts, times, self.fps)
+        mouth = self._mouth(times)
         weights = mouth_weights(*mouth, np.clip(face, 0.0, 1.0))
 
         pose = np.zeros((len(times), 6))
@@ -149,25 +228,22 @@ class Performer:
                 found.append((at, target))
         return found
 
-    def _hold_expression(self, targets: list[tuple[float, Array]], silent: bool, times: Array) -> Array:
-        """The expression eased towards each target in turn, [T, 53]."""
+    def _hold_expression(self, silent: bool, times: Array, first: int) -> Array:
+        """The expression eased towards each planned target in turn, [T, 53]."""
         step = 1.0 - np.exp(-1.0 / (self.fps * EASE))
         held = np.empty((len(times), len(self._target)))
-        ahead = iter([*targets, (np.inf, self._target)])
-        at, following = next(ahead)
         for i, t in enumerate(times):
-            while t >= at:
-                self._target = following.copy()
-                at, following = next(ahead)
+            self._past.append((first + i, self._shown, self._target, self._lags.copy()))
+            while self._shown < self._dropped + len(self._plan) and t >= self._plan[self._shown - self._dropped][0]:
+                self._target = self._plan[self._shown - self._dropped][1]
+                self._shown += 1
             if silent and t > self._spoke + LINGER:
-                self._target[:] = 0.0
-            value = self._target
+                self._target = np.zeros_like(self._target)
+            value = self._target if self._mood is None else np.append(self._mood, self._target[-1])
             for lag in self._lags:
                 lag += step * (value - lag)
                 value = lag
             held[i] = value
-        if targets:  # also of a stretch too short for a frame
-            self._target = targets[-1][1].copy()
         return held
 
     def _eyes(self, weights: Array, pose: Array, times: Array) -> None:

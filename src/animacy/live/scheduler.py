@@ -1,0 +1,199 @@
+"""All sessions' frames through one renderer and generator: what is due is painted together, as one batch an avatar.
+
+Each tick takes the frames that became due, and a few more where there is room, hands their sound and motion on at once, paints
+them, earliest first, and hands on the faces of those that no interruption has made void. A frame whose successor is due already
+is not painted: sessions fall behind in smoothness, never in time.
+
+How short time is, is measured: `need` is the frames a second that the sessions ask for over those that the last ticks reached.
+    up to ROOM  LOOK_AHEAD frames are painted ahead ...
+    .. FULL     ... fewer and fewer ...
+    FULL ..     ... none, and each second frame is painted; all motion and sound go on
+    2 FULL ..   new sessions are refused: even so they could not be painted
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import AnimacyError, UsageError
+from ..stages import Generator, Renderer
+from ..types import ARKIT, POSE, Motion
+from .session import Session
+from .values import Moment
+
+LOOK_AHEAD = 4  # frames, where there is room
+ROOM, FULL, AGAIN = 0.7, 0.9, 0.75  # of what is reached; each frame is painted again once the need is below AGAIN
+TICKS = 32  # over which is measured what is reached
+TRIAL = 8  # frames that are painted at first, to see how fast that is
+BATCH = 32  # frames that are painted at a time
+
+_log = logging.getLogger(__name__)
+
+
+class Busy(AnimacyError):
+    """There is no room for another session now; later there may be."""
+
+
+class Sink(Protocol):
+    """Takes what one session gives. What is of an older epoch than the session's is void: drop it, whether played or not."""
+
+    def hear(self, moment: Moment) -> None:
+        """Take the next frame's motion and sound, at once, up to LOOK_AHEAD frames before it is due. None is left out."""
+
+    def show(self, moment: Moment, face: NDArray[np.uint8]) -> None:
+        """Take the face [H, W, 4] of a moment that was heard, sRGB, premultiplied alpha. In order; frames may be left out.
+
+        `face` is one of a batch: copy it to keep it.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    session: Session
+    sink: Sink
+    phase: int  # 0 or 1: which frames are painted when only each second is; of half the sessions these, of half those
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    running: _Running
+    moment: Moment
+    left: float  # seconds until it is due
+
+
+class Scheduler:
+    """Paints the sessions of `avatars`, a renderer and a generator by avatar name, in the thread that calls it.
+
+    Construct it and call `run`, or `tick` at your own pace, in the thread that owns the renderers; `add`, `remove` and `close`
+    may be called from any. Constructing paints TRIAL frames twice with each, so that what is reached is known from the start.
+    clock gives seconds, as the sessions'. Closing neither closes sessions nor renderers. What renderer and generator raise is
+    raised by `tick`; a session that fails is logged and removed.
+    """
+
+    def __init__(self, avatars: Mapping[str, tuple[Renderer, Generator]], clock: Callable[[], float] = time.monotonic) -> None:
+        self.look_ahead = LOOK_AHEAD  # frames
+        self.half = False  # each second frame is painted
+        self._avatars, self._clock = dict(avatars), clock
+        self._lock = threading.Lock()
+        self._running: dict[Session, _Running] = {}
+        self._added = 0
+        self._closing = threading.Event()
+        still = np.zeros((TRIAL, len(ARKIT)), np.float32), np.zeros((TRIAL, len(POSE)), np.float32)
+        seconds = 0.0
+        for renderer, generator in self._avatars.values():
+            for _ in range(2):  # the first time, kernels and buffers are made
+                begun = clock()
+                generator.generate(renderer.render(Motion(*still, 0, 25)))
+                last = clock() - begun
+            seconds += last
+        self._trial = TRIAL * len(self._avatars) / max(seconds, 1e-9)
+        self.reached = self._trial  # frames a second: those of the last ticks; before there were any, of the trial
+        self._ticks: deque[tuple[int, float]] = deque(maxlen=TICKS)  # frames painted, seconds taken
+
+    @property
+    def need(self) -> float:
+        """What the sessions ask for, all frames painted, over what is reached: above 1 it cannot be done."""
+        with self._lock:
+            return sum(s.fps for s in self._running) / self.reached
+
+    def add(self, session: Session, sink: Sink) -> None:
+        """Paint `session` from the next tick on.
+
+        Raises Busy if that were too much even with each second frame painted, UsageError for an avatar that is not here.
+        """
+        if session.avatar not in self._avatars:
+            raise UsageError(f"avatar {session.avatar!r} is not painted here: choose from {', '.join(self._avatars)}")
+        # Small batches do not show what large ones would reach, so the trial counts as long as time is not short.
+        reached = self.reached if self.half or self.look_ahead < LOOK_AHEAD else max(self.reached, self._trial)
+        with self._lock:
+            asked = sum(s.fps for s in self._running) + session.fps
+            if self._closing.is_set():
+                raise AnimacyError("this scheduler is closed; make another one")
+            if asked / 2 > FULL * reached:
+                raise Busy(f"{asked} frames a second are too many where {reached:.0f} are reached: retry later")
+            self._added += 1
+            self._running[session] = _Running(session, sink, self._added % 2)
+
+    def remove(self, session: Session) -> None:
+        """Paint `session` no more, from the next tick on. One that is not here is fine."""
+        with self._lock:
+            self._running.pop(session, None)
+
+    def close(self) -> None:
+        """Let `run` return after its tick. Close twice is fine."""
+        self._closing.set()
+
+    def run(self) -> None:
+        """Tick until `close`."""
+        while not self._closing.is_set():
+            self._closing.wait(self.tick())
+
+    def tick(self) -> float:
+        """Paint what is due; gives the seconds until the next tick is."""
+        if self._closing.is_set():
+            raise AnimacyError("this scheduler is closed; make another one")
+        begun = self._clock()
+        with self._lock:
+            running = list(self._running.values())
+        jobs = [job for r in running for job in self._take(r)]
+        jobs.sort(key=lambda job: (job.running.session.avatar, job.running.session.fps, job.left))
+        for (avatar, fps), same in groupby(jobs, key=lambda job: (job.running.session.avatar, job.running.session.fps)):
+            ready = list(same)
+            for i in range(0, len(ready), BATCH):
+                self._paint(avatar, fps, ready[i : i + BATCH])
+        ended = self._clock()
+        taken = ended - begun
+        if jobs:
+            self._ticks.append((len(jobs), taken))
+            self.reached = sum(n for n, _ in self._ticks) / max(sum(s for _, s in self._ticks), 1e-9)
+        self._adapt()
+        period = 1.0 / max((r.session.fps for r in running), default=25)
+        return (int(ended / period + 1e-6) + 1) * period - ended  # a fixed beat: one that waits after its work slips
+
+    def _take(self, running: _Running) -> list[_Job]:
+        """Hand on the sound of a session's next frames; gives those that are to be painted."""
+        session, step = running.session, 2 if self.half else 1
+        try:
+            moments = session.take(self.look_ahead)
+            for moment in moments:
+                running.sink.hear(moment)
+            due = session.due()
+        except Exception as error:
+            self._lost(running, error)
+            return []
+        wanted = [m for m in moments if m.number >= due - step and (step == 1 or m.number % 2 == running.phase)]
+        return [_Job(running, m, (m.number - due) / session.fps) for m in wanted]
+
+    def _paint(self, avatar: str, fps: int, jobs: list[_Job]) -> None:
+        renderer, generator = self._avatars[avatar]
+        weights, pose = np.stack([j.moment.weights for j in jobs]), np.stack([j.moment.pose for j in jobs])
+        faces = generator.generate(renderer.render(Motion(weights, pose, 0, fps)))
+        for job, face in zip(jobs, faces.rgba, strict=True):
+            session = job.running.session
+            if session not in self._running or session.closed or job.moment.epoch != session.epoch:
+                continue
+            try:
+                job.running.sink.show(job.moment, face)
+            except Exception as error:
+                self._lost(job.running, error)
+
+    def _lost(self, running: _Running, error: Exception) -> None:
+        if not running.session.closed:
+            _log.error("a session is painted no more: %s", error, exc_info=error)
+        self.remove(running.session)
+
+    def _adapt(self) -> None:
+        need = self.need
+        self.half = need > (AGAIN if self.half else FULL)
+        left = (FULL - need) / (FULL - ROOM)
+        self.look_ahead = 0 if self.half else round(LOOK_AHEAD * min(max(left, 0.0), 1.0))

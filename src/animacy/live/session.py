@@ -1,0 +1,278 @@
+"""One viewer's face: it idles, speaks what it is given, and can be cut off in the middle of a word.
+
+Time is integer: frame n shows at n / fps after the session's opening and spans the samples n * rate // fps up to
+(n + 1) * rate // fps. Both are counted, never added up, so that sound and face cannot drift.
+
+    say ──▶ inbox ──read, speak──▶ stretches ──▶ planned ──▶ take
+            QUEUED                 AHEAD          BLOCK frames
+
+Every queue is bounded: `say` is refused when the inbox is full, the thread that speaks waits when it is AHEAD stretches ahead,
+and of events that nobody fetches the oldest go. An interruption raises the epoch and empties them all. Sound comes soon because
+a text is read sentence by sentence and `speak` cuts the first phrase of a text short.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine import silence
+from ..errors import AnimacyError, UsageError
+from ..move import Performer
+from ..move.expression import expression
+from ..read import make_reader
+from ..read.feeling import valence_of_emotion
+from ..read.feeling import complete
+from ..stages import Reader, Speaker
+from ..types import Motion, Speech
+from .speaking import Speaking, Stretch
+from .values import Event, Moment
+
+BLOCK = 6  # frames that are moved at a time: the cost is that of one
+LOOK_AHEAD = 12  # frames that may be taken before they are due
+EVENTS = 256  # that wait to be fetched
+FADE = 0.005  # s in which a sound that is cut off dies away: less is heard as a click
+
+
+class Session:
+    """The face of one viewer. All methods may be called from any thread.
+
+    speaker may be shared between sessions if it may be called from several threads (Kokoro may). reader: by default one for
+    English and Mandarin. clock gives seconds and never runs back. avatar names the face for the scheduler.
+    Raises UsageError for an fps or seed that Performer refuses. After `close` every method but `close` raises AnimacyError.
+    """
+
+    def __init__(
+        self,
+        speaker: Speaker,
+        *,
+        reader: Reader | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        fps: int = 25,
+        seed: int = 0,
+        avatar: str = "default",
+    ) -> None:
+        self.fps, self.rate, self.avatar = fps, speaker.rate, avatar
+        self.closed = False
+        self._performer = Performer(fps, seed)
+        self._performer.begin(None, silence(0.0, self.rate))
+        self._clock = clock
+        self._opened = clock()
+        self._lock = threading.Lock()
+        self._said = 0  # texts so far
+        self._next = 0  # the first frame that was not taken
+        self._sample = 0  # up to which is planned
+        self._planned: deque[Moment] = deque()
+        self._idle = False  # what is planned is a face at rest
+        self._taken: deque[Moment] = deque(maxlen=LOOK_AHEAD)
+        self._now: Stretch | None = None  # what is being said ...
+        self._at = 0  # ... up to which of its samples
+        self._latest = Stretch(0, 0)  # the last stretch that began, ...
+        self._quiet = 0  # ... and the sample at which it ended
+        self._fading = np.zeros(0, np.float32)
+        self._coming: deque[Event] = deque()  # of what is being said; its length is that of a stretch
+        self._events: deque[Event] = deque(maxlen=EVENTS)
+        self._speaking = Speaking(reader or make_reader(), speaker)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def epoch(self) -> int:
+        """How often it was interrupted: what is of an older epoch is void."""
+        return self._speaking.epoch
+
+    def say(self, text: str) -> int:
+        """Say `text` after what is being said; gives its number, by which events name it.
+
+        Raises UsageError for a blank text and AnimacyError if QUEUED texts wait. What cannot be said otherwise is an event.
+        """
+        if not text.strip():
+            raise UsageError("nothing to say in an empty text: give words in English or Mandarin")
+        with self._open():
+            self._speaking.put(self._said + 1, text)
+            self._said += 1
+            return self._said
+
+    def interrupt(self) -> None:
+        """Stop talking at the first frame that is not due yet: silence from there on, the mouth eases shut within 0.2 s.
+
+        What waits to be said is dropped and the epoch rises. Frames that were taken ahead are void; their numbers come again.
+        """
+        with self._open():
+            self._fetch()
+            self._speaking.drop()
+            frame = min(self._next, self._due())
+            if frame == self._next and not self._planned:
+                self._plan()
+            lost = next(m for m in (*self._taken, *self._planned) if m.number == frame)
+            fade = lost.samples[: round(FADE * self.rate)]
+            self._fading = fade * np.linspace(1.0, 0.0, len(fade), dtype=np.float32)
+            self._back(frame)
+            self._performer.cut()
+            self._now = None
+            self._coming.clear()
+            self._events.append(Event("interrupted", self.epoch, 0, frame / self.fps))
+
+    def set_emotion(self, weights: Mapping[str, float] | None) -> None:
+        """Hold this emotion in place of what is read, in talk and at rest, from the frames on that are not planned yet.
+
+        `weights` by name, 0..1, with a sum of at most 1, the rest goes to neutral; None: as is read. Raises UsageError else.
+        """
+        face = None
+        if weights is not None:
+            whole = complete(weights)
+            face = expression(whole, valence_of_emotion(whole), 0.5)
+        with self._open():
+            if self._idle:
+                self._back(self._next)
+            self._performer.feel(face)
+
+    def take(self, look_ahead: int = 0) -> list[Moment]:
+        """The frames that became due since the last call and `look_ahead` (0 to 12) more, in order, at most a second of them.
+
+        Each number comes once, but for those that an interruption has made void. Of a longer delay the rest comes with the next
+        calls: nothing that is said is lost.
+        """
+        if not 0 <= look_ahead <= LOOK_AHEAD:
+            raise UsageError(f"look_ahead is {look_ahead}; needed: 0 to {LOOK_AHEAD} frames")
+        with self._open():
+            moments = []
+            for _ in range(min(self._due() + look_ahead - self._next, self.fps)):
+                if self._idle and self._planned and self._arrived():
+                    self._back(self._next)
+                if not self._planned:
+                    self._plan()
+                moment = self._planned.popleft()
+                if len(self._fading):
+                    moment.samples[: len(self._fading)] += self._fading
+                    self._fading = self._fading[:0]
+                self._taken.append(moment)
+                self._next += 1
+                moments.append(moment)
+            return moments
+
+    def due(self) -> int:
+        """How many frames are due by now: the newest is number due() - 1."""
+        with self._open():
+            return self._due()
+
+    def events(self) -> list[Event]:
+        """What happened since the last call, in order: at most the EVENTS newest."""
+        with self._open():
+            self._fetch()
+            events = list(self._events)
+            self._events.clear()
+            return events
+
+    def close(self) -> None:
+        """End the session and its thread, after the stretch that it is speaking. Close twice is fine."""
+        with self._lock:
+            if self.closed:
+                return
+            self.closed = True
+        self._speaking.close()
+
+    # --- under the lock
+
+    @contextmanager
+    def _open(self) -> Iterator[None]:
+        with self._lock:
+            if self.closed:
+                raise AnimacyError("this session is closed; open another one")
+            yield
+
+    def _due(self) -> int:
+        return int((self._clock() - self._opened) * self.fps + 1e-6) + 1
+
+    def _edge(self, frame: int) -> int:
+        """The first sample of a frame's span."""
+        return frame * self.rate // self.fps
+
+    def _fetch(self) -> None:
+        """Move the events whose time has come, and whose frame was taken, to those that are told."""
+        now = min(self._clock() - self._opened, self._next / self.fps) + 1e-9
+        while self._coming and self._coming[0].time <= now:
+            self._events.append(self._coming.popleft())
+
+    def _back(self, frame: int) -> None:
+        """Plan again from `frame` on."""
+        self._planned.clear()
+        while self._taken and self._taken[-1].number >= frame:
+            self._taken.pop()
+        self._idle = False
+        self._next, self._sample = frame, self._edge(frame)
+        self._performer.back(self._sample)
+
+    def _plan(self) -> None:
+        """Plan BLOCK frames: of speech, fewer where it ends and nothing follows yet, or of a face at rest."""
+        first, begin = self._next, self._sample
+        until = self._edge(first + BLOCK)
+        speaking = self._arrived()
+        self._idle = not speaking
+        sound, motions = [], []
+        while self._sample < until:
+            if speaking and self._arrived():
+                samples, motion = self._lay(until - self._sample)
+            else:
+                if speaking:
+                    until = self._edge(-(-self._sample * self.fps // self.rate))
+                rest = silence((until - self._sample) / self.rate, self.rate)
+                samples, motion = rest.samples, self._performer.move(None, rest)
+            self._sample += len(samples)
+            sound.append(samples)
+            motions += motion.batches(1)
+        heard = np.concatenate(sound)
+        for n, motion in enumerate(motions, first):
+            span = heard[self._edge(n) - begin : self._edge(n + 1) - begin]
+            self._planned.append(Moment(n, self.epoch, motion.weights[0], motion.pose[0], span))
+
+    def _arrived(self) -> bool:
+        """Whether there is something to say now."""
+        while self._now is None and (stretch := self._speaking.poll()) is not None:
+            if stretch.speech is not None:
+                self._now, self._at = stretch, 0
+                break
+            sample = self._quiet if stretch.say == self._latest.say else max(self._quiet, self._edge(self._next))
+            end = Event("finished", self.epoch, stretch.say, sample / self.rate, stretch.failure)
+            self._coming.append(replace(end, kind="failed") if stretch.failure else end)
+        return self._now is not None
+
+    def _lay(self, most: int) -> tuple[NDArray[np.float32], Motion]:
+        """The next samples, `most` at most, of what is being said, and their motion."""
+        assert self._now is not None
+        speech = self._now.speech
+        assert speech is not None
+        if self._at == 0:
+            self._performer.begin(self._now.sentence, speech)
+            self._announce(self._now, speech)
+        samples = speech.samples[self._at : self._at + most]
+        self._at += len(samples)
+        if self._at == len(speech.samples):
+            self._now = None
+        self._quiet = self._sample + len(samples)
+        return samples, self._performer.advance(len(samples))
+
+    def _announce(self, stretch: Stretch, speech: Speech) -> None:
+        now, sentence, before = self._sample / self.rate, stretch.sentence, self._latest
+        assert sentence is not None
+        if stretch.say != before.say:
+            self._coming.append(Event("started", self.epoch, stretch.say, now))
+        if sentence is not before.sentence:
+            self._coming.append(Event("sentence", self.epoch, stretch.say, now, sentence.text, sentence.start, sentence.end))
+        for timed in speech.words:
+            word, at = sentence.words[timed.word], (self._sample + timed.start) / self.rate
+            self._coming.append(Event("word", self.epoch, stretch.say, at, word.text, word.start, word.end))
+        self._latest = stretch

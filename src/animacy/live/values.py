@@ -1,0 +1,38 @@
+"""What a live session gives: moments to be shown and heard, and events that tell what was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One frame's instant and the sound from there to the next frame's."""
+
+    number: int  # shows at number / fps after the session's opening
+    epoch: int
+    weights: NDArray[np.float32]  # [52], 0..1, order ARKIT
+    pose: NDArray[np.float32]  # [6], order POSE
+    samples: NDArray[np.float32]  # [N] mono, -1..1; zeros at rest
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What was heard: each kind once its time has come, in order of time.
+
+    "started" and "finished" frame each text that was said; "failed" comes in place of "finished", or of both, where it could
+    not be said, and `text` tells why. "interrupted" tells from when on nothing older is heard; nothing of an older epoch
+    follows it, and a text that it cut off does not finish.
+    """
+
+    kind: Literal["started", "sentence", "word", "finished", "failed", "interrupted"]
+    epoch: int
+    say: int  # what `say` gave for the text; 0 for an interruption
+    time: float  # seconds after the session's opening
+    text: str = ""  # of the sentence or the word
+    start: int = 0  # of the sentence or the word in the text given to `say`, in characters
+    end: int = 0
