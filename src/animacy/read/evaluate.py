@@ -118,7 +118,7 @@ def written(path: Path, reader: TextReader | None = None) -> dict[str, dict[str,
 
 
 def on_corpora(folder: Path) -> dict[str, Any]:
-    """The figures on the development files in `folder` (formats: animacy.train.read). Two minutes on one core.
+    """The figures on the development files in `folder` (formats: animacy.train.read). Four minutes on one core.
 
     The shipped stress was trained on all sentences of its corpus. So "prominence" is of weights that are fitted here on the
     85 % which training keeps while measuring, and judged by the other 15 %; "prominence_shipped" has seen what it is judged by.
