@@ -184,6 +184,19 @@ def _parser() -> Parser:
     train.add_argument("--seed", type=int, default=0)
     train.set_defaults(run=_train)
 
+    evaluate = commands.add_parser("evaluate", help="measure a stage", description="Measure a stage.")
+    stages = evaluate.add_subparsers(dest="stage", required=True, metavar="read")
+    reading = stages.add_parser(
+        "read",
+        parents=[common],
+        help="measure what is read out of texts",
+        description="Measure the reader: on corpora, on sentences with what a person would say of them, or on both.",
+    )
+    reading.add_argument("--data", metavar="FOLDER", help="holds the development files that read/MODEL.md names (four minutes)")
+    reading.add_argument("--written", metavar="FILE.tsv", help="sentences and what is expected, as tests/data/read_written.tsv")
+    reading.add_argument("--json", action="store_true", help="print JSON")
+    reading.set_defaults(run=_evaluate_read)
+
     doctor = commands.add_parser("doctor", parents=[common], help="show what works here", description="Show what works here.")
     doctor.set_defaults(run=_doctor)
     return parser
@@ -324,6 +337,27 @@ def _read(arguments: argparse.Namespace) -> None:
             _print_json(score_of(tuple(reader.read(line))).as_json())
         except UsageError as error:  # one line in, one line out: a line with nothing to say is an object without sentences
             _print_json({"language": "en", "sentences": [], "error": str(error)})
+
+
+def _evaluate_read(arguments: argparse.Namespace) -> None:
+    from .read import evaluate
+
+    if arguments.data is None and arguments.written is None:
+        raise UsageError("nothing to evaluate on: give --data FOLDER, --written FILE.tsv, or both")
+    written = {} if arguments.written is None else evaluate.written(Path(arguments.written))
+    corpora = {} if arguments.data is None else evaluate.on_corpora(Path(arguments.data))
+    if arguments.json:
+        _print_json(
+            ({"corpora": corpora} if corpora else {})
+            | ({"written": {k: {n: asdict(a) for n, a in by.items()} for k, by in written.items()}} if written else {})
+        )
+        return
+    for name, figure in corpora.items():
+        told = ", ".join(f"{k} {v}" for k, v in figure.items()) if isinstance(figure, dict) else figure
+        print(f"{name.replace('_', ' '):<20} {told}")
+    for language, by in written.items():
+        for name, agreement in by.items():
+            print(f"{language}  {name:<32} {agreement}")
 
 
 def _lines(name: str) -> Iterator[str]:
