@@ -30,8 +30,7 @@ from ..errors import AnimacyError, UsageError
 from ..move import Performer
 from ..move.expression import expression
 from ..read import make_reader
-from ..read.feeling import valence_of_emotion
-from ..read.feeling import complete
+from ..read.feeling import complete, valence_of_emotion
 from ..stages import Reader, Speaker
 from ..types import Motion, Speech
 from .speaking import Speaking, Stretch
