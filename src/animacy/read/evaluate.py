@@ -162,8 +162,8 @@ def _on_corpora(folder: Path) -> dict[str, Any]:
         "emotion_f1": dict(zip(EMOTIONS, each, strict=True)),
         "valence_pearson": round(valence, 4),
         "arousal_pearson": round(arousal, 4),
-        "prominence": round(accuracy(*training._fit_stress(kept, folder)), 4),
-        "prominence_shipped": round(accuracy(*stress._load()), 4),
+        "prominence": round(accuracy(*training.fit_stress(kept, folder)), 4),
+        "prominence_shipped": round(accuracy(*stress.load_weights()), 4),
         "sentence_ms": round(milliseconds(prose[:200]), 2),
         "sentences": {"emotion": len(texts), "valence and arousal": len(prose), "prominence": len(held)},
     }

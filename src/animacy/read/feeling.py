@@ -120,7 +120,7 @@ def head(x: NDArray[np.float32], weights: Mapping[str, NDArray[np.float32]], nam
 
 
 class Feelings:
-    """The loaded model: `of(text)` takes about 12 ms a sentence on one core. Made ready by the constructor."""
+    """The loaded model: `of(text)` takes 12 to 40 ms a sentence on one core, by machine. Made ready by the constructor."""
 
     def __init__(self) -> None:
         self._embed = embedder()

@@ -69,7 +69,7 @@ def stresses(words: Sequence[Token], language: Language) -> list[float]:
 def _english(words: Sequence[Token]) -> list[float]:
     written = [_key(w) for w in words]
     after = [w.after for w in words]
-    rates, network = _load()
+    rates, network = load_weights()
     found = probabilities(features(written, after, rates), network)
     weights = [float(p) for p in found]
     for i, word in enumerate(words):
@@ -178,7 +178,7 @@ def _mandarin(words: Sequence[Token]) -> list[float]:
 
 
 @lru_cache(maxsize=1)
-def _load() -> tuple[dict[str, tuple[float, float]], dict[str, Array]]:
+def load_weights() -> tuple[dict[str, tuple[float, float]], dict[str, Array]]:
     with resources.files("animacy.read").joinpath("stress.npz").open("rb") as file, np.load(file, allow_pickle=False) as loaded:
         table = zip(str(loaded["words"]).split("\n"), loaded["odds"].tolist(), loaded["seen"].tolist(), strict=True)
         rates = {word: (odds, seen) for word, odds, seen in table}

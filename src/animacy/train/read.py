@@ -219,7 +219,7 @@ def train_stress(data: Path, out: Path) -> None:
         [sentences[i] for i in order[: len(order) * 15 // 100]],
         [sentences[i] for i in order[len(order) * 15 // 100 :]],
     )
-    rates, weights = _fit_stress(kept, data)
+    rates, weights = fit_stress(kept, data)
     hits = base = total = 0.0
     for words, after, marks in held:
         p = stress.probabilities(stress.features(words, after, rates), weights)
@@ -229,7 +229,7 @@ def train_stress(data: Path, out: Path) -> None:
         total += len(words)
     print(f"stress: {hits / total:.4f} of the words right; {base / total:.4f} by each word's usual label")
 
-    rates, weights = _fit_stress(sentences, data)
+    rates, weights = fit_stress(sentences, data)
     arrays: dict[str, Any] = {k: v.astype(np.float16 if v.ndim == 2 else np.float32) for k, v in weights.items()}
     arrays["words"] = np.array("\n".join(rates))
     arrays["odds"] = np.array([r[0] for r in rates.values()], np.float16)
@@ -237,7 +237,7 @@ def train_stress(data: Path, out: Path) -> None:
     np.savez_compressed(out / "stress.npz", **arrays)
 
 
-def _fit_stress(
+def fit_stress(
     sentences: list[tuple[list[str], list[str], Array]], data: Path
 ) -> tuple[dict[str, tuple[float, float]], dict[str, Array]]:
     prominent: Counter[str] = Counter()
