@@ -91,7 +91,7 @@ class Painter(Protocol):
 def motions(spoken: list[tuple[bool, Motion]], *, seed: int = 0, scale: float = 1.0) -> Motions:
     """Frames of `spoken` (held out, motion) in neighbouring pairs; single shapes, pairs, expressions, gaze, blinks, turns.
 
-    scale: share of the usual number (about 1,300 frames, some 55 of them held out).
+    scale: share of the usual number (about 1,300 frames, some 60 of them held out); above 1 only those to learn from grow.
     """
     rng = np.random.default_rng(seed)
     rows: list[tuple[Floats, Floats, str, bool, bool]] = []
@@ -109,8 +109,11 @@ def motions(spoken: list[tuple[bool, Motion]], *, seed: int = 0, scale: float = 
             weights[[ARKIT.index(n) for n in both]] = value
         return weights
 
+    def count(usual: int, held: bool = False) -> int:
+        return max(1, round(usual * (min(1.0, scale) if held else scale)))
+
     for held, motion in spoken:
-        wanted = max(1, round((7 if held else 38) * scale))
+        wanted = count(7 if held else 38, held)
         for i in sorted(rng.choice(len(motion) - 1, min(wanted, len(motion) - 1), replace=False)):
             offset = rng.normal(size=3) * [0.06, 0.16, 0.04] * (rng.random() < 0.5)
             for k in (i, i + 1):
@@ -118,24 +121,21 @@ def motions(spoken: list[tuple[bool, Motion]], *, seed: int = 0, scale: float = 
                 pose[:3] = np.clip(pose[:3] + offset, -TURN, TURN)
                 rows.append((motion.weights[k], pose.astype(np.float32), "speech", held, k == i + 1))
 
-    def count(usual: int) -> int:
-        return max(1, round(usual * scale))
-
     for held in (False, True):
         for name in ARKIT if scale >= 1 else ARKIT[:: round(1 / scale)]:
             for value in (0.6,) if held else (0.45, 1.0):
                 open_jaw = {"jawOpen": 0.35} if name in ("mouthClose", "tongueOut") else {}
                 if not held or rng.random() < 0.10:
                     add("shape", shapes(**{name: value}, **open_jaw), held, 0.6)
-        for _ in range(count(6 if held else 190)):
+        for _ in range(count(6 if held else 190, held)):
             a, b = rng.choice(len(ARKIT), 2, replace=False)
             add("pair", shapes(**{ARKIT[a]: rng.uniform(0.3, 1), ARKIT[b]: rng.uniform(0.3, 1)}), held, 0.6)
-        for _ in range(count(7 if held else 150)):
+        for _ in range(count(7 if held else 150, held)):
             some = shapes(jawOpen=rng.beta(1, 2.5))
             for name, most in rng.permutation(np.array(list(EXPRESSIONS), object))[:3]:
                 some = np.maximum(some, shapes(**{name: most * rng.random()}))
             add("expression", some, held, 1.0)
-        for _ in range(count(4 if held else 70)):
+        for _ in range(count(4 if held else 70, held)):
             x, y = rng.uniform(-1, 1, 2)
             left, right = ("Out", "In") if x > 0 else ("In", "Out")
             look = {
@@ -144,10 +144,10 @@ def motions(spoken: list[tuple[bool, Motion]], *, seed: int = 0, scale: float = 
                 "eyeLookUp" if y > 0 else "eyeLookDown": abs(y),
             }
             add("gaze", shapes(**look, eyeBlink=0.25 * max(0, -y)), held, 0.5)
-        for _ in range(count(3 if held else 50)):
+        for _ in range(count(3 if held else 50, held)):
             both = rng.uniform(0, 1)
             add("blink", shapes(eyeBlink=both, mouthSmile=rng.uniform(0, 0.6)), held, 0.5)
-        for _ in range(count(5 if held else 90)):
+        for _ in range(count(5 if held else 90, held)):
             pose = np.array([*rng.uniform(-1, 1, 3) * [0.30, TURN, 0.20], 0, 0, 0])
             add(
                 "turn", shapes(jawOpen=rng.beta(1, 3), mouthSmile=rng.beta(1, 2), eyeBlink=rng.beta(1, 4)), held, 0.0, pose=pose

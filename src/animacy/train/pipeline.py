@@ -159,7 +159,7 @@ def _portraits(plan: Plan, painter: Teacher) -> None:
     for name, motion in portraits.poses().items():
         path = folder / f"{name}.png"
         if not path.exists():
-            shot = painter.paint(motion.weights[0], motion.pose[0], spp=plan.spp_held_out, seed=plan.seed)
+            shot = painter.paint(motion.weights[0], motion.pose[0], spp=2 * plan.spp_held_out, seed=plan.seed)
             Image.fromarray(shot).save(path.with_suffix(".part"), format="PNG")
             path.with_suffix(".part").replace(path)
 
