@@ -6,12 +6,14 @@ struct Layout {
     i64 frame, row, column, channel, fold;
 };
 
-__device__ __forceinline__ i64 at(const Layout& l, int b, int y, int x, int c) {
+// Where a pixel's first channel lies; the others follow at `next`.
+__device__ __forceinline__ i64 at(const Layout& l, int b, int y, int x) {
     int fold = (int)l.fold;
-    if (fold == 1) return b * l.frame + y * l.row + x * l.column + c * l.channel;
-    int inner = (c * fold + y % fold) * fold + x % fold;
-    return b * l.frame + (y / fold) * l.row + (x / fold) * l.column + inner * l.channel;
+    if (fold == 1) return b * l.frame + y * l.row + x * l.column;
+    return b * l.frame + (y / fold) * l.row + (x / fold) * l.column + (y % fold * fold + x % fold) * l.channel;
 }
+
+__device__ __forceinline__ i64 next(const Layout& l) { return l.fold * l.fold * l.channel; }
 
 // The source pixels that one of `to` output pixels covers of `from`, by area: first..last, and the share of each times `from`.
 struct Cover {
@@ -20,7 +22,7 @@ struct Cover {
 };
 
 __device__ __forceinline__ Cover cover(int i, int from, int to) {
-    Cover c = {(int)((i64)i * from / to), (int)(((i64)(i + 1) * from - 1) / to), i * from, (i + 1) * from, to};
+    Cover c = {i * from / to, ((i + 1) * from - 1) / to, i * from, (i + 1) * from, to};
     return c;
 }
 
@@ -71,7 +73,9 @@ extern "C" __global__ void tensor(const u8* source, i64 frame_step, i64 row_step
             sum[c] = a + (d - a) * down.share;
         }
     }
-    for (int c = 0; c < channels; c++) out[at(*layout, b, y, x, c)] = to_half(sum[c] * scale_bias[c] + scale_bias[channels + c]);
+    u16* to = out + at(*layout, b, y, x);
+    i64 step = next(*layout);
+    for (int c = 0; c < channels; c++) to[c * step] = to_half(sum[c] * scale_bias[c] + scale_bias[channels + c]);
 }
 
 // What a network painted, as bytes: clamped, colours never above alpha. What is no number counts as 0. With `base`, what it is
@@ -89,9 +93,12 @@ struct Bytes {
 
 __device__ __forceinline__ Bytes painted(const Painted& p, int b, int y, int x) {
     float v[4];
+    const u16 *picture = p.picture + at(*p.layout, b, y, x), *base = p.base;
+    i64 step = next(*p.layout), base_step = 0;
+    if (base) base += at(*p.base_layout, b, y, x), base_step = next(*p.base_layout);
     for (int c = 0; c < 4; c++) {
-        v[c] = from_half(p.picture[at(*p.layout, b, y, x, c)]);
-        if (p.base) v[c] += from_half(p.base[at(*p.base_layout, b, y, x, c)]);
+        v[c] = from_half(picture[c * step]);
+        if (base) v[c] += from_half(base[c * base_step]);
         v[c] = v[c] > 0.0f ? v[c] : 0.0f;
     }
     float a = fminf(v[3], 1.0f);
@@ -121,12 +128,12 @@ __device__ __forceinline__ vec composed(const Painted& p, const u8* background, 
 
 // FP16 as a network paints it -> over a background, resize, NV12 or I420. Grid: x, y: blocks of 2x2 output pixels; z: frames.
 //   background [height, width, 3], of the picture's size; out_width, out_height: of the video, odd ones too
-//   luma: row r of frame b begins at b * frame_step + r * luma_step; chroma: likewise, by chroma_step, a pixel every
-//   `apart` bytes (NV12: 2, with cr = cb + 1; I420: 1); matrix [12]: as `matrix` in convert.py
+//   out: row r of frame b's luma begins at b * frame_step + r * luma_step; chroma, likewise by chroma_step, cb or cr bytes
+//   farther on, a pixel every `apart` bytes (NV12: 2, with cr = cb + 1; I420: 1); matrix [12]: as `matrix` in convert.py
 //   method: 0 area, 1 bilinear
 extern "C" __global__ void video(const u16* picture, const Layout* layout, const u16* base, const Layout* base_layout,
                                  int width, int height, const u8* background, int out_width, int out_height, int method,
-                                 const int* matrix, u8* luma, u8* cb, u8* cr, i64 frame_step, i64 luma_step, i64 chroma_step,
+                                 const int* matrix, u8* out, i64 frame_step, i64 luma_step, i64 chroma_step, i64 cb, i64 cr,
                                  int apart) {
     int column = blockIdx.x * blockDim.x + threadIdx.x, row = blockIdx.y * blockDim.y + threadIdx.y, b = blockIdx.z;
     if (2 * column >= out_width || 2 * row >= out_height) return;
@@ -154,13 +161,13 @@ extern "C" __global__ void video(const u16* picture, const Layout* layout, const
         }
         int red = (int)(v.x + 0.5f), green = (int)(v.y + 0.5f), blue = (int)(v.z + 0.5f);
         int value = matrix[0] + ((matrix[1] * red + matrix[2] * green + matrix[3] * blue + (1 << 15)) >> 16);
-        luma[b * frame_step + y * luma_step + x] = (u8)min(max(value, 0), 255);
+        out[b * frame_step + y * luma_step + x] = (u8)min(max(value, 0), 255);
         sum_r += red, sum_g += green, sum_b += blue, count++;
     }
     int bits = count == 4 ? 18 : count == 2 ? 17 : 16, half = 1 << (bits - 1);
     int u = matrix[4] + ((matrix[5] * sum_r + matrix[6] * sum_g + matrix[7] * sum_b + half) >> bits);
     int v = matrix[8] + ((matrix[9] * sum_r + matrix[10] * sum_g + matrix[11] * sum_b + half) >> bits);
     i64 to = b * frame_step + row * chroma_step + (i64)column * apart;
-    cb[to] = (u8)min(max(u, 0), 255);
-    cr[to] = (u8)min(max(v, 0), 255);
+    out[cb + to] = (u8)min(max(u, 0), 255);
+    out[cr + to] = (u8)min(max(v, 0), 255);
 }

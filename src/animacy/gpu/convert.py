@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import AnimacyError, UsageError
-from .device import Device, Pointer, address
-from .twins import Method
+from .device import Device, Pointer
 
+Method = Literal["area", "bilinear"]
 METHODS = ("area", "bilinear")
 BITS = 16  # of the fraction of a matrix's numbers, as in send/yuv.py
 BLOCK = (32, 8, 1)
+MAX_SIDE = 16384  # so that a product of two sides stays within 32 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,9 @@ def matrix(standard: Literal["709", "601"], full: bool) -> NDArray[np.int32]:
     kg = 1 - kr - kb
     luma, chroma = (255, 255) if full else (219, 224)
     y = np.array([kr, kg, kb])
-    rows = np.stack([y * luma, (np.array([0, 0, 1]) - y) * chroma / (2 - 2 * kb), (np.array([1, 0, 0]) - y) * chroma / (2 - 2 * kr)])
+    rows = np.stack(
+        [y * luma, (np.array([0, 0, 1]) - y) * chroma / (2 - 2 * kb), (np.array([1, 0, 0]) - y) * chroma / (2 - 2 * kr)]
+    )
     offsets = [[0 if full else 16], [128], [128]]
     return np.concatenate([offsets, np.rint(rows / 255 * (1 << BITS))], 1).astype(np.int32)
 
@@ -112,8 +115,10 @@ class Tensors:
         _check_method(method)
         if not 1 <= len(scale) <= 4 or len(bias) != len(scale):
             raise UsageError(f"{len(scale)} scales and {len(bias)} biases; give as many of each, one per channel, 1 to 4")
-        if min(width, height, len(crops)) < 1:
-            raise UsageError(f"{len(crops)} crops to {width}x{height}; give 1 or more of each")
+        _check_sides(width, height)
+        _check_sides(source_width, source_height)
+        if not crops:
+            raise UsageError("no crops; give one for each frame of a batch")
         for left, top, w, h in crops:
             if left < 0 or top < 0 or w < 1 or h < 1 or left + w > source_width or top + h > source_height:
                 raise UsageError(f"crop {(left, top, w, h)} does not lie within {source_width}x{source_height}")
@@ -177,8 +182,8 @@ class Video:
         table = matrix(standard, full)
         if background.ndim != 3 or background.shape[2] != 3 or background.dtype != np.uint8:
             raise UsageError(f"the background is {background.dtype} {list(background.shape)}; needed uint8 [H, W, 3]")
-        if min(width, height) < 1:
-            raise UsageError(f"a video of {width}x{height} cannot be made; give 1 or more")
+        _check_sides(width, height)
+        _check_sides(*background.shape[1::-1])
         self._device = device
         self._from, self._to, self._planes = (background.shape[1], background.shape[0]), (width, height), planes
         self._method = METHODS.index(method)
@@ -189,13 +194,12 @@ class Video:
 
     def into(self, out: Pointer, picture: Pointer, count: int, *, base: Pointer = None, stream: int = 0) -> None:
         """Frames of video into `out` from `count` pictures [FP16], and what they correct."""
-        p, address_ = self._planes, address(out)
+        p = self._planes
         grid = _grid((self._to[0] + 1) // 2, (self._to[1] + 1) // 2, count)
         self._device.launch("video", grid, BLOCK, (
             *self._painted(picture, base), *(np.int32(x) for x in self._from), self._background,
-            *(np.int32(x) for x in self._to), np.int32(self._method), self._matrix, address_, address_ + p.cb,
-            address_ + p.cr, np.int64(p.frame), np.int64(p.luma_step), np.int64(p.chroma_step), np.int32(p.apart)),
-            stream)  # fmt: skip
+            *(np.int32(x) for x in self._to), np.int32(self._method), self._matrix, out,
+            *(np.int64(x) for x in (p.frame, p.luma_step, p.chroma_step, p.cb, p.cr)), np.int32(p.apart)), stream)  # fmt: skip
 
     def faces_into(self, out: Pointer, picture: Pointer, count: int, *, base: Pointer = None, stream: int = 0) -> None:
         """Faces [count, H, W, 4] uint8 as types.Faces has them, at the network's size, without the background."""
@@ -210,6 +214,11 @@ class Video:
 
 def _as_array(layout: Layout) -> NDArray[np.int64]:
     return np.array([layout.frame, layout.row, layout.column, layout.channel, layout.fold], np.int64)
+
+
+def _check_sides(width: int, height: int) -> None:
+    if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
+        raise UsageError(f"a picture of {width}x{height} cannot be converted; give sides from 1 to {MAX_SIDE}")
 
 
 def _check_method(method: str) -> None:

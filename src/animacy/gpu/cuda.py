@@ -4,8 +4,8 @@
 
 Vertices are moved (52 shapes as one matrix product, then the head's turn), projected and given normals; triangles are sorted
 into tiles of 16x16 pixels; then a warp draws 8x4 pixels, a lane one pixel. The four samples of a pixel stay in registers, so
-there is no image of depths to clear, to fight over with atomics and to read back, and what is drawn does not depend on the order
-in which anything runs. The same kernel lights the pixel and writes the network's input, so no picture lies in between.
+there is no image of depths to clear, to fight over with atomics and to read back, and what is drawn does not depend on the
+order in which anything runs. The same kernel lights the pixel and writes the network's input, so no picture lies in between.
 
 Only weights and poses travel to the GPU; nothing is allocated after construction (but for `render`, whose pictures come back).
 """
@@ -38,10 +38,10 @@ PIXELS = (256, 1, 1)  # threads of a block that draws a tile
 class CudaRenderer:
     """Draws an avatar's frames with CUDA. See shading.py for what is drawn.
 
-    size: pixels of the square frame, 16..2048. batch: frames drawn at once, at most, 1..64. device: where, and left open by this;
-    by default the first GPU. `info`: who draws. `render` is a stages.Renderer's; the methods below it leave everything on the GPU, in order with the
-    stream they are given. May be used by one thread at a time. Close it, or use `with`; closing twice is fine.
-    Raises UsageError for a size or batch out of range, AnimacyError where CUDA cannot be had.
+    size: pixels of the square frame, 16..2048. batch: frames drawn at once, at most, 1..64. device: where, and left open by
+    this; by default the first GPU. `info`: who draws. `render` is a stages.Renderer's; the methods below it leave everything
+    on the GPU, in order with the stream they are given. May be used by one thread at a time. Close it, or use `with`; closing
+    twice is fine. Raises UsageError for a size or batch out of range, AnimacyError where CUDA cannot be had.
     """
 
     def __init__(self, avatar: Avatar, size: int, batch: int = 16, *, device: Device | None = None) -> None:
@@ -52,6 +52,11 @@ class CudaRenderer:
         self._device: Device = device if device is not None else CupyDevice()
         self._own = device is None
         self._closed = False
+        self._on: dict[str, Any] = {}  # everything on the GPU, by name
+        self._pictures: list[Any] = []  # there, too, for `render`
+        self._staged: list[NDArray[np.float32]] = []
+        self._copied: list[Any] = [None] * SLOTS
+        self._next = 0
         self.size, self.batch = size, batch
         self.info = self._device.info
         self.scene = s = scene(avatar, size)
@@ -72,7 +77,7 @@ class CudaRenderer:
         constants = [*s.view.ravel(), s.focal, s.nearest, s.near, s.far, *s.ambient.ravel(), *s.rig.pivot]
         flags = (s.materials[:, 6] != 0) + 2 * (s.materials[:, 5] != 0)
         around, fans = _fans(s.rig)
-        self._in: dict[str, Any] = {
+        self._on |= {
             "constants": make(np.array(constants, np.float32)),
             "rest": make(np.ascontiguousarray(s.rig.positions.T)),
             "follow": make(s.rig.follow),
@@ -92,19 +97,16 @@ class CudaRenderer:
         }
         groups = -(-batch // GROUP)
         shape = (groups * 52 * GROUP + batch * 8,)
-        self._staged = [self._device.pinned(shape, np.float32) for _ in range(SLOTS)]
-        self._copied: list[Any] = [None] * SLOTS
-        self._next = 0
-        self._weights = zeros(shape, np.float32)
-        self._poses = self._weights[shape[0] - batch * 8 :]
-        self._positions = zeros((batch, vertices, 4), np.float32)
-        self.vertices: Pointer = zeros((batch, vertices, VERTEX), np.float32)  # as shading.py names the columns
-        self._setups = zeros((batch, triangles, SETUP), np.uint8)
-        self._tile_counts = zeros((batch, tiles), np.uint32)
-        self._starts = zeros((batch, tiles), np.int32)
-        self._used = zeros((batch,), np.uint64)
-        self._lists = zeros((batch, self._room), np.int32)
-        self._pictures: list[Any] = []
+        self._staged += [self._device.pinned(shape, np.float32) for _ in range(SLOTS)]
+        self._on["weights"] = zeros(shape, np.float32)
+        self._on["poses"] = self._on["weights"][shape[0] - batch * 8 :]
+        self._on["positions"] = zeros((batch, vertices, 4), np.float32)
+        self._on["vertices"] = zeros((batch, vertices, VERTEX), np.float32)  # as shading.py names the columns
+        self._on["setups"] = zeros((batch, triangles, SETUP), np.uint8)
+        self._on["counts"] = zeros((batch, tiles), np.uint32)
+        self._on["starts"] = zeros((batch, tiles), np.int32)
+        self._on["used"] = zeros((batch,), np.uint64)
+        self._on["lists"] = zeros((batch, self._room), np.int32)
 
     def __enter__(self) -> Self:
         return self
@@ -117,12 +119,16 @@ class CudaRenderer:
         if self._closed:
             return
         self._closed = True
-        for name in ("_in", "_staged", "_copied", "_weights", "_poses", "_positions", "vertices", "_setups", "_tile_counts", "_starts",
-                     "_used", "_lists", "_pictures"):  # fmt: skip
-            if hasattr(self, name):
-                delattr(self, name)
+        for held in (self._on, self._staged, self._copied, self._pictures):
+            held.clear()
         if self._own:
             self._device.close()
+
+    @property
+    def vertices(self) -> Pointer:
+        """[batch, V, 16] float32 on the GPU: what was placed, as shading.py names the columns, for another rasteriser."""
+        self._check()
+        return self._on["vertices"]
 
     def render(self, motion: Motion) -> Conditions:
         """Conditions of `motion`'s frames, on the host. Raises AnimacyError for a motion of wrong shape or not finite."""
@@ -163,32 +169,31 @@ class CudaRenderer:
             shares[i // GROUP, :, i % GROUP] = weights[i]
             axis, angle = geometry.axis_angle(geometry.rotation(*(float(a) for a in pose[i, :3])))
             poses[i] = (*axis, angle, *pose[i, 3:], 0)
-        self._copied[slot] = self._device.copy_in(self._weights, staged, stream)
+        self._copied[slot] = self._device.copy_in(self._on["weights"], staged, stream)
         return count
 
     def place(self, count: int, stream: int = 0) -> None:
-        """Move, project and sort into tiles what was uploaded; `vertices` is then as drawn."""
+        """Move, project and sort into tiles what was uploaded; `vertices` then holds it."""
         self._check()
         self._check_count(count)
-        n, launch = self._in, self._device.launch
+        n, launch = self._on, self._device.launch
         triangles, vertices = (np.int32(x) for x in self._counts)
         size, tiles, room, frames = np.int32(self.size), np.int32(self._side**2), np.int32(self._room), np.int32(count)
-        weights, poses = self._weights, self._poses
         block = (128, 1, 1)
         over_vertices, over_triangles = ((-(-int(x) // 128), count, 1) for x in (vertices, triangles))
         launch("deform", (over_vertices[0], -(-count // GROUP), 1), block, (
-            frames, vertices, n["rest"], n["follow"], n["deltas"], weights, poses, n["constants"], self._positions,
-            tiles, self._tile_counts, self._used), stream)  # fmt: skip
+            frames, vertices, n["rest"], n["follow"], n["deltas"], n["weights"], n["poses"],
+            n["constants"], n["positions"], tiles, n["counts"], n["used"]), stream)  # fmt: skip
         launch("project", over_vertices, block, (
-            vertices, size, self._positions, n["around"], n["fans"], n["corners"], n["tangents"], n["follow"], poses,
-            n["static"], n["constants"], self.vertices), stream)  # fmt: skip
+            vertices, size, n["positions"], n["around"], n["fans"], n["corners"], n["tangents"], n["follow"], n["poses"],
+            n["static"], n["constants"], n["vertices"]), stream)  # fmt: skip
         launch("setup", over_triangles, block, (
-            triangles, vertices, size, n["triangles"], n["flags"], self.vertices, self._setups, self._tile_counts),
+            triangles, vertices, size, n["triangles"], n["flags"], n["vertices"], n["setups"], n["counts"]),
             stream)  # fmt: skip
         launch("allot", (-(-int(tiles) // 128), count, 1), block, (
-            tiles, room, self._tile_counts, self._starts, self._used), stream)  # fmt: skip
+            tiles, room, n["counts"], n["starts"], n["used"]), stream)  # fmt: skip
         launch("fill", over_triangles, block, (
-            triangles, size, room, self._setups, self._tile_counts, self._starts, self._lists), stream)  # fmt: skip
+            triangles, size, room, n["setups"], n["counts"], n["starts"], n["lists"]), stream)  # fmt: skip
 
     def draw(
         self,
@@ -207,21 +212,21 @@ class CudaRenderer:
         size is no multiple of 4 is to be folded.
         """
         self._ready(count, folded)
-        n = self._in
+        n = self._on
         triangles, vertices = (np.int32(x) for x in self._counts)
         self._device.launch("draw", self._grid(count), PIXELS, (
-            np.int32(self.size), triangles, vertices, np.int32(self._room), n["triangles"], self.vertices, self._setups,
-            self._tile_counts, self._starts, self._lists, *self._surfaces(), folded, shaded, unlit, normal),
+            np.int32(self.size), triangles, vertices, np.int32(self._room), n["triangles"], n["vertices"], n["setups"],
+            n["counts"], n["starts"], n["lists"], *self._surfaces(), folded, shaded, unlit, normal),
             stream)  # fmt: skip
 
     def number(self, count: int, numbers: Pointer, stream: int = 0) -> None:
         """The first half of `draw`: numbers [count, 2S, 2S] uint32, of each sample the nearest triangle's number + 1, or 0."""
         self._ready(count, None)
-        n = self._in
+        n = self._on
         triangles, vertices = (np.int32(x) for x in self._counts)
         self._device.launch("visibility", self._grid(count), PIXELS, (
-            np.int32(self.size), triangles, vertices, np.int32(self._room), n["triangles"], self.vertices, self._setups,
-            self._tile_counts, self._starts, self._lists, n["levels"], n["albedo"], numbers), stream)  # fmt: skip
+            np.int32(self.size), triangles, vertices, np.int32(self._room), n["triangles"], n["vertices"], n["setups"],
+            n["counts"], n["starts"], n["lists"], n["levels"], n["albedo"], numbers), stream)  # fmt: skip
 
     def shade(
         self,
@@ -240,13 +245,13 @@ class CudaRenderer:
         pitch: how many numbers lie from one row to the next; by default 2S. Outputs as in `draw`.
         """
         self._ready(count, folded)
-        n = self._in
+        n = self._on
         self._device.launch("shade", self._grid(count), PIXELS, (
             np.int32(self.size), np.int32(self._counts[1]), np.int32(pitch or 2 * self.size), numbers, n["triangles"],
-            self.vertices, *self._surfaces(), folded, shaded, unlit, normal), stream)  # fmt: skip
+            n["vertices"], *self._surfaces(), folded, shaded, unlit, normal), stream)  # fmt: skip
 
     def _surfaces(self) -> tuple[Any, ...]:
-        n = self._in
+        n = self._on
         return (n["materials"], n["levels"], n["albedo"], n["surface"], n["lights"], np.int32(len(self.scene.lights)),
                 n["constants"])  # fmt: skip
 

@@ -94,11 +94,15 @@ class CupyDevice:
 
     def array(self, value: NDArray[Any]) -> Pointer:
         with self._device, self._cupy.cuda.using_allocator(self._pool.malloc):
-            return self._cupy.asarray(value)
+            made = self._cupy.asarray(value)
+            self._cupy.cuda.Stream.null.synchronize()  # a stream of the caller's might not wait for it
+        return made
 
     def zeros(self, shape: tuple[int, ...], dtype: DTypeLike) -> Pointer:
         with self._device, self._cupy.cuda.using_allocator(self._pool.malloc):
-            return self._cupy.zeros(shape, dtype)
+            made = self._cupy.zeros(shape, dtype)
+            self._cupy.cuda.Stream.null.synchronize()
+        return made
 
     def pinned(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         count = int(np.prod(shape))
@@ -132,13 +136,27 @@ class CupyDevice:
 
     def _stream(self, handle: int) -> Any:
         cuda = self._cupy.cuda
-        return cuda.ExternalStream(handle) if handle else cuda.Stream.null
+        if not handle:
+            return cuda.Stream.null
+        if hasattr(cuda.Stream, "from_external"):  # since CuPy 14
+            return cuda.Stream.from_external(_Handle(handle))
+        return cuda.ExternalStream(handle)
 
     def close(self) -> None:
         self._kernels.clear()
         with self._device:
             self._pool.free_all_blocks()  # what nobody holds any more
             self._pinned.free_all_blocks()
+
+
+class _Handle:
+    """A stream by CUDA's protocol of Python: version 0, and the handle."""
+
+    def __init__(self, handle: int) -> None:
+        self.handle = handle
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        return 0, self.handle
 
 
 def _line(error: Exception) -> str:

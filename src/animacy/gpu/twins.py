@@ -1,4 +1,4 @@
-"""The readable twins of convert.cu, in NumPy and floating point: within 1 of it everywhere (of a byte, or of FP16's last bit)."""
+"""The readable twins of convert.cu, in NumPy: within 1 of it everywhere (of a byte, or of FP16's last bit)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..generate.onnx import as_rgba_slow
-
-Method = Literal["area", "bilinear"]
+from .convert import Method
 
 
 def weights(source: int, target: int, method: Method) -> NDArray[np.float64]:
@@ -53,7 +52,9 @@ def fold(x: NDArray[np.float16], side: int) -> NDArray[np.float16]:
     return np.ascontiguousarray(blocks.transpose(0, 2, 4, 1, 3, 5).reshape(b, h // side, w // side, c * side * side))
 
 
-def compose(picture: NDArray[np.float16], background: NDArray[np.uint8], base: NDArray[np.float16] | None = None) -> NDArray[np.uint8]:
+def compose(
+    picture: NDArray[np.float16], background: NDArray[np.uint8], base: NDArray[np.float16] | None = None
+) -> NDArray[np.uint8]:
     """[4, H, W] as a network paints, and what it corrects, over [H, W, 3] -> [H, W, 3]."""
     y = picture.astype(np.float32)
     if base is not None:
