@@ -157,6 +157,10 @@ def test_triangles_that_do_not_fit_into_the_lists_are_drawn_all_the_same(avatar:
     with CudaRenderer(avatar, 64, 2, device=device) as gpu:
         listed = gpu.render(frames)
         assert int(device.copy_out(gpu._on["used"], 2, 0).max()) < gpu._room
+        used = int(device.copy_out(gpu._on["used"], 1, 0)[0])
+        for _ in range(2):
+            gpu.render(frames)
+            assert int(device.copy_out(gpu._on["used"], 1, 0)[0]) == used  # lists begin anew with each batch
         gpu._room = 100
         assert same(listed, gpu.render(frames))
         gpu._room = 0
@@ -190,6 +194,25 @@ def test_edges_and_corners_are_drawn_by_the_cpus_rule(avatar: Avatar, device: De
     assert not any(d.any() for d in differ(theirs, ours).values())
 
 
+def test_samples_on_an_edge_belong_to_one_triangle_the_cpus(avatar: Avatar, device: Device) -> None:
+    """Four triangles about a point that lies on a sample's centre, then between samples: edges level, upright and diagonal."""
+    size = 64
+    unit = 2 * np.tan(np.radians(10)) / (2 * size)  # a sample's width at distance 1
+    camera = dataclasses.replace(avatar.camera, position=(0, 0, 1), target=(0, 0, 0), fov_degrees=20)
+    for offset in (0.5, 0.0):
+        c, s = offset * unit, 20 * unit
+        points = np.array([[c, c, 0], [c + s, c, 0], [c, c + s, 0], [c - s, c, 0], [c, c - s, 0]])
+        fans = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 1]])
+        covered = []
+        for fan in (*fans[:, None], fans):
+            one = dataclasses.replace(flat(avatar, points, fan), camera=camera)
+            with CpuRenderer(one, size) as cpu, CudaRenderer(one, size, 1, device=device) as gpu:
+                covered.append(np.rint(gpu.render(motion()).shaded[0, ..., 3] / 63.75))
+                assert np.array_equal(covered[-1], np.rint(cpu.render(motion()).shaded[0, ..., 3] / 63.75))
+        assert np.array_equal(sum(covered[:4]), covered[4])
+        assert covered[4].max() == 4
+
+
 def test_triangles_larger_than_the_frame_and_corners_behind_the_eye_are_as_the_cpu_has_them(
     avatar: Avatar, device: Device
 ) -> None:
@@ -202,6 +225,12 @@ def test_triangles_larger_than_the_frame_and_corners_behind_the_eye_are_as_the_c
         assert max(d.mean() for d in differ(theirs, ours).values()) < 0.001, z
         if z == 0.0:
             assert ours.shaded[..., 3].all()
+    for far_out in ([3, -2, 0], [2, -3, 0]):
+        points[1] = far_out
+        dropped = flat(avatar, points[:3], np.array([[0, 1, 2]]))
+        with CpuRenderer(dropped, 64) as cpu, CudaRenderer(dropped, 64, 1, device=device) as gpu:
+            assert not cpu.render(motion()).shaded.any()
+            assert not gpu.render(motion()).shaded.any()
 
 
 def test_backs_are_dropped_unless_two_sided_and_hidden_things_stay_hidden(avatar: Avatar, device: Device) -> None:

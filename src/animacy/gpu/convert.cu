@@ -10,6 +10,8 @@ struct Layout {
 __device__ __forceinline__ i64 at(const Layout& l, int b, int y, int x) {
     int fold = (int)l.fold;
     if (fold == 1) return b * l.frame + y * l.row + x * l.column;
+    if (fold == 4)  // as the networks have it: without divisions
+        return b * l.frame + (y >> 2) * l.row + (x >> 2) * l.column + ((y & 3) * 4 + (x & 3)) * l.channel;
     return b * l.frame + (y / fold) * l.row + (x / fold) * l.column + (y % fold * fold + x % fold) * l.channel;
 }
 
@@ -73,8 +75,9 @@ extern "C" __global__ void tensor(const u8* source, i64 frame_step, i64 row_step
             sum[c] = a + (d - a) * down.share;
         }
     }
-    u16* to = out + at(*layout, b, y, x);
-    i64 step = next(*layout);
+    Layout l = *layout;
+    u16* to = out + at(l, b, y, x);
+    i64 step = next(l);
     for (int c = 0; c < channels; c++) to[c * step] = to_half(sum[c] * scale_bias[c] + scale_bias[channels + c]);
 }
 
@@ -82,9 +85,9 @@ extern "C" __global__ void tensor(const u8* source, i64 frame_step, i64 row_step
 // a correction to is added first: the network's own input.
 struct Painted {
     const u16* picture;
-    const Layout* layout;
+    Layout layout;
     const u16* base;
-    const Layout* base_layout;
+    Layout base_layout;
 };
 
 struct Bytes {
@@ -93,9 +96,9 @@ struct Bytes {
 
 __device__ __forceinline__ Bytes painted(const Painted& p, int b, int y, int x) {
     float v[4];
-    const u16 *picture = p.picture + at(*p.layout, b, y, x), *base = p.base;
-    i64 step = next(*p.layout), base_step = 0;
-    if (base) base += at(*p.base_layout, b, y, x), base_step = next(*p.base_layout);
+    const u16 *picture = p.picture + at(p.layout, b, y, x), *base = p.base;
+    i64 step = next(p.layout), base_step = 0;
+    if (base) base += at(p.base_layout, b, y, x), base_step = next(p.base_layout);
     for (int c = 0; c < 4; c++) {
         v[c] = from_half(picture[c * step]);
         if (base) v[c] += from_half(base[c * base_step]);
@@ -112,7 +115,7 @@ extern "C" __global__ void paint(const u16* picture, const Layout* layout, const
                                  int width, int height, u32* out) {
     int x = blockIdx.x * blockDim.x + threadIdx.x, y = blockIdx.y * blockDim.y + threadIdx.y, b = blockIdx.z;
     if (x >= width || y >= height) return;
-    Painted p = {picture, layout, base, base_layout};
+    Painted p = {picture, *layout, base, *base_layout};
     Bytes v = painted(p, b, y, x);
     out[((i64)b * height + y) * width + x] = (u32)v.r | (u32)v.g << 8 | (u32)v.b << 16 | (u32)v.a << 24;
 }
@@ -137,7 +140,9 @@ extern "C" __global__ void video(const u16* picture, const Layout* layout, const
                                  int apart) {
     int column = blockIdx.x * blockDim.x + threadIdx.x, row = blockIdx.y * blockDim.y + threadIdx.y, b = blockIdx.z;
     if (2 * column >= out_width || 2 * row >= out_height) return;
-    Painted p = {picture, layout, base, base_layout};
+    Painted p = {picture, *layout, base, *base_layout};
+    int m[12];  // a copy, as what is written below might be the matrix for all that the compiler knows
+    for (int i = 0; i < 12; i++) m[i] = matrix[i];
     int sum_r = 0, sum_g = 0, sum_b = 0, count = 0;
     for (int k = 0; k < 4; k++) {
         int x = 2 * column + (k & 1), y = 2 * row + (k >> 1);
@@ -160,13 +165,13 @@ extern "C" __global__ void video(const u16* picture, const Layout* layout, const
             v = upper + down.share * (lower - upper);
         }
         int red = (int)(v.x + 0.5f), green = (int)(v.y + 0.5f), blue = (int)(v.z + 0.5f);
-        int value = matrix[0] + ((matrix[1] * red + matrix[2] * green + matrix[3] * blue + (1 << 15)) >> 16);
+        int value = m[0] + ((m[1] * red + m[2] * green + m[3] * blue + (1 << 15)) >> 16);
         out[b * frame_step + y * luma_step + x] = (u8)min(max(value, 0), 255);
         sum_r += red, sum_g += green, sum_b += blue, count++;
     }
     int bits = count == 4 ? 18 : count == 2 ? 17 : 16, half = 1 << (bits - 1);
-    int u = matrix[4] + ((matrix[5] * sum_r + matrix[6] * sum_g + matrix[7] * sum_b + half) >> bits);
-    int v = matrix[8] + ((matrix[9] * sum_r + matrix[10] * sum_g + matrix[11] * sum_b + half) >> bits);
+    int u = m[4] + ((m[5] * sum_r + m[6] * sum_g + m[7] * sum_b + half) >> bits);
+    int v = m[8] + ((m[9] * sum_r + m[10] * sum_g + m[11] * sum_b + half) >> bits);
     i64 to = b * frame_step + row * chroma_step + (i64)column * apart;
     out[cb + to] = (u8)min(max(u, 0), 255);
     out[cr + to] = (u8)min(max(v, 0), 255);
