@@ -61,14 +61,19 @@ extern "C" __global__ void tensor(const u8* source, i64 frame_step, i64 row_step
             for (int i = across.first; i <= across.last; i++) {
                 float share = across.share(i) * down.share(j);
                 const u8* p = from + j * row_step + (i64)i * pixel_step;
-                for (int c = 0; c < channels; c++) sum[c] += share * (float)p[c];
+#pragma unroll
+                for (int c = 0; c < 4; c++)
+                    if (c < channels) sum[c] += share * (float)p[c];
             }
-        for (int c = 0; c < channels; c++) sum[c] /= (float)w * (float)h;
+#pragma unroll
+        for (int c = 0; c < 4; c++) sum[c] /= (float)w * (float)h;
     } else {
         Between across = between(x, w, width), down = between(y, h, height);
         const u8 *upper = from + down.first * row_step, *lower = from + down.second * row_step;
         i64 left = (i64)across.first * pixel_step, right = (i64)across.second * pixel_step;
-        for (int c = 0; c < channels; c++) {
+#pragma unroll
+        for (int c = 0; c < 4; c++) {
+            if (c >= channels) break;
             float a = upper[left + c], d = lower[left + c];
             a += ((float)upper[right + c] - a) * across.share;
             d += ((float)lower[right + c] - d) * across.share;
@@ -78,7 +83,9 @@ extern "C" __global__ void tensor(const u8* source, i64 frame_step, i64 row_step
     Layout l = *layout;
     u16* to = out + at(l, b, y, x);
     i64 step = next(l);
-    for (int c = 0; c < channels; c++) to[c * step] = to_half(sum[c] * scale_bias[c] + scale_bias[channels + c]);
+#pragma unroll
+    for (int c = 0; c < 4; c++)
+        if (c < channels) to[c * step] = to_half(sum[c] * scale_bias[c] + scale_bias[channels + c]);
 }
 
 // What a network painted, as bytes: clamped, colours never above alpha. What is no number counts as 0. With `base`, what it is
