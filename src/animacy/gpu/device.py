@@ -95,13 +95,13 @@ class CupyDevice:
     def array(self, value: NDArray[Any]) -> Pointer:
         with self._device, self._cupy.cuda.using_allocator(self._pool.malloc):
             made = self._cupy.asarray(value)
-            self._cupy.cuda.Stream.null.synchronize()  # a stream of the caller's might not wait for it
+            self._device.synchronize()  # a stream of the caller's might not wait for it
         return made
 
     def zeros(self, shape: tuple[int, ...], dtype: DTypeLike) -> Pointer:
         with self._device, self._cupy.cuda.using_allocator(self._pool.malloc):
             made = self._cupy.zeros(shape, dtype)
-            self._cupy.cuda.Stream.null.synchronize()
+            self._device.synchronize()
         return made
 
     def pinned(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
