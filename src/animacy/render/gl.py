@@ -121,17 +121,22 @@ class GlRenderer:
 
     def render(self, motion: Motion) -> Conditions:
         """Conditions of `motion`'s frames. Raises AnimacyError for a motion of wrong shape or with numbers not finite."""
+        shape = (len(motion.weights), self.size, self.size)
+        out = Conditions(*(np.empty((*shape, n), np.uint8) for n in (4, 4, 2)))
+        self.render_into(motion, out)
+        return out
+
+    def render_into(self, motion: Motion, out: Conditions) -> None:
+        """The same into arrays that are there, of as many frames."""
         if self._closed:
             raise AnimacyError("this renderer is closed; make another one")
         self._check_thread()
         weights, pose = geometry.checked(motion.weights, motion.pose)
-        shape = (len(weights), self.size, self.size)
-        outputs = [np.empty((*shape, n), np.uint8) for n in (4, 4, 2)]
+        outputs = [out.shaded, out.unlit, out.normal]
         with self._context:
             for first in range(0, len(weights), self.batch):
                 part = slice(first, first + self.batch)
                 self._strip(weights[part], pose[part], [x[part] for x in outputs])
-        return Conditions(*outputs)
 
     def _strip(self, weights: NDArray[np.float32], pose: NDArray[np.float32], outputs: list[NDArray[np.uint8]]) -> None:
         gl, s, side = self._context, self.scene, 2 * self.size
