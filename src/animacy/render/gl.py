@@ -73,12 +73,14 @@ class GlRenderer:
             0: self._vertices,
             **{i: keep(gl.buffer(np.ascontiguousarray(x).tobytes())) for i, x in tables.items()},
         }
-        common, *rest = (
+        common, surface, *rest = (
             (SHADERS / f"{name}.glsl").read_text()
-            for name in ("common", "visibility.vert", "visibility.frag", "resolve.vert", "resolve.frag")
+            for name in ("common", "surface", "visibility.vert", "visibility.frag", "resolve.vert", "resolve.frag")
         )
         self._draw = keep(gl.program(vertex_shader=common + rest[0], fragment_shader=common + rest[1]))
-        self._light = keep(gl.program(vertex_shader="#version 430 core\n" + rest[2], fragment_shader=common + rest[3]))
+        self._light = keep(
+            gl.program(vertex_shader="#version 430 core\n" + rest[2], fragment_shader=common + surface + rest[3])
+        )
         self._corners = keep(gl.vertex_array(self._draw, []))
         self._whole = keep(gl.vertex_array(self._light, []))
         wide, high = 2 * s.size, 2 * s.size * batch
@@ -176,12 +178,17 @@ class GlRenderer:
             self._pictures.read_into(output, viewport=box, components=output.shape[-1], attachment=k, alignment=1)
 
 
-def open_context() -> Any:
-    """A context without a window. Raises AnimacyError with the remedy where there is no OpenGL 4.3 through EGL."""
+def open_context(device: int | None = None) -> Any:
+    """A context without a window, on EGL's device of that number where one is given.
+
+    Raises AnimacyError with the remedy where there is no OpenGL 4.3 through EGL.
+    """
     try:
         import moderngl
 
         settings: dict[str, Any] = {"backend": "egl", "libgl": "libGL.so.1", "libegl": "libEGL.so.1"}
+        if device is not None:
+            settings["device_index"] = device
         return moderngl.create_context(require=430, standalone=True, **settings)
     except Exception as error:  # whatever the driver or its loader raises
         raise AnimacyError(f"no OpenGL 4.3 through EGL here ({_line(error)}); {REMEDY}") from error

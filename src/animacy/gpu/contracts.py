@@ -37,9 +37,17 @@ class DeviceRasteriser(Protocol):
     """A Renderer on device memory."""
 
     size: int
+    lag: int  # how many calls later frames come out: 0, or 1 where a mapping serves the batch before and the next one alike
 
-    def draw(self, motion: Motion, out: int, stream: int) -> None:
-        """Write the conditions of `motion`'s frames, folded as a DeviceGenerator takes them, to `out` on `stream`."""
+    def draw(self, motion: Motion | None, out: int, stream: int) -> int:
+        """Begin with `motion`'s frames, and write the conditions of those given `lag` calls ago, folded as a DeviceGenerator
+        takes them, to `out`, in the order of `stream`. Gives how many these are. None: no more to begin with."""
+
+
+class Projector(Protocol):
+    """Motion to vertices as render.cpu.project gives them, [B, V, 16] float32, on device memory."""
+
+    def project(self, motion: Motion, out: int, stream: int) -> None: ...
 
 
 class Converter(Protocol):
@@ -70,6 +78,15 @@ class Runtime(Protocol):
 
     def download(self, source: int, to: NDArray[np.uint8], stream: int) -> None:
         """Copy len(to) bytes from `source`, asynchronously."""
+
+    def upload(self, source: NDArray[np.uint8], to: int, stream: int) -> None:
+        """The same the other way."""
+
+    def copy(self, source: int, to: int, count: int, stream: int) -> None:
+        """Copy `count` bytes within the device."""
+
+    def elapsed(self, first: Any, last: Any) -> float:
+        """Milliseconds between two events that have come to pass."""
 
     def close(self) -> None:
         """Wait for all that is under way, and free everything."""
