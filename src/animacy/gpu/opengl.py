@@ -175,8 +175,8 @@ class GlBatch:
             create(0x8C1A, 1, ctypes.byref(texture))  # GL_TEXTURE_2D_ARRAY
             self._held.append(lambda name=texture.value: remove(1, ctypes.byref(u(name))))  # type: ignore[misc]
             storage(texture.value, 1, form, wide, wide, batch)
-            for name in (0x2801, 0x2800):  # minification and magnification: GL_NEAREST
-                parameter(texture.value, name, 0x2600)
+            for side in (0x2801, 0x2800):  # minification and magnification: GL_NEAREST
+                parameter(texture.value, side, 0x2600)
             attach(self._frame, attachment, texture.value, 0)
             self._layers.append(texture.value)
         if (state := status(self._frame, 0x8D40)) != 0x8CD5:  # GL_FRAMEBUFFER, GL_FRAMEBUFFER_COMPLETE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -19,10 +20,9 @@ REMEDY = "see `animacy doctor`"
 def cudart() -> Any:
     """The module cuda.bindings.runtime. Raises AnimacyError where it is missing."""
     try:
-        from cuda.bindings import runtime
+        return importlib.import_module("cuda.bindings.runtime")
     except ImportError as error:
         raise AnimacyError(f"CUDA's Python bindings are missing ({error}): pip install cuda-bindings") from error
-    return runtime
 
 
 def checked(result: Any, what: str) -> Any:
@@ -99,7 +99,7 @@ class Cuda:
     def pinned(self, count: int) -> NDArray[np.uint8]:
         pointer = int(checked(self._cuda.cudaHostAlloc(count, 0), f"page-locking {count} bytes"))
         self._pinned.append(pointer)
-        return np.frombuffer((ctypes.c_uint8 * count).from_address(pointer), np.uint8)
+        return np.ctypeslib.as_array((ctypes.c_uint8 * count).from_address(pointer))
 
     def download(self, source: int, to: NDArray[np.uint8], stream: int) -> None:
         self._copy(to.ctypes.data, source, to.nbytes, self._cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost, stream)
