@@ -7,6 +7,7 @@ and write folded pixels (`DeviceGenerator`), so that the network is convolutions
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -57,7 +58,7 @@ class Eager:
     def __init__(self, network: Network, size: int, device: str = "cuda", *, tuned: bool = False, tf32: bool = False) -> None:
         self.size, self._device, self._tuned, self._tf32 = size, device, tuned, tf32
         self._gpu = device.startswith("cuda")
-        self._network = network.float().to(device)
+        self._network = copy.deepcopy(network).float().to(device)
         self._layout = torch.channels_last if tuned else torch.contiguous_format
         self._network = self._network.to(memory_format=self._layout)
         pinned = self._gpu and tuned
@@ -117,12 +118,12 @@ class Folded(nn.Module):
 class _Step(nn.Module):
     """One batch from buffer to buffer, in one piece for the compiler: its last kernel writes where it is wanted."""
 
-    def __init__(self, folded: Folded) -> None:
+    def __init__(self, folded: Folded, kind: torch.dtype) -> None:
         super().__init__()
-        self.folded = folded
+        self.folded, self.kind = folded, kind
 
     def forward(self, x: Tensor, out: Tensor) -> None:
-        out.copy_(self.folded(x))
+        out.copy_(self.folded(x.to(self.kind)))
 
 
 class TorchGenerator:
@@ -154,10 +155,12 @@ class TorchGenerator:
         self.size, self.fold, self.slots = size, network.fold, slots
         self.batches = tuple(sorted(set(batches)))
         self._device = device
-        self._type = torch.float16 if half else torch.float32
+        kind = torch.float16 if half else torch.float32
+        self._type = torch.float16 if self._gpu else kind  # of the buffers: the kernels about it speak FP16
+        self._tf32 = half
         side, most, squares = size // network.fold, self.batches[-1], network.fold**2
         layout = torch.channels_last if channels_last else torch.contiguous_format
-        step = _Step(Folded(network)).to(device=device, dtype=self._type, memory_format=layout).eval()
+        step = _Step(Folded(copy.deepcopy(network)), kind).to(device=device, dtype=kind, memory_format=layout).eval()
         run: Callable[[Tensor, Tensor], Any] = step
         if compiled:
             # Each batch size is compiled for itself, and a compiler that gives up raises.
@@ -205,7 +208,7 @@ class TorchGenerator:
 
     def _fast(self) -> AbstractContextManager[Any]:
         return (
-            torch.backends.cudnn.flags(enabled=True, benchmark=True, deterministic=False, allow_tf32=True)
+            torch.backends.cudnn.flags(enabled=True, benchmark=True, deterministic=False, allow_tf32=self._tf32)
             if self._gpu
             else nullcontext()
         )

@@ -34,11 +34,11 @@ class GlRenderer:
     """Draws an avatar's frames with OpenGL. See shading.py for what is drawn.
 
     `size`: pixels of the square frame, 16..2048. `batch`: how many frames are drawn at once, at most (fewer where the
-    driver's textures are too small). `info`: the GL renderer's name. Raises UsageError for a size or batch out of range,
-    AnimacyError where OpenGL cannot be had.
+    driver's textures are too small). `device`: EGL's number of the GPU, by default OpenGL's own choice.
+    `info`: the GL renderer's name. Raises UsageError for a size or batch out of range, AnimacyError where OpenGL cannot be had.
     """
 
-    def __init__(self, avatar: Avatar, size: int, batch: int = 16) -> None:
+    def __init__(self, avatar: Avatar, size: int, batch: int = 16, *, device: int | None = None) -> None:
         if not 16 <= size <= MAX_SIZE:
             raise UsageError(f"a frame of {size} pixels cannot be drawn; give a size from 16 to {MAX_SIZE}")
         if batch < 1:
@@ -49,7 +49,7 @@ class GlRenderer:
         self._thread = threading.get_ident()
         self._held: list[Any] = []  # GL objects in order of making
         self.scene = s = scene(avatar, size)
-        self._context = open_context()
+        self._context = open_context(device)
         try:
             self._make(s, batch)
         except Exception as error:
