@@ -219,6 +219,12 @@ def _parser() -> Parser:
     streams_.set_defaults(run=_bench_streams)
 
     doctor = commands.add_parser("doctor", parents=[common], help="show what works here", description="Show what works here.")
+    doctor.add_argument(
+        "--purpose",
+        choices=("say", "gpu", "gl"),
+        default="say",
+        help="what has to work for exit code 0: say, a film on any machine; gpu, the GPU path; gl, that with OpenGL (say)",
+    )
     doctor.set_defaults(run=_doctor)
     return parser
 
@@ -548,7 +554,12 @@ def _numbers(name: str, text: str) -> tuple[int, ...]:
 
 
 def _doctor(arguments: argparse.Namespace) -> None:
-    from .doctor import examine
+    from .doctor import NEEDED, examine
 
+    missing = []
     for name, works, remark in examine():
-        print(f"{'yes' if works else 'no ':<4}{name:<28}{remark}")
+        print(f"{'yes' if works else 'no ':<4}{name:<30}{remark}", flush=True)
+        if not works and name in NEEDED[arguments.purpose]:
+            missing.append(name)
+    if missing:
+        raise AnimacyError(f"missing for {arguments.purpose}: {', '.join(missing)}; the table tells what brings each")
