@@ -197,7 +197,34 @@ def _parser() -> Parser:
     reading.add_argument("--json", action="store_true", help="print JSON")
     reading.set_defaults(run=_evaluate_read)
 
+    bench = commands.add_parser("bench", help="time the face stage", description="Time the face stage.")
+    verbs = bench.add_subparsers(dest="verb", required=True, metavar="stages|streams")
+    stages_ = verbs.add_parser("stages", parents=[common], help="stage by stage, the classic path beside the fast one")
+    stages_.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: what a CPU can do (cuda)")
+    stages_.add_argument("--batches", default="1,4,16,64", help="frames at once (%(default)s)")
+    stages_.add_argument("--sizes", default="256,512", help="pixels a side (%(default)s)")
+    stages_.add_argument("--repeats", type=int, default=50, help="batches that are timed (%(default)s)")
+    stages_.add_argument("--avatar", default="default", help="a name of `animacy avatar list` or a bundle's path")
+    stages_.add_argument("--no-compile", action="store_true", help="without PyTorch's compiler, which takes minutes")
+    stages_.add_argument("--json", action="store_true", help="print JSON")
+    stages_.set_defaults(run=_bench_stages)
+    streams_ = verbs.add_parser("streams", parents=[common], help="several processes on one card")
+    streams_.add_argument("--processes", type=int, default=4, help="that paint at once (%(default)s)")
+    streams_.add_argument("--mps", action="store_true", help="under an MPS daemon of its own")
+    streams_.add_argument("--batch", type=int, default=16, help="frames at once in each (%(default)s)")
+    streams_.add_argument("--size", type=int, default=512, help="pixels a side, 256 or 512 (%(default)s)")
+    streams_.add_argument("--seconds", type=float, default=5.0, help="of painting (%(default)s)")
+    streams_.add_argument("--rasteriser", choices=("cuda", "gl"), default="cuda", help="what draws (%(default)s)")
+    streams_.add_argument("--json", action="store_true", help="print JSON")
+    streams_.set_defaults(run=_bench_streams)
+
     doctor = commands.add_parser("doctor", parents=[common], help="show what works here", description="Show what works here.")
+    doctor.add_argument(
+        "--purpose",
+        choices=("say", "gpu", "gl"),
+        default="say",
+        help="what has to work for exit code 0: say, a film on any machine; gpu, the GPU path; gl, that with OpenGL (say)",
+    )
     doctor.set_defaults(run=_doctor)
     return parser
 
@@ -490,8 +517,49 @@ def _told(line: str) -> None:
     print(line, flush=True)
 
 
-def _doctor(arguments: argparse.Namespace) -> None:
-    from .doctor import examine
+def _bench_stages(arguments: argparse.Namespace) -> None:
+    from . import bench
 
+    report = bench.stages(
+        arguments.device,
+        batches=_numbers("--batches", arguments.batches),
+        sizes=_numbers("--sizes", arguments.sizes),
+        avatar=arguments.avatar,
+        repeats=arguments.repeats,
+        compiled=not arguments.no_compile,
+        tell=lambda what: print(what, file=sys.stderr, flush=True),
+    )
+    _print_json(report) if arguments.json else print(json.dumps(report, indent=1, ensure_ascii=False))
+
+
+def _bench_streams(arguments: argparse.Namespace) -> None:
+    from . import bench
+
+    report = bench.streams(
+        arguments.processes,
+        use_mps=arguments.mps,
+        batch=arguments.batch,
+        size=arguments.size,
+        seconds=arguments.seconds,
+        rasteriser=arguments.rasteriser,
+    )
+    _print_json(report) if arguments.json else print(json.dumps(report, indent=1, ensure_ascii=False))
+
+
+def _numbers(name: str, text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"{name} {text}: needed whole numbers with commas between them") from error
+
+
+def _doctor(arguments: argparse.Namespace) -> None:
+    from .doctor import NEEDED, examine
+
+    missing = []
     for name, works, remark in examine():
-        print(f"{'yes' if works else 'no ':<4}{name:<28}{remark}")
+        print(f"{'yes' if works else 'no ':<4}{name:<30}{remark}", flush=True)
+        if not works and name in NEEDED[arguments.purpose]:
+            missing.append(name)
+    if missing:
+        raise AnimacyError(f"missing for {arguments.purpose}: {', '.join(missing)}; the table tells what brings each")

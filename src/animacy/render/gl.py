@@ -34,11 +34,11 @@ class GlRenderer:
     """Draws an avatar's frames with OpenGL. See shading.py for what is drawn.
 
     `size`: pixels of the square frame, 16..2048. `batch`: how many frames are drawn at once, at most (fewer where the
-    driver's textures are too small). `info`: the GL renderer's name. Raises UsageError for a size or batch out of range,
-    AnimacyError where OpenGL cannot be had.
+    driver's textures are too small). `device`: EGL's number of the GPU, by default OpenGL's own choice.
+    `info`: the GL renderer's name. Raises UsageError for a size or batch out of range, AnimacyError where OpenGL cannot be had.
     """
 
-    def __init__(self, avatar: Avatar, size: int, batch: int = 16) -> None:
+    def __init__(self, avatar: Avatar, size: int, batch: int = 16, *, device: int | None = None) -> None:
         if not 16 <= size <= MAX_SIZE:
             raise UsageError(f"a frame of {size} pixels cannot be drawn; give a size from 16 to {MAX_SIZE}")
         if batch < 1:
@@ -49,7 +49,7 @@ class GlRenderer:
         self._thread = threading.get_ident()
         self._held: list[Any] = []  # GL objects in order of making
         self.scene = s = scene(avatar, size)
-        self._context = open_context()
+        self._context = open_context(device)
         try:
             self._make(s, batch)
         except Exception as error:
@@ -73,12 +73,14 @@ class GlRenderer:
             0: self._vertices,
             **{i: keep(gl.buffer(np.ascontiguousarray(x).tobytes())) for i, x in tables.items()},
         }
-        common, *rest = (
+        common, surface, *rest = (
             (SHADERS / f"{name}.glsl").read_text()
-            for name in ("common", "visibility.vert", "visibility.frag", "resolve.vert", "resolve.frag")
+            for name in ("common", "surface", "visibility.vert", "visibility.frag", "resolve.vert", "resolve.frag")
         )
         self._draw = keep(gl.program(vertex_shader=common + rest[0], fragment_shader=common + rest[1]))
-        self._light = keep(gl.program(vertex_shader="#version 430 core\n" + rest[2], fragment_shader=common + rest[3]))
+        self._light = keep(
+            gl.program(vertex_shader="#version 430 core\n" + rest[2], fragment_shader=common + surface + rest[3])
+        )
         self._corners = keep(gl.vertex_array(self._draw, []))
         self._whole = keep(gl.vertex_array(self._light, []))
         wide, high = 2 * s.size, 2 * s.size * batch
@@ -121,17 +123,22 @@ class GlRenderer:
 
     def render(self, motion: Motion) -> Conditions:
         """Conditions of `motion`'s frames. Raises AnimacyError for a motion of wrong shape or with numbers not finite."""
+        shape = (len(motion.weights), self.size, self.size)
+        out = Conditions(*(np.empty((*shape, n), np.uint8) for n in (4, 4, 2)))
+        self.render_into(motion, out)
+        return out
+
+    def render_into(self, motion: Motion, out: Conditions) -> None:
+        """The same into arrays that are there, of as many frames."""
         if self._closed:
             raise AnimacyError("this renderer is closed; make another one")
         self._check_thread()
         weights, pose = geometry.checked(motion.weights, motion.pose)
-        shape = (len(weights), self.size, self.size)
-        outputs = [np.empty((*shape, n), np.uint8) for n in (4, 4, 2)]
+        outputs = [out.shaded, out.unlit, out.normal]
         with self._context:
             for first in range(0, len(weights), self.batch):
                 part = slice(first, first + self.batch)
                 self._strip(weights[part], pose[part], [x[part] for x in outputs])
-        return Conditions(*outputs)
 
     def _strip(self, weights: NDArray[np.float32], pose: NDArray[np.float32], outputs: list[NDArray[np.uint8]]) -> None:
         gl, s, side = self._context, self.scene, 2 * self.size
@@ -171,12 +178,17 @@ class GlRenderer:
             self._pictures.read_into(output, viewport=box, components=output.shape[-1], attachment=k, alignment=1)
 
 
-def open_context() -> Any:
-    """A context without a window. Raises AnimacyError with the remedy where there is no OpenGL 4.3 through EGL."""
+def open_context(device: int | None = None) -> Any:
+    """A context without a window, on EGL's device of that number where one is given.
+
+    Raises AnimacyError with the remedy where there is no OpenGL 4.3 through EGL.
+    """
     try:
         import moderngl
 
         settings: dict[str, Any] = {"backend": "egl", "libgl": "libGL.so.1", "libegl": "libEGL.so.1"}
+        if device is not None:
+            settings["device_index"] = device
         return moderngl.create_context(require=430, standalone=True, **settings)
     except Exception as error:  # whatever the driver or its loader raises
         raise AnimacyError(f"no OpenGL 4.3 through EGL here ({_line(error)}); {REMEDY}") from error

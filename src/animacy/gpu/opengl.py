@@ -1,0 +1,335 @@
+"""Batches in OpenGL: the frames of a batch are the layers of one framebuffer, all drawn by the same three or four calls.
+
+The first pass writes, for every sample, the number of its nearest triangle; a compute pass lights each pixel once from those
+numbers and writes it as the network takes it, FP16 and folded, so that no image lies in between. One buffer holds what goes in
+(vertices) and what comes out: it is registered with CUDA once, and mapped once a batch, when what the batch before has left is
+fetched and the next one's vertices are laid in. See render/shading.py for what is drawn.
+
+Only depth is cleared: where it is, the numbers are not looked at. On the H100 each further clear costs as much as a third of
+the drawing (docs/measurements.md).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..avatar import Avatar
+from ..errors import AnimacyError, UsageError
+from ..render import SOFTWARE, geometry
+from ..render.cpu import project
+from ..render.gl import MAX_SIZE, REMEDY, SHADERS, open_context
+from ..render.shading import VERTEX, scene
+from ..types import Conditions, Motion
+from .contracts import Projector, Runtime
+from .runtime import SharedBuffer
+
+MAX_BATCH = 64
+CHANNELS = 10
+ALIGNED = 256  # bytes: no driver asks for more between ranges of a buffer
+EGL_CUDA_DEVICE_NV = 0x323A
+LAYERS = "GL_ARB_shader_viewport_layer_array"
+
+
+def egl_device(cuda_device: int) -> int:
+    """EGL's number of the GPU that CUDA calls `cuda_device`. Raises AnimacyError where EGL knows no such GPU."""
+    try:
+        egl = ctypes.CDLL("libEGL.so.1")
+    except OSError as error:
+        raise AnimacyError(f"no EGL here ({error}); {REMEDY}") from error
+    query = _function(egl, "eglQueryDevicesEXT", ctypes.c_uint, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+    attribute = _function(
+        egl, "eglQueryDeviceAttribEXT", ctypes.c_uint, ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(ctypes.c_ssize_t)
+    )
+    devices, count = (ctypes.c_void_p * 64)(), ctypes.c_int()
+    query(64, devices, ctypes.byref(count))
+    found = []
+    for i in range(count.value):
+        number = ctypes.c_ssize_t(-1)
+        if attribute(devices[i], EGL_CUDA_DEVICE_NV, ctypes.byref(number)):
+            if number.value == cuda_device:
+                return i
+            found.append(number.value)
+    raise AnimacyError(
+        f"EGL has {count.value} devices, of which CUDA knows {found or 'none'}: GPU {cuda_device} cannot draw with OpenGL "
+        "here; install NVIDIA's OpenGL driver (in a container: NVIDIA_DRIVER_CAPABILITIES=all), or give --rasteriser cuda"
+    )
+
+
+def _function(egl: Any, name: str, result: Any, *arguments: Any) -> Any:
+    egl.eglGetProcAddress.restype = ctypes.c_void_p
+    address = egl.eglGetProcAddress(name.encode())
+    if not address:
+        raise AnimacyError(f"{name} is missing from this EGL or OpenGL; {REMEDY}")
+    return ctypes.CFUNCTYPE(result, *arguments)(address)
+
+
+class GlBatch:
+    """Draws up to `batch` (1..64) frames of `avatar` at once, `size` pixels square, a multiple of `fold`.
+
+    software: take any OpenGL, slow as it may be; else OpenGL on a processor is an error. device: CUDA's number of the GPU to
+    draw on, or None for OpenGL's own choice. Belongs to the thread that made it. Raises UsageError for what is out of range,
+    AnimacyError where OpenGL cannot be had.
+    """
+
+    def __init__(
+        self, avatar: Avatar, size: int, batch: int = 16, *, fold: int = 4, software: bool = False, device: int | None = None
+    ) -> None:
+        if not 16 <= size <= MAX_SIZE or size % fold or fold % 2:
+            raise UsageError(
+                f"a frame of {size} pixels folded by {fold} cannot be drawn; give 16 to {MAX_SIZE}, a multiple of it"
+            )
+        if not 1 <= batch <= MAX_BATCH:
+            raise UsageError(f"batches of {batch} frames cannot be drawn; give 1 to {MAX_BATCH}")
+        self.size, self.batch, self.fold = size, batch, fold
+        self.info = "OpenGL"
+        self._closed = False
+        self._thread = threading.get_ident()
+        self._held: list[Callable[[], None]] = []
+        self.scene = scene(avatar, size)
+        self.context = open_context() if device is None else open_context(egl_device(device))
+        self.info = str(self.context.info["GL_RENDERER"])
+        try:
+            if not software and any(name in self.info.lower() for name in SOFTWARE):
+                raise AnimacyError(f"OpenGL is software here ({self.info}): {REMEDY}")
+            self._make()
+        except AnimacyError:
+            self.close()
+            raise
+        except Exception as error:
+            self.close()
+            raise AnimacyError(f"OpenGL failed on {self.info} ({' '.join(str(error).split())[:200]}); {REMEDY}") from error
+
+    def _make(self) -> None:
+        gl, s, batch, wide = self.context, self.scene, self.batch, 2 * self.size
+        if gl.version_code < 450 or LAYERS not in gl.extensions:
+            raise AnimacyError(f"{self.info} has OpenGL {gl.version_code}, needed 450 with {LAYERS}; {REMEDY}")
+        self.vertex_bytes = len(s.static) * VERTEX * 4  # of a frame
+        self.output_bytes = 2 * CHANNELS * self.size**2  # of a frame
+        self.output_at = -(-batch * self.vertex_bytes // ALIGNED) * ALIGNED
+        self.buffer = self._keep(gl.buffer(reserve=self.output_at + batch * self.output_bytes))
+        tables = {
+            1: np.column_stack([s.triangles, s.material]).astype(np.int32),
+            2: s.materials,
+            3: s.levels,
+            4: s.albedo,
+            5: s.surface,
+            6: s.lights,
+        }
+        self._tables = {i: self._keep(gl.buffer(np.ascontiguousarray(x).tobytes())) for i, x in tables.items()}
+        corners = self._keep(gl.buffer(np.ascontiguousarray(s.triangles, np.int32).tobytes()))
+        common, surface, vertex, fragment, fold = (
+            (SHADERS / f"{name}.glsl").read_text() for name in ("common", "surface", "batch.vert", "batch.frag", "fold.comp")
+        )
+        version = "#version 430 core\n"
+        layered = common.replace(version, f"{version}#extension {LAYERS} : require\n")
+        self._groups = []  # drawn by one call each
+        for first, end, two_sided, cutout in s.ranges:
+            holes = common.replace(version, version + "#define HOLES\n") if cutout else common
+            program = self._keep(gl.program(vertex_shader=layered + vertex, fragment_shader=holes + fragment))
+            for name, value in (
+                ("samples", float(s.size)),
+                ("nearest", float(s.nearest)),
+                ("count", len(s.static)),
+                ("first", first),
+            ):
+                program[name] = value
+            array = self._keep(gl.vertex_array(program, [], index_buffer=corners, index_element_size=4))
+            self._groups.append((array, first, end, two_sided))
+        self._light = light = self._keep(gl.compute_shader(common + surface + fold))
+        for name, whole in (("size", self.size), ("count", len(s.static)), ("lamps", len(s.lights)), ("fold", self.fold)):
+            light[name] = whole
+        light["ambient"] = tuple(float(x) for x in s.ambient.ravel())
+        light["lens"] = (s.focal, s.near, s.far)
+
+        # moderngl has no layers of depth: these three objects are made by hand.
+        egl = ctypes.CDLL("libEGL.so.1")
+        u, i, f, p = ctypes.c_uint, ctypes.c_int, ctypes.c_float, ctypes.c_void_p
+
+        def call(name: str, *kinds: Any, result: Any = None) -> Any:
+            return _function(egl, name, result, *kinds)
+
+        create, storage = call("glCreateTextures", u, i, p), call("glTextureStorage3D", u, i, u, i, i, i)
+        parameter, attach = call("glTextureParameteri", u, u, i), call("glNamedFramebufferTexture", u, u, u, i)
+        remove, drop = call("glDeleteTextures", i, p), call("glDeleteFramebuffers", i, p)
+        status = call("glCheckNamedFramebufferStatus", u, u, result=u)
+        self._bind = call("glBindFramebuffer", u, u)
+        self._viewport = call("glViewport", i, i, i, i)
+        self._texture = call("glBindTextureUnit", u, u)
+        self._clear = call("glClearNamedFramebufferfv", u, u, i, ctypes.POINTER(f))
+        self._far = (f * 1)(1.0)
+        made = u()
+        call("glCreateFramebuffers", i, p)(1, ctypes.byref(made))
+        self._frame = made.value
+        self._held.append(lambda: drop(1, ctypes.byref(u(self._frame))))
+        self._layers = []
+        # GL_R32UI on GL_COLOR_ATTACHMENT0, GL_DEPTH_COMPONENT32F on GL_DEPTH_ATTACHMENT
+        for form, attachment in ((0x8236, 0x8CE0), (0x8CAC, 0x8D00)):
+            texture = u()
+            create(0x8C1A, 1, ctypes.byref(texture))  # GL_TEXTURE_2D_ARRAY
+            self._held.append(lambda name=texture.value: remove(1, ctypes.byref(u(name))))  # type: ignore[misc]
+            storage(texture.value, 1, form, wide, wide, batch)
+            for side in (0x2801, 0x2800):  # minification and magnification: GL_NEAREST
+                parameter(texture.value, side, 0x2600)
+            attach(self._frame, attachment, texture.value, 0)
+            self._layers.append(texture.value)
+        if (state := status(self._frame, 0x8D40)) != 0x8CD5:  # GL_FRAMEBUFFER, GL_FRAMEBUFFER_COMPLETE
+            raise AnimacyError(
+                f"{self.info} refuses {batch} layers of {wide}x{wide} samples ({state:#x}); give smaller batches"
+            )
+        error = gl.error
+        if error != "GL_NO_ERROR":
+            raise AnimacyError(f"OpenGL on {self.info} says {error}; give smaller batches")
+
+    def _keep(self, thing: Any) -> Any:
+        self._held.append(thing.release)
+        return thing
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free everything. Twice is fine. Raises AnimacyError in another thread than the one that made this."""
+        if self._closed:
+            return
+        self._check()
+        self._closed = True
+        with self.context:
+            for release in reversed(self._held):
+                release()
+        self._held.clear()
+        self.context.release()
+
+    def _check(self) -> None:
+        if self._closed:
+            raise AnimacyError("this renderer is closed; make another one")
+        if threading.get_ident() != self._thread:
+            raise AnimacyError("this renderer belongs to the thread that made it; render and close there")
+
+    def submit(self, frames: int) -> None:
+        """Draw the first `frames` frames, whose vertices lie at the buffer's beginning, to its place `output_at`: FP16
+        [frames, size / fold, size / fold, 10 fold fold]. Returns at once. The context has to be current."""
+        self._check()
+        if not 1 <= frames <= self.batch:
+            raise AnimacyError(f"{frames} frames came to a renderer of {self.batch} at once")
+        gl, wide = self.context, 2 * self.size
+        self.buffer.bind_to_storage_buffer(0, 0, self.batch * self.vertex_bytes)
+        for slot, table in self._tables.items():
+            table.bind_to_storage_buffer(slot)
+        self.buffer.bind_to_storage_buffer(7, self.output_at, self.batch * self.output_bytes)
+        self._bind(0x8D40, self._frame)
+        self._viewport(0, 0, wide, wide)
+        gl.enable_only(gl.DEPTH_TEST)
+        gl.depth_func = "<"
+        gl.front_face = "cw"  # rows run down
+        gl.cull_face = "back"
+        self._clear(self._frame, 0x1801, 0, self._far)  # GL_DEPTH
+        for array, first, end, two_sided in self._groups:
+            if two_sided:
+                gl.disable(gl.CULL_FACE)
+            else:
+                gl.enable(gl.CULL_FACE)
+            array.render(gl.TRIANGLES, vertices=3 * (end - first), first=3 * first, instances=frames)
+        self._bind(0x8D40, 0)  # what is read is not drawn to
+        for unit, texture in enumerate(self._layers):
+            self._texture(unit, texture)
+        self._light.run(-(-self.size // 16), -(-self.size // 8), frames)
+        gl.memory_barrier()
+
+    def render(self, motion: Motion) -> Conditions:
+        """Conditions of `motion`'s frames, deformed on the CPU and brought to the host: for tests, and without CUDA.
+
+        Raises AnimacyError for a motion of wrong shape or with numbers not finite.
+        """
+        self._check()
+        weights, pose = geometry.checked(motion.weights, motion.pose)
+        shape = (len(weights), self.size, self.size)
+        out = Conditions(*(np.empty((*shape, n), np.uint8) for n in (4, 4, 2)))
+        with self.context:
+            for first in range(0, len(weights), self.batch):
+                count = min(self.batch, len(weights) - first)
+                for i in range(count):
+                    vertices, _, _ = project(self.scene, weights[first + i], pose[first + i])
+                    self.buffer.write(vertices, offset=i * self.vertex_bytes)
+                self.submit(count)
+                data = self.buffer.read(count * self.output_bytes, offset=self.output_at)
+                part = slice(first, first + count)
+                unfolded(np.frombuffer(data, np.float16), self.fold, [x[part] for x in (out.shaded, out.unlit, out.normal)])
+        return out
+
+
+def unfolded(folded: NDArray[np.float16], fold: int, out: list[NDArray[np.uint8]]) -> None:
+    """A network's folded input [B * S * S * 10] -> shaded [B, S, S, 4], unlit [B, S, S, 4] and normal [B, S, S, 2]."""
+    count, size = out[0].shape[:2]
+    side = size // fold
+    x = folded.reshape(count, side, side, CHANNELS, fold, fold).transpose(0, 1, 4, 2, 5, 3).astype(np.float32)
+    x = x.reshape(count, size, size, CHANNELS)
+    out[0][:] = np.rint(x[..., :4] * 255)
+    out[1][:] = np.rint(x[..., 4:8] * 255)
+    out[2][:] = np.rint(x[..., 8:] * 127 + 128)
+
+
+class HostProjector:
+    """Vertices deformed on the CPU and uploaded: a Projector for where no kernel does it, and the ladder's first rung."""
+
+    def __init__(self, avatar: Avatar, size: int, batch: int, runtime: Runtime) -> None:
+        self._scene, self._runtime = scene(avatar, size), runtime
+        self._bytes = len(self._scene.static) * VERTEX * 4
+        self._host = runtime.pinned(batch * self._bytes)
+        self._copied = runtime.event()
+
+    def project(self, motion: Motion, out: int, stream: int) -> None:
+        weights, pose = geometry.checked(motion.weights, motion.pose)
+        self._runtime.synchronise(self._copied)  # the buffer is written anew
+        for i in range(len(weights)):
+            vertices, _, _ = project(self._scene, weights[i], pose[i])
+            self._host[i * self._bytes : (i + 1) * self._bytes] = vertices.view(np.uint8).ravel()
+        self._runtime.upload(self._host[: len(weights) * self._bytes], out, stream)
+        self._runtime.record(self._copied, stream)
+
+
+class GlRasteriser:
+    """A DeviceRasteriser of OpenGL: `gl` draws what `projector` lays into its buffer.
+
+    One mapping a batch, and so a lag of 1."""
+
+    lag = 1
+
+    def __init__(self, gl: GlBatch, projector: Projector, runtime: Runtime, share: Callable[[int], Any] = SharedBuffer) -> None:
+        self.size, self._gl, self._projector, self._runtime = gl.size, gl, projector, runtime
+        with gl.context:
+            self._shared = share(gl.buffer.glo)
+        self._drawn = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the buffer; `gl` is closed by who opened it. Twice is fine."""
+        with self._gl.context:
+            self._shared.close()
+
+    def draw(self, motion: Motion | None, out: int, stream: int) -> int:
+        done = self._drawn
+        with self._gl.context:
+            with self._shared.map(stream) as pointer:
+                if done:
+                    self._runtime.copy(pointer + self._gl.output_at, out, done * self._gl.output_bytes, stream)
+                if motion is not None:
+                    self._projector.project(motion, pointer, stream)
+            if motion is not None:
+                self._gl.submit(len(motion))
+        self._drawn = 0 if motion is None else len(motion)
+        return done

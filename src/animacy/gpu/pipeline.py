@@ -1,0 +1,150 @@
+"""The face stage: motion in, NV12 out, several batches in flight.
+
+    draw stream     draw k+2 |  draw k+3 | ...
+    paint stream    paint k+1, to NV12   | ...
+    copy stream     copy k to the host   | ...
+
+Streams wait for one another by events; the host waits only for the copy of the oldest batch. Nothing is allocated once the
+pipeline is made.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from itertools import chain, repeat
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import AnimacyError, UsageError
+from ..types import Motion
+from .contracts import Converter, DeviceGenerator, DeviceRasteriser, Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Painted:
+    """A finished batch. What it holds is the pipeline's: use it before asking for the next one."""
+
+    motion: Motion
+    nv12: NDArray[np.uint8]  # [B, S * 3 / 2, S] in page-locked memory; empty where the frames were left on the device
+    pointer: int  # the same on the device
+
+
+class FacePipeline:
+    """Draws, paints and converts batch after batch.
+
+    batch: frames at once, at most. fetch: copy finished frames to page-locked memory; else they stay on the device. The parts
+    are closed by who opened them. Raises UsageError for sizes that do not fit each other.
+    """
+
+    def __init__(
+        self,
+        rasteriser: DeviceRasteriser,
+        generator: DeviceGenerator,
+        converter: Converter,
+        runtime: Runtime,
+        *,
+        batch: int,
+        fetch: bool = True,
+    ) -> None:
+        size = generator.size
+        if rasteriser.size != size or size % 2:
+            raise UsageError(f"the rasteriser draws {rasteriser.size} pixels, the network paints {size}; give one even size")
+        self._rasteriser, self._generator, self._converter = rasteriser, generator, converter
+        self._runtime, self._batch, self._fetch = runtime, batch, fetch
+        self._shape = (size * 3 // 2, size)
+        count = batch * size * size * 3 // 2
+        slots = range(generator.slots)
+        self._draw, self._paint, self._copy = (runtime.stream() for _ in range(3))
+        self._drawn, self._painted, self._copied = ([runtime.event() for _ in slots] for _ in range(3))
+        self._nv12 = [runtime.device(count) for _ in slots]
+        self._host = [runtime.pinned(count) if fetch else np.empty(0, np.uint8) for _ in slots]
+        self._next = 0
+
+    def paint(self, motions: Iterable[Motion]) -> Iterator[Painted]:
+        """Finished batches in order, each of 1 to `batch` frames. Raises AnimacyError for a batch that is larger or empty."""
+        under_way: deque[tuple[int, Motion]] = deque()
+        begun: deque[Motion] = deque()
+        for motion in chain(motions, repeat(None, self._rasteriser.lag)):
+            if motion is not None:
+                if not 1 <= len(motion) <= self._batch:
+                    raise AnimacyError(f"a batch of {len(motion)} frames came to a pipeline of 1 to {self._batch}")
+                begun.append(motion)
+            if len(under_way) == self._generator.slots:
+                yield self._finished(*under_way.popleft())
+            slot = self._next
+            self._runtime.wait(self._draw, self._painted[slot])  # until then the network reads what is drawn over now
+            count = self._rasteriser.draw(motion, self._generator.input(slot), self._draw)
+            if not count:
+                continue
+            self._runtime.record(self._drawn[slot], self._draw)
+            self._after(slot, count)
+            under_way.append((slot, begun.popleft()))
+            self._next = (slot + 1) % self._generator.slots
+        while under_way:
+            yield self._finished(*under_way.popleft())
+
+    def _after(self, slot: int, count: int) -> None:
+        """Paint, convert and copy what is drawn."""
+        runtime, nv12 = self._runtime, self._nv12[slot]
+        runtime.wait(self._paint, self._drawn[slot])
+        self._generator.enqueue(count, slot, self._paint)
+        self._converter.nv12(self._generator.output(slot), count, nv12, self._paint)
+        runtime.record(self._painted[slot], self._paint)
+        if self._fetch:
+            runtime.wait(self._copy, self._painted[slot])
+            runtime.download(nv12, self._host[slot][: count * self._shape[0] * self._shape[1]], self._copy)
+            runtime.record(self._copied[slot], self._copy)
+
+    def _finished(self, slot: int, motion: Motion) -> Painted:
+        self._runtime.synchronise(self._copied[slot] if self._fetch else self._painted[slot])
+        shape = (len(motion), *self._shape)
+        frames = self._host[slot][: int(np.prod(shape))].reshape(shape) if self._fetch else self._host[slot]
+        return Painted(motion, frames, self._nv12[slot])
+
+
+class CudaRasteriser:
+    """A DeviceRasteriser of cuda.py's CudaRenderer."""
+
+    lag = 0
+
+    def __init__(self, renderer: Any) -> None:
+        self.size, self._renderer = renderer.size, renderer
+
+    def draw(self, motion: Motion | None, out: int, stream: int) -> int:
+        if motion is None:
+            return 0
+        count = int(self._renderer.upload(motion, stream))
+        self._renderer.place(count, stream)
+        self._renderer.draw(count, folded=out, stream=stream)
+        return count
+
+
+class CudaProjector:
+    """A Projector of cuda.py's CudaRenderer: its vertices, copied to where they are wanted."""
+
+    def __init__(self, renderer: Any, runtime: Runtime) -> None:
+        self._renderer, self._runtime = renderer, runtime
+        self._bytes = len(renderer.scene.static) * 64
+
+    def project(self, motion: Motion, out: int, stream: int) -> None:
+        count = int(self._renderer.upload(motion, stream))
+        self._renderer.place(count, stream)
+        source = import_module("animacy.gpu.device").address(self._renderer.vertices)
+        self._runtime.copy(source, out, count * self._bytes, stream)
+
+
+class Nv12:
+    """A Converter by convert.py: over `background` [S, S, 3], NV12 of the network's size. standard: "709" or "601"."""
+
+    def __init__(self, background: NDArray[np.uint8], generator: DeviceGenerator, device: Any, standard: str = "709") -> None:
+        convert, size = import_module("animacy.gpu.convert"), generator.size
+        layout = convert.Layout.hwc(4, size, size, generator.fold)
+        self._video = convert.Video(background, layout, size, size, convert.nv12(size, size), standard=standard, device=device)
+
+    def nv12(self, painted: int, batch: int, out: int, stream: int) -> None:
+        self._video.into(out, painted, batch, stream=stream)

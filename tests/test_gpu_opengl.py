@@ -1,0 +1,192 @@
+"""Batches in OpenGL, on whatever OpenGL is here: against the CPU rasteriser, and against one another."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import synthetic
+from animacy.avatar import Avatar
+from animacy.errors import AnimacyError, UsageError
+from animacy.render import SOFTWARE
+from animacy.render.cpu import CpuRenderer
+from animacy.types import Conditions, Motion
+
+pytest.importorskip("moderngl", reason="OpenGL is an extra")
+
+from animacy.gpu.opengl import LAYERS, GlBatch, GlRasteriser, HostProjector, egl_device, unfolded
+from animacy.render.gl import open_context
+
+FIELDS = ("shaded", "unlit", "normal")
+
+
+def motion(count: int, seed: int, z: float = 0) -> Motion:
+    rng = np.random.default_rng(seed)
+    weights = (rng.random((count, 52)) * (rng.random((count, 52)) < 0.4)).astype(np.float32)
+    poses = (rng.normal(0, 1, (count, 6)) * [0.2, 0.25, 0.15, 0.01, 0.01, 0.01]).astype(np.float32)
+    poses[:, 5] += z
+    return Motion(weights, poses, 0, 25)
+
+
+@pytest.fixture(scope="module")
+def avatar() -> Avatar:
+    return synthetic.avatar()
+
+
+def opened(avatar: Avatar, size: int, batch: int) -> GlBatch:
+    try:
+        context = open_context()
+    except AnimacyError as error:
+        pytest.skip(str(error))
+    lacks = context.version_code < 450 or LAYERS not in context.extensions
+    context.release()
+    if lacks:
+        pytest.skip(f"no OpenGL 4.5 with {LAYERS}")
+    return GlBatch(avatar, size, batch, software=True)
+
+
+def share_off(a: Conditions, b: Conditions) -> float:
+    """Of the worst picture of the worst frame: pixels off by more than 2/255."""
+    off = [np.abs(getattr(a, f).astype(int) - getattr(b, f)).max(-1) > 2 for f in FIELDS]
+    return max(float(d.mean((1, 2)).max()) for d in off)
+
+
+@pytest.mark.parametrize("z", [0, 0.45], ids=["in front", "partly behind the near plane"])
+def test_it_draws_what_the_cpu_draws(avatar: Avatar, z: float) -> None:
+    frames = motion(4, 1, z)
+    with CpuRenderer(avatar, 128, threads=1) as cpu, opened(avatar, 128, 4) as gl:
+        expected = cpu.render(frames)
+        assert share_off(expected, gl.render(frames)) < 0.01
+    assert expected.shaded.any()
+
+
+def test_the_last_of_64_frames_is_drawn_as_the_first_and_as_alone(avatar: Avatar) -> None:
+    one = motion(1, 2)
+    many = motion(64, 3)
+    many.weights[[0, 31, 63]], many.pose[[0, 31, 63]] = one.weights[0], one.pose[0]
+    with opened(avatar, 32, 64) as gl:
+        together, alone = gl.render(many), gl.render(one)
+    for f in FIELDS:
+        frames = getattr(together, f)
+        for i in (0, 31, 63):
+            assert np.array_equal(frames[i], getattr(alone, f)[0])
+        assert not np.array_equal(frames[0], frames[1])
+
+
+def test_what_the_batch_before_left_is_not_seen(avatar: Avatar) -> None:
+    """Numbers are not cleared: nothing of a face that filled the frame may show through one that is far away."""
+    near, far = motion(2, 4, 0.1), motion(2, 4, -3)
+    with opened(avatar, 64, 2) as gl:
+        fresh = gl.render(far)
+        gl.render(near)
+        again = gl.render(far)
+    assert all(np.array_equal(getattr(fresh, f), getattr(again, f)) for f in FIELDS)
+    assert (fresh.shaded[..., 3] == 0).mean() > 0.3
+
+
+def test_more_frames_than_a_batch_come_in_parts(avatar: Avatar) -> None:
+    frames = motion(5, 5)
+    with opened(avatar, 32, 2) as two, opened(avatar, 32, 8) as eight:
+        a, b = two.render(frames), eight.render(frames)
+    assert all(np.array_equal(getattr(a, f), getattr(b, f)) for f in FIELDS)
+
+
+def test_software_opengl_is_an_error_unless_asked_for(avatar: Avatar) -> None:
+    with opened(avatar, 32, 1) as gl:
+        software = any(name in gl.info.lower() for name in SOFTWARE)
+    if not software:
+        pytest.skip("OpenGL is on a GPU here")
+    with pytest.raises(AnimacyError, match="software here"):
+        GlBatch(avatar, 32, 1)
+
+
+def test_a_gpu_that_egl_does_not_know_is_named() -> None:
+    with pytest.raises(AnimacyError, match=r"GPU 61 cannot draw.*--rasteriser cuda|no EGL|missing"):
+        egl_device(61)
+
+
+@pytest.mark.parametrize(("size", "batch", "fold"), [(8, 1, 4), (66, 1, 4), (64, 0, 4), (64, 65, 4), (63, 1, 3)])
+def test_what_cannot_be_drawn_is_a_usage_error(avatar: Avatar, size: int, batch: int, fold: int) -> None:
+    with pytest.raises(UsageError, match="cannot be drawn"):
+        GlBatch(avatar, size, batch, fold=fold, software=True)
+
+
+def test_closed_and_overfull_renderers_say_so(avatar: Avatar) -> None:
+    gl = opened(avatar, 32, 2)
+    with pytest.raises(AnimacyError, match="3 frames came to a renderer of 2"), gl.context:
+        gl.submit(3)
+    gl.close()
+    gl.close()
+    with pytest.raises(AnimacyError, match="closed"):
+        gl.render(motion(1, 0))
+
+
+class HostRuntime:
+    """A Runtime whose device is the host: for what is asked of it, not for speed."""
+
+    def __init__(self) -> None:
+        self.held: list[NDArray[np.uint8]] = []
+
+    def pinned(self, count: int) -> NDArray[np.uint8]:
+        self.held.append(np.zeros(count, np.uint8))
+        return self.held[-1]
+
+    def device(self, count: int) -> int:
+        return self.pinned(count).ctypes.data
+
+    def event(self) -> Any:
+        return None
+
+    def record(self, event: Any, stream: int) -> None: ...
+    def synchronise(self, event: Any) -> None: ...
+
+    def upload(self, source: NDArray[np.uint8], to: int, stream: int) -> None:
+        ctypes.memmove(to, source.ctypes.data, source.nbytes)
+
+    def copy(self, source: int, to: int, count: int, stream: int) -> None:
+        ctypes.memmove(to, source, count)
+
+
+class Window:
+    """A SharedBuffer without CUDA: mapped, it is a copy of the OpenGL buffer, which is written back."""
+
+    maps = 0
+
+    def __init__(self, buffer: Any) -> None:
+        self._buffer = buffer
+
+    @contextmanager
+    def map(self, stream: int) -> Iterator[int]:
+        self.maps += 1
+        data = ctypes.create_string_buffer(self._buffer.read(), self._buffer.size)
+        yield ctypes.addressof(data)
+        self._buffer.write(data.raw)
+
+    def close(self) -> None: ...
+
+
+def test_one_mapping_serves_the_batch_before_and_the_next(avatar: Avatar) -> None:
+    batches = [motion(2, 6), motion(2, 7), motion(1, 8)]
+    runtime: Any = HostRuntime()
+    with opened(avatar, 32, 2) as gl:
+        window = Window(gl.buffer)
+        expected = [gl.render(m) for m in batches]
+        rasteriser = GlRasteriser(gl, HostProjector(avatar, 32, 2, runtime), runtime, lambda glo: window)
+        out = np.zeros(2 * gl.output_bytes, np.uint8)
+        got = []
+        for batch in (*batches, None):
+            count = rasteriser.draw(batch, out.ctypes.data, 0)
+            fields = [np.empty((count, 32, 32, n), np.uint8) for n in (4, 4, 2)]
+            unfolded(out[: count * gl.output_bytes].view(np.float16), 4, fields)
+            got.append(fields)
+        rasteriser.close()
+    assert window.maps == 4
+    assert [len(f[0]) for f in got] == [0, 2, 2, 1]
+    for fields, conditions in zip(got[1:], expected, strict=True):
+        assert all(np.array_equal(x, getattr(conditions, f)) for x, f in zip(fields, FIELDS, strict=True))
