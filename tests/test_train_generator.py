@@ -124,13 +124,37 @@ def test_crops_that_the_network_cannot_fold_are_refused(tmp_path):
         generator.train(made_up(), TINY, generator.Settings(crop=20), tmp_path, device="cpu")
 
 
-def test_the_energy_of_edges_does_not_count_independent_noise():
-    torch.manual_seed(0)
-    clean = torch.rand(4, 4, 8, 8).repeat_interleave(8, 2).repeat_interleave(8, 3)
-    a, b = (clean + 0.2 * torch.randn_like(clean) for _ in range(2))
-    true, both, own = (generator._energy(*x).mean() for x in ((clean, clean), (a, b), (a, a)))
-    assert float(both) == pytest.approx(float(true), rel=0.1)
-    assert own > 2 * true
+def test_noise_in_linear_light_leaves_the_mean_where_it_is():
+    rng = np.random.default_rng(3)
+    light = rng.choice([0.02, 0.5], (1, 3, 512, 512)).astype(np.float32)  # seldom bright, as hair is
+    targets = np.concatenate([1.055 * light ** (1 / 2.4) - 0.055, np.ones_like(light[:, :1])], 1)
+    bytes_of = torch.from_numpy(np.rint(255 * targets).astype(np.uint8))
+    truth = 1.055 * float(light.mean()) ** (1 / 2.4) - 0.055
+
+    def loss(value):
+        network = torch.nn.Conv2d(10, 4, 1)
+        torch.nn.init.zeros_(network.weight)
+        network.bias.data = torch.tensor([value] * 3 + [1.0])
+        criterion = generator._Criterion(network, generator.Settings(soft=2.0), "cpu")
+        criterion(torch.zeros(1, 10, 512, 512, dtype=torch.uint8), bytes_of, torch.ones(1, 512, 512), 0).backward()
+        return float(network.bias.grad[:3].sum())
+
+    assert loss(truth - 0.03) < 0 < loss(truth + 0.03)
+    assert targets[:, :3].mean() < truth - 0.05  # which is where the mean of sRGB lies
+
+
+def test_a_network_goes_on_from_an_exported_one(tmp_path):
+    first, second = generator.Network(TINY), generator.Network(TINY)
+    generator.export(first, tmp_path / "n.onnx", TINY.size, half=True)
+    generator.restore(second, tmp_path / "n.onnx")
+    for name, value in first.state_dict().items():
+        assert torch.allclose(second.state_dict()[name], value, atol=1e-3), name
+    other = generator.Network(generator.SHAPES["lite"])
+    with pytest.raises(UsageError, match="give a network of the same shape"):
+        generator.restore(other, tmp_path / "n.onnx")
+    (tmp_path / "n.onnx").write_bytes(b"no network")
+    with pytest.raises(UsageError, match="cannot be read"):
+        generator.restore(second, tmp_path / "n.onnx")
 
 
 def test_figures_of_half_precision_are_close():

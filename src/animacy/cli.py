@@ -179,6 +179,8 @@ def _parser() -> Parser:
     train.add_argument("--trace-minutes", type=float, help="trace no longer, and use what frames there are")
     train.add_argument("--fit-minutes", type=float, help="train no longer, whatever --steps says")
     train.add_argument("--steps", type=int, default=40_000, help="of training (default %(default)s)")
+    train.add_argument("--rate", type=float, default=5e-4, help="of learning, which falls to 0 (default %(default)s)")
+    train.add_argument("--begin", metavar="FOLDER", help="go on from the networks NAME.onnx there, in place of random ones")
     train.add_argument("--device", default="cuda", help="PyTorch's: cuda or cpu")
     train.add_argument("--compile", action="store_true", help="by PyTorch's compiler: a minute at first, then faster")
     train.add_argument("--seed", type=int, default=0)
@@ -486,6 +488,8 @@ def _train(arguments: argparse.Namespace) -> None:
         trace_minutes=arguments.trace_minutes,
         fit_minutes=arguments.fit_minutes,
         steps=arguments.steps,
+        rate=arguments.rate,
+        begin=None if arguments.begin is None else Path(arguments.begin),
         device=arguments.device,
         compiled=arguments.compile,
         seed=arguments.seed,

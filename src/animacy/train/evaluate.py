@@ -34,10 +34,11 @@ def evaluate(pairs: Pairs, painted: Bytes) -> dict[str, Any]:
     if len(held) != len(painted) or not len(held):
         raise AnimacyError(f"{len(painted)} painted frames for {len(held)} held-out ones; needed one each, and at least one")
     teacher, half = over_grey(pairs.target[held]), over_grey(pairs.half[held])
+    # of the mean of linear light and one half, the other half
+    other = encoded(2 * light(teacher) - light(half))
     masks = _masks(pairs.regions[held], teacher.shape[-1])
     parts = {name: _near(pairs.parts[held] == PARTS.index(name), teacher.shape[-1]) for name in JUDGED}
     pairs_of = np.flatnonzero(pairs.motions.follows[held])
-    other = 2 * teacher - half
     first, second = _slopes(half), _slopes(other)
     true = first[0] * second[0] + first[1] * second[1]
     report: dict[str, Any] = {"frames": len(held), "size": teacher.shape[-1], "spp": pairs.manifest.get("spp_held_out")}
@@ -84,6 +85,16 @@ def _near(mask: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
         mask = mask | np.roll(mask, 1, 1) | np.roll(mask, -1, 1)
         mask = mask | np.roll(mask, 1, 2) | np.roll(mask, -1, 2)
     return mask
+
+
+def light(x: Floats) -> Floats:
+    """Linear light of sRGB, both 0..1."""
+    return np.asarray(np.where(x > 0.04045, ((np.maximum(x, 0.04045) + 0.055) / 1.055) ** 2.4, x / 12.92), np.float32)
+
+
+def encoded(x: Floats) -> Floats:
+    """sRGB of linear light; negative light goes on as it was near 0."""
+    return np.asarray(np.where(x > 0.0031308, 1.055 * np.maximum(x, 0.0031308) ** (1 / 2.4) - 0.055, 12.92 * x), np.float32)
 
 
 def over_grey(frames: Bytes) -> Floats:

@@ -129,11 +129,10 @@ class Settings:
     rate: float = 5e-4  # 2e-3 without clipping collapsed (MEASURED, a smaller network)
     decay: float = 0.01
     clip: float = 1.0
-    soft: float = 0.1  # errors below count squared: of noisy targets an absolute loss finds the median, which is too dark
+    soft: float = 0.5  # errors below count squared: of noisy targets an absolute loss finds the median, which is too dark
     gradient: float = 0.25  # weight of the edges' difference
     motion: float = 0.25  # weight of the difference between neighbouring frames' changes
     focus: float = 3.0  # how much more a pixel of the eyes and the mouth counts
-    sharp: float = 0.15  # weight of the difference in the edges' energy, which a pixel loss alone lets fade
     crop: int = 32  # pixels less a side in training, anywhere in the frame: a pixel's noise then never comes back alike
     every: int = 500  # steps from one saved state to the next
     average: float = 0.998  # of the weights over steps: what is kept is their moving mean
@@ -149,9 +148,12 @@ def train(
     device: str,
     seconds: float = math.inf,
     compiled: bool = False,
+    begin: Path | None = None,
     report: Callable[[int, float], None] = lambda step, loss: None,
 ) -> Network:
     """The trained network (the moving mean of its weights), on `device`.
+
+    begin: an exported network of the same shape to go on from, in place of a random one.
 
     Every `settings.every` steps the state goes to `folder`/state.pt, from where a killed run goes on. seconds: the rate falls
     to zero by then, whatever `steps` says. Half of each batch are neighbouring frames. compiled: by PyTorch's compiler, which
@@ -163,14 +165,17 @@ def train(
         raise UsageError(f"crop {settings.crop}: needed a multiple of {shape.step} below {shape.size}")
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
-    network = Network(shape).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = Network(shape)
+    if begin is not None:
+        restore(network, begin)
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     mean = {k: v.detach().clone() for k, v in network.state_dict().items()}
     optimizer = torch.optim.AdamW(network.parameters(), settings.rate, weight_decay=settings.decay, betas=(0.9, 0.99))
     kept = np.flatnonzero(~pairs.motions.held_out)
     second = kept[pairs.motions.follows[kept]]
     if not len(kept):
         raise AnimacyError("no frame to train on: all are held out")
-    conditions, target, half_of = (torch.from_numpy(x).to(device) for x in (pairs.conditions, pairs.target, pairs.half))
+    conditions, target = (torch.from_numpy(x).to(device) for x in (pairs.conditions, pairs.target))
     weight = torch.from_numpy(_focus(pairs, shape.size, settings.focus)).to(device)
     first, spent, state = 0, 0.0, folder / "state.pt"
     if state.exists():
@@ -201,7 +206,7 @@ def train(
         n, side = len(after), shape.size - settings.crop
         # Past the edges by a quarter, so that the frame's own edges come often.
         y, x = np.clip(rng.integers(-settings.crop // 4, settings.crop * 5 // 4 + 1, 2), 0, settings.crop)
-        batch = (v[index, ..., y : y + side, x : x + side] for v in (conditions, target, half_of, weight))
+        batch = (v[index, ..., y : y + side, x : x + side] for v in (conditions, target, weight))
         loss = criterion(*batch, n)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -231,45 +236,44 @@ def train(
 
 
 class _Criterion(nn.Module):
-    """The network and its loss, in one piece for the compiler."""
+    """The network and its loss, in one piece for the compiler.
+
+    Errors are of linear light, in which the noise of targets has no bias (in sRGB, noise of 28 levels makes hair 8 darker),
+    over the slope with which light grows with sRGB at what is painted: to first order they are errors of sRGB.
+    """
 
     def __init__(self, network: Network, settings: Settings, device: str) -> None:
         super().__init__()
         self.network, self.settings = network, settings
         self.amp = device.split(":")[0]
 
-    def forward(self, conditions: Tensor, target: Tensor, half: Tensor, weight: Tensor, after: int) -> Tensor:
-        """conditions [B, 10, S, S], target and half [B, 4, S, S], uint8; weight [B, S, S]; of the batch the frames
+    def forward(self, conditions: Tensor, target: Tensor, weight: Tensor, after: int) -> Tensor:
+        """conditions [B, 10, S, S] and target [B, 4, S, S], uint8; weight [B, S, S]; of the batch the frames
         `after`..2 `after` follow the first `after`."""
         s = self.settings
         with torch.autocast(self.amp, torch.bfloat16, enabled=self.amp == "cuda"):
             x = as_input(conditions).contiguous(memory_format=torch.channels_last)
             out = self.network(x).float()
         y = target.float() / 255
-        loss = (F.smooth_l1_loss(out, y, reduction="none", beta=s.soft) * weight[:, None].float()).mean()
+        colour = (_light(out[:, :3]) - _light(y[:, :3])) / _slope(out[:, :3].detach())
+        error = torch.cat([colour, out[:, 3:] - y[:, 3:]], 1)
+        none = torch.zeros_like(error)
+        loss = (F.huber_loss(error, none, reduction="none", delta=s.soft) * weight[:, None].float()).mean() * 10
         for axis in (2, 3):
-            loss = loss + s.gradient * (torch.diff(out, dim=axis) - torch.diff(y, dim=axis)).abs().mean()
+            loss = loss + s.gradient * torch.diff(error, dim=axis).abs().mean()
         if after:
-            change = (out[after : 2 * after] - out[:after]) - (y[after : 2 * after] - y[:after])
-            loss = loss + s.motion * change.abs().mean()
-        if s.sharp:
-            # Of two halves with independent noise the edges' product has the energy of what is there, without the noise's.
-            first = half.float() / 255
-            mine, theirs = _energy(out, out), _energy(first, 2 * y - first)
-            scale = (mine.detach().clamp_min(0) + 1e-4).sqrt()
-            loss = loss + s.sharp * F.smooth_l1_loss(mine / scale, theirs / scale, beta=0.1) / 0.1
+            loss = loss + s.motion * (error[after : 2 * after] - error[:after]).abs().mean()
         return loss
 
 
-def _energy(a: Tensor, b: Tensor) -> Tensor:
-    """Mean product of the edges of luma of `a` and `b` [B, 4, S, S], in squares of 16 pixels (8 apart)."""
-    total: Tensor | None = None
-    for axis in (2, 3):
-        u, v = (torch.diff(x[:, :3].mean(1, keepdim=True), dim=axis)[:, :, : x.shape[2] - 1, : x.shape[3] - 1] for x in (a, b))
-        total = u * v if total is None else total + u * v
-    assert total is not None
-    side = min(16, total.shape[-1])
-    return F.avg_pool2d(total, side, max(1, side // 2))
+def _light(x: Tensor) -> Tensor:
+    """Linear light of sRGB; below 0 and above 1 it goes on."""
+    return torch.where(x > 0.04045, ((x.clamp_min(0.04045) + 0.055) / 1.055) ** 2.4, x / 12.92)
+
+
+def _slope(x: Tensor) -> Tensor:
+    """By how much `_light` grows with x; never so little that the noise of dark pixels outweighs all."""
+    return (2.4 / 1.055 * ((x.clamp(0.04045, 1) + 0.055) / 1.055) ** 1.4).clamp_min(0.2)
 
 
 def _focus(pairs: Pairs, size: int, most: float) -> NDArray[np.float16]:
@@ -304,6 +308,28 @@ def halved(network: Network, conditions: NDArray[np.uint8]) -> float:
             error = (half(x.half()).float().clamp(0, 1) - network(x).clamp(0, 1)).square().mean()
             lowest = min(lowest, -10 * math.log10(max(float(error), 1e-12)))
     return lowest
+
+
+def restore(network: Network, path: Path) -> None:
+    """Fill `network` with the weights of a file that `export` wrote. Raises UsageError where they do not fit."""
+    import onnx
+    from onnx import numpy_helper
+
+    try:
+        found = {w.name.removesuffix("_half"): numpy_helper.to_array(w) for w in onnx.load(str(path)).graph.initializer}
+    except Exception as error:  # onnx raises what its parser finds
+        raise UsageError(f"{path} cannot be read as a network ({error})") from error
+    order = np.arange(CHANNELS * network.fold**2).reshape(CHANNELS, -1).T.ravel()
+    with torch.no_grad():
+        for name, value in network.state_dict().items():
+            given = found.get(name.replace(".body", ""))
+            if given is None or given.shape != value.shape:
+                raise UsageError(f"{path} has no {name} of shape {tuple(value.shape)}; give a network of the same shape")
+            weight = torch.from_numpy(given.astype(np.float32))
+            if name == "enter.0.weight":  # `export` turns its channels round for SpaceToDepth
+                value[:, torch.from_numpy(order)] = weight
+            else:
+                value.copy_(weight)
 
 
 def export(network: Network, path: Path, size: int, *, half: bool) -> None:

@@ -53,6 +53,8 @@ class Plan:
     trace_minutes: float | None = None  # frames not begun by then are given up
     fit_minutes: float | None = None  # for each network; the networks learn at the same time on a GPU
     steps: int = 40_000
+    rate: float = 5e-4
+    begin: Path | None = None  # a folder with NAME.onnx to go on from, in place of random networks
     device: str = "cuda"
     compiled: bool = False
     seed: int = 0
@@ -190,7 +192,7 @@ def _fit(plan: Plan, name: str) -> None:
     pairs = data.load(folder_of(plan, name))
     shape = g.SHAPES[name]
     batch = 16 if name == "lite" else 8
-    settings = g.Settings(steps=plan.steps, batch=batch, seed=plan.seed)
+    settings = g.Settings(steps=plan.steps, batch=batch, rate=plan.rate, seed=plan.seed)
     began = time.monotonic()
 
     def report(step: int, loss: float) -> None:
@@ -199,7 +201,15 @@ def _fit(plan: Plan, name: str) -> None:
 
     seconds = plan.fit_minutes * 60 if plan.fit_minutes is not None else float("inf")
     network = g.train(
-        pairs, shape, settings, plan.folder / name, device=plan.device, seconds=seconds, compiled=plan.compiled, report=report
+        pairs,
+        shape,
+        settings,
+        plan.folder / name,
+        device=plan.device,
+        seconds=seconds,
+        compiled=plan.compiled,
+        begin=None if plan.begin is None else plan.begin / f"{name}.onnx",
+        report=report,
     )
     spent = time.monotonic() - began
     held = pairs.conditions[pairs.motions.held_out]

@@ -29,7 +29,7 @@ from . import strands
 Floats = NDArray[np.float32]
 VARIANTS = ("cuda_ad_rgb", "llvm_ad_rgb", "scalar_rgb")
 BOUNCES = 6  # hair passes light on, and dark hair needs few bounces
-BRIGHTEST = 8.0  # of a sample: the rare path through hairs to a light would take thousands of samples to average out
+BRIGHTEST = 4.0  # of a sample: the rare path through hairs to a light would take thousands of samples to average out
 DISTANCE, KEY, OTHER = 1.7, 0.32, 0.2  # metres: how far the lights stand from the head, half their sides
 POINTS = 11  # of a hair; 5 of a lash
 CORNEA = np.radians(33.0)  # polar angle on the eyeball where the cornea ends
