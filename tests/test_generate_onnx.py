@@ -206,3 +206,50 @@ def test_files_that_are_no_network_are_refused(tmp_path, content):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(AnimacyError, match=r"none\.onnx: No such file"):
         OnnxGenerator(tmp_path / "none.onnx")
+
+
+def test_backends_that_are_not_there_are_refused_and_none_takes_their_place(bare, monkeypatch):
+    import sys
+
+    avatar = having(bare, "lite")
+    for name in ("tensorrt", "tensorrt_bindings", "tensorrt_rtx", "animacy.gpu.torch"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(AnimacyError, match="pip install tensorrt"):
+        make_generator("lite", avatar, 256, backend="tensorrt")
+    with pytest.raises(AnimacyError, match="PyTorch is missing"):
+        make_generator("lite", avatar, 256, backend="torch")
+    with pytest.raises(UsageError, match="'npu' is unknown; give auto, tensorrt, torch, onnx"):
+        make_generator("lite", avatar, 256, backend="npu")
+    assert isinstance(make_generator("lite", avatar, 256, backend="onnx"), OnnxGenerator)
+
+
+def test_auto_says_in_the_log_what_it_took_and_why(bare, monkeypatch, caplog):
+    import ctypes
+    import importlib.util
+    import sys
+    import types
+
+    def took():
+        caplog.clear()
+        with caplog.at_level("INFO", "animacy.generate"):
+            painter = make_generator("lite", having(bare, "lite"), 256)
+        assert isinstance(painter, OnnxGenerator) and len(caplog.records) == 1
+        return caplog.text
+
+    driver = ctypes.CDLL
+
+    def without(name, *rest):
+        if name == "libcuda.so.1":
+            raise OSError(name)
+        return driver(name, *rest)
+
+    monkeypatch.setattr(ctypes, "CDLL", without)
+    assert "no NVIDIA driver" in took()
+    monkeypatch.setattr(ctypes, "CDLL", lambda name, *rest: None if name == "libcuda.so.1" else driver(name, *rest))
+    there = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else there(name))
+    assert "no PyTorch" in took()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    unseen = types.SimpleNamespace(cuda=types.SimpleNamespace(is_available=lambda: False))
+    monkeypatch.setitem(sys.modules, "torch", unseen)
+    assert "sees no GPU" in took()

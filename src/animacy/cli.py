@@ -130,6 +130,12 @@ def _parser() -> Parser:
         default="auto",
         help="the bundle's network that paints; none shows the shaded render; auto: lite up to 256 pixels, full above (auto)",
     )
+    say.add_argument(
+        "--generator-backend",
+        choices=("auto", "tensorrt", "torch", "onnx"),
+        default="auto",
+        help="what works the network out; auto: PyTorch where it sees a GPU, else ONNX Runtime on the CPU (auto)",
+    )
     say.add_argument("--quiet", action="store_true", help="say nothing but errors")
     say.set_defaults(run=_say)
 
@@ -328,6 +334,7 @@ def _say(arguments: argparse.Namespace) -> None:
             seed=arguments.seed,
             renderer=arguments.renderer,
             generator=arguments.generator,
+            generator_backend=arguments.generator_backend,
             stage=bar.stage,
             report=bar.performed,
         )

@@ -37,6 +37,7 @@ def say(
     seed: int = 0,
     renderer: str = "auto",
     generator: str = "auto",
+    generator_backend: str = "auto",
     stage: Callable[[str], None] = lambda name: None,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Progress:
@@ -47,6 +48,7 @@ def say(
     place of what is read. markup: how the author's marks are written, one of `animacy.read.MARKUPS`.
     generator: "lite" or "full", a network of the bundle; "none", the shaded render; or "auto", lite up to 256 pixels and full
     above, as far as the bundle has them. A network paints at its own size and is scaled to `size`.
+    generator_backend: what works it out: "tensorrt", "torch", "onnx", or "auto", PyTorch where it sees a GPU and else "onnx".
     `stage` is told what begins, `report` what was performed. All files appear whole, at the end, or not at all.
     Raises UsageError for what cannot be asked for, AnimacyError for what failed.
     """
@@ -70,6 +72,7 @@ def say(
             seed=seed,
             renderer=renderer,
             generator=generator,
+            generator_backend=generator_backend,
             stage=stage,
         ) as line:
             stage("performing")
@@ -104,6 +107,7 @@ def opened(
     seed: int = 0,
     renderer: str = "auto",
     generator: str = "auto",
+    generator_backend: str = "auto",
     stage: Callable[[str], None] = lambda name: None,
 ) -> Iterator[Line]:
     """The line that writes `output`, loaded and ready; see `say` for the arguments. Leaving the block closes the files."""
@@ -117,7 +121,7 @@ def opened(
         film = stack.enter_context(Mp4(output, size, fps, face.background))
         stage("loading the voice")
         speaker = make_speaker(voice)
-        painter = make_generator(generator, face, size, stage)
+        painter = make_generator(generator, face, size, stage, generator_backend)
         stage("preparing the renderer")
         yield Line(
             speaker=speaker,

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
+import importlib.util
+import logging
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from ..avatar import Avatar, GeneratorWeights
 from ..errors import AnimacyError, UsageError
 from ..types import Conditions, Faces
 
-__all__ = ["Painter", "Shaded", "make_generator"]
+__all__ = ["BACKENDS", "Painter", "Shaded", "make_generator"]
+
+log = logging.getLogger(__name__)
+BACKENDS = ("auto", "tensorrt", "torch", "onnx")
 
 
 class Painter(Protocol):
@@ -36,13 +42,17 @@ def make_generator(
     avatar: Avatar,
     size: int,
     stage: Callable[[str], None] = lambda name: None,
+    backend: Literal["auto", "tensorrt", "torch", "onnx"] | str = "auto",
 ) -> Painter:
     """What paints `avatar` in frames of `size` pixels a side; render its conditions at its `size`, where it has one.
 
     "auto" takes the bundle's lite network up to 256 pixels and its full one above, the only one where it has one, and none
-    where it has none. "none" shows the shaded render. `stage` is told once who paints. Raises UsageError for another name, and
-    for a network that the bundle has not; AnimacyError for one that does not work.
+    where it has none. "none" shows the shaded render. `stage` is told once who paints. backend: what works a network out;
+    "auto" takes PyTorch where it sees a GPU and ONNX Runtime otherwise, and logs which. Raises UsageError for another name or backend,
+    and for a network that the bundle has not; AnimacyError for one that does not work.
     """
+    if backend not in BACKENDS:
+        raise UsageError(f"generator backend {backend!r} is unknown; give {', '.join(BACKENDS)}")
     if name not in ("auto", "none", "lite", "full"):
         raise UsageError(f"generator {name!r} is unknown; give auto, none, lite or full")
     if name == "none":
@@ -63,15 +73,52 @@ def make_generator(
             f"--generator {name}: the bundle of {avatar.name!r} has {names}; give {', '.join(('auto', 'none', *there))}"
         )
     stage(f"painting: {weights.name}{remark}")
-    return _network(weights, avatar.name, size)
+    return _network(weights, avatar.name, size, backend)
 
 
-def _network(weights: GeneratorWeights, avatar: str, size: int) -> Painter:
-    from .onnx import OnnxGenerator  # imports ONNX Runtime and Numba
+def _network(weights: GeneratorWeights, avatar: str, size: int, backend: str) -> Painter:
     from .resized import Resized
 
     source = f"{weights.name}.onnx of the avatar {avatar!r}"
-    painter = OnnxGenerator(weights.weights, source=source)
+    painter = _worked_out(weights.weights, source, _chosen() if backend == "auto" else backend)
     if painter.size != weights.size:
         raise AnimacyError(f"{source} paints {painter.size}x{painter.size}, its avatar.json says {weights.size}")
     return painter if painter.size == size else Resized(painter, size)
+
+
+def _chosen() -> str:
+    """The backend that "auto" stands for; says in the log which and why. Imports PyTorch only where there is a driver."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        log.info("painting with ONNX Runtime: no NVIDIA driver")
+        return "onnx"
+    if importlib.util.find_spec("torch") is None:
+        log.info("painting with ONNX Runtime on the CPU: there is a GPU's driver, but no PyTorch")
+        return "onnx"
+    if not importlib.import_module("torch").cuda.is_available():
+        log.info("painting with ONNX Runtime on the CPU: PyTorch sees no GPU")
+        return "onnx"
+    log.info("painting with PyTorch on the GPU")
+    return "torch"
+
+
+def _worked_out(data: bytes, source: str, backend: str) -> Any:
+    """A Painter with a size. Raises AnimacyError where the backend cannot be had: none is taken in its place."""
+    if backend == "onnx":
+        from .onnx import OnnxGenerator  # imports ONNX Runtime and Numba
+
+        return OnnxGenerator(data, source=source)
+    if backend == "torch":
+        try:
+            on_torch = importlib.import_module("animacy.gpu.torch")
+        except ImportError as error:
+            raise AnimacyError(f"PyTorch is missing ({error}): pip install torch, or give --generator-backend onnx") from error
+        network, size = on_torch.network_of(data, source)
+        # Compiling takes longer than a film of some minutes saves.
+        return on_torch.TorchGenerator(network, size, (1, 8), slots=1, compiled=False)
+    from ..gpu.runtime import Cuda
+    from ..gpu.tensorrt import HostTensorRt, module
+
+    module()  # says what is missing before a GPU is opened
+    return HostTensorRt(data, Cuda())

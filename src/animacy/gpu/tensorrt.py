@@ -14,8 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..errors import AnimacyError
+from ..generate.onnx import as_input, as_rgba_slow
+from ..types import Conditions, Faces
 from .contracts import Runtime
+from .runtime import Cuda
 from .weights import CHANNELS, folded_half, read_weights
 
 MODULES = ("tensorrt", "tensorrt_bindings", "tensorrt_rtx")
@@ -62,6 +68,9 @@ def build(
     if not parser.parse(folded_half(network)):
         reasons = "; ".join(str(parser.get_error(i)) for i in range(parser.num_errors))
         raise AnimacyError(f"TensorRT's parser refuses the network ({' '.join(reasons.split())[:200]}); {REMEDY}")
+    # Channels last, as the kernels before and after it have them: eights of channels, of which both ends have whole ones.
+    for port in (definition.get_input(0), definition.get_output(0)):
+        port.allowed_formats = 1 << int(trt.TensorFormat.HWC8)
     config = builder.create_builder_config()
     profile = builder.create_optimization_profile()
     side, channels = weights.size // weights.fold, CHANNELS * weights.fold**2
@@ -170,3 +179,56 @@ class TensorRtGenerator:
         context.set_input_shape("folded", (batch, CHANNELS * self.fold**2, self._side, self._side))
         if not context.execute_async_v3(stream):
             raise AnimacyError("TensorRT failed to paint (its log says why)")
+
+
+class HostTensorRt:
+    """A Generator for Conditions on the host, by an engine: for `animacy say`, and for parity.
+
+    cuda: closed with this. Raises AnimacyError as TensorRtGenerator.
+    """
+
+    def __init__(self, network: bytes, cuda: Cuda, most: int = 8) -> None:
+        self._cuda, self._most = cuda, most
+        self._inner = TensorRtGenerator(network, cuda, cuda.name, most=most, slots=1)
+        self.size = self._inner.size
+        self._stream, self._done = cuda.stream(), cuda.event()
+        self._host = cuda.pinned(most * self.size**2 * CHANNELS * 2)
+
+    def generate(self, conditions: Conditions) -> Faces:
+        """Paint a batch. Raises AnimacyError for frames of another size."""
+        count, height, width = conditions.shaded.shape[:3]
+        if (height, width) != (self.size, self.size):
+            raise AnimacyError(f"frames of {width}x{height} came to a network that paints {self.size}x{self.size}")
+        rgba = np.empty((count, height, width, 4), np.uint8)
+        for first in range(0, count, self._most):
+            part = slice(first, first + self._most)
+            frames = Conditions(conditions.shaded[part], conditions.unlit[part], conditions.normal[part])
+            x = folded(as_input(frames), self._inner.fold)
+            n = len(x)
+            sent = self._host[: x.nbytes]
+            sent[:] = x.view(np.uint8).ravel()
+            self._cuda.upload(sent, self._inner.input(0), self._stream)
+            self._inner.enqueue(n, 0, self._stream)
+            got = self._host[: n * height * width * 4 * 2]
+            self._cuda.download(self._inner.output(0), got, self._stream)
+            self._cuda.record(self._done, self._stream)
+            self._cuda.synchronise(self._done)
+            painted = unfolded(got.view(np.float16), n, height, self._inner.fold)
+            for frame, y in zip(rgba[part], painted, strict=True):
+                frame[:] = as_rgba_slow(y)
+        return Faces(rgba)
+
+
+def folded(x: NDArray[np.float32], fold: int) -> NDArray[np.float16]:
+    """[B, C, S, S] -> [B, S / F, S / F, C F F], channels as torch.nn.functional.pixel_unshuffle orders them."""
+    count, channels, size, _ = x.shape
+    side = size // fold
+    y = x.reshape(count, channels, side, fold, side, fold).transpose(0, 2, 4, 1, 3, 5).astype(np.float16)
+    return np.ascontiguousarray(y.reshape(count, side, side, channels * fold * fold))
+
+
+def unfolded(y: NDArray[np.float16], count: int, size: int, fold: int) -> NDArray[np.float32]:
+    """What `folded` makes of [B, 4, S, S], back."""
+    side = size // fold
+    x = y.reshape(count, side, side, 4, fold, fold).transpose(0, 3, 1, 4, 2, 5).astype(np.float32)
+    return x.reshape(count, 4, size, size)
