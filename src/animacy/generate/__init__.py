@@ -48,8 +48,9 @@ def make_generator(
 
     "auto" takes the bundle's lite network up to 256 pixels and its full one above, the only one where it has one, and none
     where it has none. "none" shows the shaded render. `stage` is told once who paints. backend: what works a network out;
-    "auto" takes PyTorch where it sees a GPU and ONNX Runtime otherwise, and logs which. Raises UsageError for another name or backend,
-    and for a network that the bundle has not; AnimacyError for one that does not work.
+    "auto" takes PyTorch where it sees a GPU and ONNX Runtime otherwise, and logs which.
+    Raises UsageError for another name or backend, and for a network that the bundle has not; AnimacyError for one that does not
+    work.
     """
     if backend not in BACKENDS:
         raise UsageError(f"generator backend {backend!r} is unknown; give {', '.join(BACKENDS)}")
