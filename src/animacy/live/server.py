@@ -48,6 +48,7 @@ POLICY = "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; fram
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
+CALLER = web.RequestKey("caller", str)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -221,7 +222,7 @@ class Server:
                 "path": request.path,
                 "status": response.status,
                 "ms": round(1000 * (time.perf_counter() - begun), 1),
-                "caller": request.get("caller", ""),
+                "caller": request.get(CALLER, ""),
             },
         )
         return response
@@ -234,7 +235,7 @@ class Server:
 
         async def checked(request: web.Request) -> web.StreamResponse:
             name = self._name_of(request)
-            request["caller"] = name
+            request[CALLER] = name
             now, most = self._clock(), 2 * self.limits.requests_per_second
             caller = self._callers.setdefault(name, Caller(name, most, now))
             caller.tokens = min(most, caller.tokens + (now - caller.at) * self.limits.requests_per_second)
@@ -302,13 +303,13 @@ class Server:
         )
 
     async def _list(self, request: web.Request) -> web.Response:
-        return _json({"sessions": [self._as_json(h) for h in self._held.values() if h.caller == request["caller"]]})
+        return _json({"sessions": [self._as_json(h) for h in self._held.values() if h.caller == request[CALLER]]})
 
     async def _open(self, request: web.Request) -> web.Response:
         asked = parsed(Open, await _body(request))
         if self.draining:
             raise Refused(503, "the server is ending: retry later", RETRY)
-        own = sum(h.caller == request["caller"] for h in self._held.values())
+        own = sum(h.caller == request[CALLER] for h in self._held.values())
         if own >= self.limits.sessions_per_key:
             raise Refused(429, f"{own} sessions are open by this key already: close one", RETRY)
         if len(self._held) + self._opening >= self.limits.sessions:
@@ -320,7 +321,7 @@ class Server:
             stream = await asyncio.to_thread(self.host.open, avatar, voice, asked.markup, asked.seed)
         finally:
             self._opening -= 1
-        held = Held(secrets.token_urlsafe(16), stream, request["caller"], asked.markup, voice, self._clock())
+        held = Held(secrets.token_urlsafe(16), stream, request[CALLER], asked.markup, voice, self._clock())
         if asked.emotion is not None:
             try:
                 stream.session.set_emotion(asked.emotion)
@@ -449,7 +450,7 @@ class Server:
 
     def _of(self, request: web.Request) -> Held:
         held = self._held.get(request.match_info["id"])
-        if held is None or held.caller != request["caller"]:
+        if held is None or held.caller != request[CALLER]:
             raise Refused(404, "no such session")
         held.touched = self._clock()
         return held
