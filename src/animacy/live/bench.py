@@ -116,8 +116,9 @@ class Talk:
         due = np.array([max(d, left) for d, left, _ in self.tap.audio]) + float(OPUS_SECONDS)
         spans = []
         for at in self.stops:
-            heard = due[(loud > AUDIBLE) & (due > at) & (due < at + AFTER)]
-            spans.append(float(heard.max() - at) if len(heard) else 0.0)
+            heard = due[(loud > AUDIBLE) & (due > at - 0.1) & (due < at + AFTER)]
+            if len(heard):  # else it fell into a pause, where there was nothing to stop
+                spans.append(max(float(heard.max() - at), 0.0))
         return spans
 
 
@@ -133,11 +134,11 @@ def _loudness(packets: list[bytes]) -> NDArray[np.float64]:
 def bench(arguments: argparse.Namespace) -> dict[str, Any]:
     """Measure; all times in milliseconds unless the key says otherwise. Raises UsageError for what cannot be asked for.
 
-    "cold" is the first text after loading, "warm" the second, both of one session alone; "steady" and the keys at the top are
-    of all sessions for `seconds`. lateness: from a frame's instant to its packet. first_frame: from the text to the packet of
-    the first frame of its speech. stop: from `interrupt` to the end of the last packet in which speech is heard. av_offset: by
-    how much pictures leave later than the sound of the same instant. drift: how much later sound leaves at the end than at the
-    beginning.
+    "cold" is the first text after loading, "warm" the second, both of one session alone; the keys at the top are of all
+    sessions for `seconds`, once that is over. lateness: from a frame's instant to its packet. first_frame: from the text to the
+    packet of the first frame of its speech. stop: from `interrupt` to the end of the last packet in which speech is heard; one
+    that fell into a pause does not count. av_offset: by how much pictures leave later than the sound of the same instant.
+    drift: how much later sound leaves at the end than at the beginning.
     """
     if arguments.sessions < 1 or not 4 <= arguments.seconds < 86_400:
         raise UsageError("--sessions has to be 1 or more, --seconds 4 or more")
