@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from . import __version__
 from .avatar import Avatar, find, load
 from .classic import STEPS, Classic, Inference, OnnxInference
 from .errors import AnimacyError, UsageError
@@ -77,7 +78,7 @@ def machine() -> Report:
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
         "packages": packages,
-        "commit": _said(here) or version("animacy"),
+        "commit": _said(here) or __version__,
     }
 
 

@@ -205,8 +205,8 @@ def _parser() -> Parser:
     reading.add_argument("--json", action="store_true", help="print JSON")
     reading.set_defaults(run=_evaluate_read)
 
-    bench = commands.add_parser("bench", help="time the face stage", description="Time the face stage.")
-    verbs = bench.add_subparsers(dest="verb", required=True, metavar="stages|streams")
+    bench = commands.add_parser("bench", help="measure how fast it is", description="Measure how fast it is.")
+    verbs = bench.add_subparsers(dest="verb", required=True, metavar="stages|streams|live")
     stages_ = verbs.add_parser("stages", parents=[common], help="stage by stage, the classic path beside the fast one")
     stages_.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: what a CPU can do (cuda)")
     stages_.add_argument("--batches", default="1,4,16,64", help="frames at once (%(default)s)")
@@ -225,6 +225,7 @@ def _parser() -> Parser:
     streams_.add_argument("--rasteriser", choices=("cuda", "gl"), default="cuda", help="what draws (%(default)s)")
     streams_.add_argument("--json", action="store_true", help="print JSON")
     streams_.set_defaults(run=_bench_streams)
+    _add_live(commands, verbs, common)
 
     doctor = commands.add_parser("doctor", parents=[common], help="show what works here", description="Show what works here.")
     doctor.add_argument(
@@ -235,6 +236,60 @@ def _parser() -> Parser:
     )
     doctor.set_defaults(run=_doctor)
     return parser
+
+
+def _add_live(commands: Any, benches: Any, common: Parser) -> None:
+    """`serve`, and `bench live`."""
+    painting = Parser(add_help=False)
+    painting.add_argument("--size", type=int, default=256, help="pixels a side, an even number (256)")
+    painting.add_argument("--fps", type=int, default=25, help="frames a second (25)")
+    painting.add_argument("--voice", default="auto", help="used unless another is asked for; auto: one a language (auto)")
+    painting.add_argument("--renderer", choices=("auto", "gl", "cpu"), default="auto", help="what rasterises (auto)")
+    painting.add_argument("--generator", choices=("auto", "none", "lite", "full"), default="auto", help="what paints (auto)")
+
+    serve = commands.add_parser(
+        "serve", parents=[common, painting], help="serve live sessions", description="Serve live sessions. Needs animacy[live]."
+    )
+    serve.add_argument("--host", default="127.0.0.1", help="where to listen; without --key-file a loopback's (127.0.0.1)")
+    serve.add_argument("--port", type=int, default=8080, help="0: any that is free (8080)")
+    serve.add_argument("--avatar", action="append", help="a name or a bundle's path; more than once for more (all that ship)")
+    serve.add_argument("--max-sessions", type=int, default=16, help="at a time (16)")
+    serve.add_argument("--max-sessions-per-key", type=int, default=8, help="at a time (8)")
+    serve.add_argument("--requests-per-second", type=float, default=20.0, help="of one key (20)")
+    serve.add_argument("--idle", type=float, default=60.0, help="seconds until a session is closed that nobody watches (60)")
+    serve.add_argument("--drain", type=float, default=10.0, help="seconds that sessions may speak on after SIGTERM (10)")
+    serve.add_argument("--key-file", metavar="FILE", help="lines NAME KEY: who may call")
+    serve.add_argument("--cert", metavar="FILE.pem", help="TLS: the certificate, with --private-key")
+    serve.add_argument("--private-key", metavar="FILE.pem", help="TLS: its key")
+    serve.add_argument("--origin", action="append", default=[], help="of a web page elsewhere that may call (none)")
+    serve.add_argument("--ice-server", action="append", default=[], metavar="URL", help="stun: or turn: for viewers (none)")
+    serve.set_defaults(run=_serve)
+
+    live = benches.add_parser("live", parents=[common, painting], help="live sessions, from text to packets")
+    live.add_argument("--avatar", default="default", help="a name or a bundle's path (default)")
+    live.add_argument("--sessions", type=int, default=1, help="at a time (1)")
+    live.add_argument("--seconds", type=float, default=60.0, help="of which they speak half (60)")
+    live.add_argument("--json", action="store_true", help="print JSON")
+    live.set_defaults(run=_bench_live)
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    try:
+        from .live.command import serve
+    except ModuleNotFoundError as error:
+        raise AnimacyError(f"the server needs {error.name}: pip install 'animacy[live]'") from error
+    serve(arguments)
+
+
+def _bench_live(arguments: argparse.Namespace) -> None:
+    from .live.bench import bench
+
+    figures = bench(arguments)
+    if arguments.json:
+        _print_json(figures)
+    else:
+        for name, value in figures.items():
+            print(f"{name:<24} {value}")
 
 
 def _add_text(parser: argparse.ArgumentParser) -> None:

@@ -65,9 +65,10 @@ class Session:
         self._performer = Performer(fps, seed)
         self._performer.begin(None, silence(0.0, self.rate))
         self._clock = clock
-        self._opened = clock()
+        self._opened = clock()  # when frame 0 is due
         self._lock = threading.Lock()
         self._said = 0  # texts so far
+        self._ended = 0  # up to which all are said, or dropped
         self._next = 0  # the first frame that was not taken
         self._sample = 0  # up to which is planned
         self._planned: deque[Moment] = deque()
@@ -92,6 +93,16 @@ class Session:
     def epoch(self) -> int:
         """How often it was interrupted: what is of an older epoch is void."""
         return self._speaking.epoch
+
+    @property
+    def opened(self) -> float:
+        """When it was opened, by its clock: frame n is due n / fps seconds later."""
+        return self._opened
+
+    @property
+    def speaking(self) -> bool:
+        """Whether anything is being said, or waits to be."""
+        return self._ended < self._said or bool(self._coming)
 
     def say(self, text: str) -> int:
         """Say `text` after what is being said; gives its number, by which events name it.
@@ -121,7 +132,7 @@ class Session:
             self._fading = fade * np.linspace(1.0, 0.0, len(fade), dtype=np.float32)
             self._back(frame)
             self._performer.cut()
-            self._now = None
+            self._now, self._ended = None, self._said
             self._coming.clear()
             self._events.append(Event("interrupted", self.epoch, 0, frame / self.fps))
 
@@ -244,6 +255,7 @@ class Session:
             if stretch.speech is not None:
                 self._now, self._at = stretch, 0
                 break
+            self._ended = stretch.say
             sample = self._quiet if stretch.say == self._latest.say else max(self._quiet, self._edge(self._next))
             end = Event("finished", self.epoch, stretch.say, sample / self.rate, stretch.failure)
             self._coming.append(replace(end, kind="failed") if stretch.failure else end)
@@ -270,7 +282,8 @@ class Session:
         if stretch.say != before.say:
             self._coming.append(Event("started", self.epoch, stretch.say, now))
         if sentence is not before.sentence:
-            self._coming.append(Event("sentence", self.epoch, stretch.say, now, sentence.text, sentence.start, sentence.end))
+            place = sentence.text, sentence.start, sentence.end
+            self._coming.append(Event("sentence", self.epoch, stretch.say, now, *place, sentence))
         for timed in speech.words:
             word, at = sentence.words[timed.word], (self._sample + timed.start) / self.rate
             self._coming.append(Event("word", self.epoch, stretch.say, at, word.text, word.start, word.end))

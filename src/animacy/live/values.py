@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..types import Sentence
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -36,3 +38,4 @@ class Event:
     text: str = ""  # of the sentence or the word
     start: int = 0  # of the sentence or the word in the text given to `say`, in characters
     end: int = 0
+    sentence: Sentence | None = None  # of "sentence": what was read, with the stress of each word

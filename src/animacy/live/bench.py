@@ -1,0 +1,266 @@
+"""`animacy bench live`: sessions that speak half of the time, from the text that goes in to the packets that come out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from .host import Host, make_host
+from .scheduler import Busy
+from .stream import OPUS_SECONDS, Encoded, Stream
+from .values import Event
+
+AUDIBLE = 0.003  # rms: -50 dBFS
+INTERRUPT = 3  # each third text is cut off ...
+AFTER = 1.0  # ... so many seconds after its first word
+EDGE = 5.0  # s at the beginning and at the end between which drift is measured
+
+_OPENINGS = (
+    "Well, my friend",
+    "As you may know",
+    "To tell the truth",
+    "Believe me",
+    "Every now and then",
+    "On a day like this",
+)
+_RESTS = (
+    "it is so good to see you here today",
+    "I have thought about it for a very long time",
+    "nothing is as simple as it looks at first",
+    "we should go out and have a look at the sea",
+    "there was a light in the window last night",
+    "I would do it again without any doubt",
+    "she never told me what the letter said",
+    "you can hear the rain on the roof of the house",
+)
+TEXTS = tuple(f"{a}, {b}. {c}." for (a, b), c in zip(product(_OPENINGS, _RESTS), sorted(_RESTS) * len(_OPENINGS), strict=True))
+
+
+@dataclass(slots=True)
+class Tap:
+    """A Watcher that keeps when everything left."""
+
+    video: list[tuple[float, float]] = field(default_factory=list)  # due, left
+    audio: list[tuple[float, float, bytes]] = field(default_factory=list)  # due, left, packet
+    events: deque[Event] = field(default_factory=deque)
+    bytes: int = 0
+
+    def take(self, encoded: Encoded) -> None:
+        self.bytes += encoded.packet.size
+        if encoded.kind == "video":
+            self.video.append((encoded.due, encoded.left))
+        else:
+            self.audio.append((encoded.due, encoded.left, bytes(encoded.packet)))
+
+    def told(self, event: Event) -> None:
+        self.events.append(event)
+
+
+@dataclass(slots=True)
+class Talk:
+    """One session that says a text, is silent for as long, and says the next."""
+
+    stream: Stream
+    tap: Tap
+    turn: int
+    said: float | None = None  # when the text was given that is being said
+    started: float | None = None  # when its first frame is due
+    rest: float = 0.0  # when the next is to be given
+    replies: list[tuple[float, float]] = field(default_factory=list)  # given; first frame due
+    stops: list[float] = field(default_factory=list)  # when it was interrupted
+
+    def step(self, now: float) -> None:
+        while self.tap.events:
+            event = self.tap.events.popleft()
+            at = self.stream.session.opened + event.time
+            if event.kind == "started" and self.said is not None:
+                self.started = at
+                self.replies.append((self.said, at))
+            elif event.kind in ("finished", "failed", "interrupted") and self.said is not None:
+                self.rest = now + now - (self.started or now)
+                self.said = self.started = None
+        if self.said is None and now >= self.rest:
+            self.said = now
+            self.stream.session.say(TEXTS[self.turn % len(TEXTS)])
+            self.turn += 1
+        elif self.started is not None and self.turn % INTERRUPT == 0 and now > self.started + AFTER:
+            self.stops.append(time.monotonic())
+            self.stream.session.interrupt()
+            self.rest, self.said, self.started = now + AFTER, None, None
+
+    def first_frames(self) -> list[float]:
+        """Seconds from each text to the packet of the first frame of its speech."""
+        due = np.array([d for d, _ in self.tap.video])
+        found = []
+        for given, first in self.replies:
+            at = int(np.searchsorted(due, first - 1e-4))
+            if at < len(due):
+                found.append(self.tap.video[at][1] - given)
+        return found
+
+    def stopped(self) -> list[float]:
+        """Seconds from each interruption to the end of the last packet in which speech is heard."""
+        loud = _loudness([packet for _, _, packet in self.tap.audio])
+        due = np.array([max(d, left) for d, left, _ in self.tap.audio]) + float(OPUS_SECONDS)
+        spans = []
+        for at in self.stops:
+            heard = due[(loud > AUDIBLE) & (due > at - 0.1) & (due < at + AFTER)]
+            if len(heard):  # else it fell into a pause, where there was nothing to stop
+                spans.append(max(float(heard.max() - at), 0.0))
+        return spans
+
+
+def _loudness(packets: list[bytes]) -> NDArray[np.float64]:
+    """The rms of each packet of Opus."""
+    decoder = av.CodecContext.create("libopus", "r")
+    assert isinstance(decoder, av.AudioCodecContext)
+    decoder.sample_rate, decoder.layout = 48_000, "mono"
+    sounds = (decoder.decode(av.Packet(p))[0].to_ndarray() for p in packets)
+    return np.array([np.sqrt(np.mean((s / 32768.0 if s.dtype == np.int16 else s) ** 2)) for s in sounds])
+
+
+def bench(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Measure; all times in milliseconds unless the key says otherwise. Raises UsageError for what cannot be asked for.
+
+    "cold" is the first text after loading, "warm" the second, both of one session alone; the keys at the top are of all
+    sessions for `seconds`, once that is over. lateness: from a frame's instant to its packet. first_frame: from the text to the
+    packet of the first frame of its speech. stop: from `interrupt` to the end of the last packet in which speech is heard; one
+    that fell into a pause does not count. av_offset: by how much pictures leave later than the sound of the same instant.
+    drift: how much later sound leaves at the end than at the beginning.
+    """
+    if arguments.sessions < 1 or not 4 <= arguments.seconds < 86_400:
+        raise UsageError("--sessions has to be 1 or more, --seconds 4 or more")
+    sys.setswitchinterval(0.001)  # as the server has it
+    begun = time.monotonic()
+    with make_host(
+        (arguments.avatar,),
+        size=arguments.size,
+        fps=arguments.fps,
+        voice=arguments.voice,
+        renderer=arguments.renderer,
+        generator=arguments.generator,
+    ) as host:
+        loaded = time.monotonic() - begun
+        return {**measure(host, arguments.sessions, arguments.seconds, arguments.avatar), "load_s": round(loaded, 2)}
+
+
+def measure(host: Host, sessions: int, seconds: float, avatar: str) -> dict[str, Any]:
+    """The figures of `bench` on a host that is there."""
+    alone = _opened(host, avatar, 0)
+    once = [_reply(alone) for _ in range(2)]
+    host.close_session(alone.stream)
+    memory, talks, refused = _memory(), [], 0
+    for n in range(sessions):
+        try:
+            talks.append(_opened(host, avatar, 2 + 7 * n))
+        except Busy:
+            refused += 1
+    if not talks:
+        raise UsageError("not even one session has room here: give a smaller --size")
+    for n, talk in enumerate(talks):
+        talk.rest = time.monotonic() + 0.5 + 2.0 * n / len(talks)  # not all at once
+    used, begun = time.process_time(), time.monotonic()
+    half = ticks = 0
+    while time.monotonic() < begun + seconds:
+        for talk in talks:
+            talk.step(time.monotonic())
+        half, ticks = half + host.scheduler.half, ticks + 1
+        time.sleep(0.01)
+    wall, used = time.monotonic() - begun, time.process_time() - used
+    grown = _memory() - memory
+    figures = [t.stream.figures for t in talks]
+    for talk in talks:
+        host.close_session(talk.stream)
+    late = 1000 * np.array([left - due for t in talks for due, left in t.tap.video])
+    offsets = [o for t in talks for o in _offsets(t.tap)]
+    first = [1000 * s for t in talks for s in t.first_frames()]
+    stop = [1000 * s for t in talks for s in t.stopped()]
+    steady = {
+        "lateness_p50_ms": _round(np.percentile(late, 50)),
+        "lateness_p99_ms": _round(np.percentile(late, 99)),
+        "first_frame_ms": _round(np.median(first)) if first else None,
+        "first_frame_max_ms": _round(max(first)) if first else None,
+        "stop_ms": _round(np.median(stop)) if stop else None,
+        "stop_max_ms": _round(max(stop)) if stop else None,
+        "av_offset_ms": _round(np.median(offsets)) if offsets else None,
+        "av_offset_worst_ms": _round(max(offsets, key=abs)) if offsets else None,
+        "drift_ms": _round(max((_drift(t.tap) for t in talks), key=abs)),
+        "sessions": len(talks),
+        "refused": refused,
+        "texts": len(first),
+        "interruptions": len(stop),
+        "frames": sum(f.frames for f in figures),
+        "frames_skipped": sum(f.skipped for f in figures),
+        "half_rate_share": round(half / ticks, 4),
+        "reached_fps": _round(host.scheduler.reached),
+        "cpu_cores": round(used / wall, 3),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_mb_per_session": _round(grown / len(talks)),
+        "kbit_per_second": _round(sum(t.tap.bytes for t in talks) * 8 / 1000 / wall / len(talks)),
+        "seconds": round(wall, 1),
+        "size": host.size,
+        "fps": host.fps,
+    }
+    return {**steady, "cold": {"first_frame_ms": _round(1000 * once[0])}, "warm": {"first_frame_ms": _round(1000 * once[1])}}
+
+
+def _opened(host: Host, avatar: str, turn: int) -> Talk:
+    stream = host.open(avatar, next(iter(host.speakers)), "none", seed=turn)
+    talk = Talk(stream, Tap(), turn)
+    stream.watch(talk.tap)
+    return talk
+
+
+def _reply(talk: Talk) -> float:
+    """Seconds to the first frame of the next text, which is then said to its end."""
+    count, ends = len(talk.replies), time.monotonic() + 60
+    time.sleep(0.5)
+    talk.rest = 0.0
+    while (len(talk.replies) == count or talk.said is not None) and time.monotonic() < ends:
+        talk.step(time.monotonic())
+        time.sleep(0.005)
+    if not talk.first_frames():
+        raise UsageError("nothing was heard within a minute: this machine is too slow")
+    return talk.first_frames()[-1]
+
+
+def _offsets(tap: Tap) -> list[float]:
+    """By how many ms pictures leave later than sound, for each second of the session."""
+    seconds: dict[int, tuple[list[float], list[float]]] = {}
+    for due, left in tap.video:
+        seconds.setdefault(int(due), ([], []))[0].append(1000 * (left - due))
+    for due, left, _ in tap.audio:
+        seconds.setdefault(int(due), ([], []))[1].append(1000 * (left - due))
+    return [float(np.median(v) - np.median(a)) for v, a in seconds.values() if v and a]
+
+
+def _drift(tap: Tap) -> float:
+    late = [(due, 1000 * (left - due)) for due, left, _ in tap.audio]
+    early = [ms for due, ms in late if due < late[0][0] + EDGE]
+    final = [ms for due, ms in late if due > late[-1][0] - EDGE]
+    return float(np.median(final) - np.median(early))
+
+
+def _memory() -> float:
+    """MB that this process has in memory."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123
+            return int(file.read().split()[1]) * resource.getpagesize() / 1e6
+    except FileNotFoundError:  # not Linux: the most that it ever had
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+
+
+def _round(value: Any) -> float:
+    return round(float(value), 2)

@@ -1,0 +1,218 @@
+"""What is loaded once for all sessions: avatars, voices, readers, and the scheduler in the thread that owns the renderers."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .. import avatar as avatars
+from ..errors import AnimacyError, UsageError
+from ..generate import make_generator
+from ..read import MARKUPS, make_reader
+from ..render import make_renderer
+from ..speak.kokoro import Kokoro
+from ..speak.voices import VOICES, voice_for
+from ..stages import Generator, Reader, Renderer, Speaker
+from .scheduler import Scheduler
+from .session import Session
+from .stream import Stream
+from .voice import SharedVoice
+
+EACH_LANGUAGE = "auto"  # the voice that is one for each sentence's language
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """An avatar that sessions can have."""
+
+    background: NDArray[np.uint8]  # [size, size, 3] sRGB
+    painting: Callable[[], AbstractContextManager[tuple[Renderer, Generator]]]  # opened in the scheduler's thread
+
+
+class Host:
+    """Holds live sessions: constructed, it is loaded, warmed up, and ticking.
+
+    looks, speakers, readers: by the names that `open` takes. The speakers have to stand several threads. observe is called with
+    the lateness in seconds of each frame of each session. Closing it ends its sessions and its thread; twice is fine.
+    Raises what opening a look raises.
+    """
+
+    def __init__(
+        self,
+        looks: Mapping[str, Look],
+        speakers: Mapping[str, Speaker],
+        readers: Mapping[str, Reader],
+        *,
+        size: int,
+        fps: int = 25,
+        observe: Callable[[float], None] = lambda lateness: None,
+    ) -> None:
+        self.looks, self.speakers, self.readers, self.size, self.fps = looks, speakers, readers, size, fps
+        self.failure: BaseException | None = None  # of the scheduler: nothing is painted any more
+        self._observe = observe
+        self._lock = threading.Lock()
+        self._streams: list[Stream] = []
+        self._opened = 0
+        self._scheduler: Scheduler | None = None
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._paint, name="scheduler", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+        if self._scheduler is None:
+            self._thread.join()
+            assert self.failure is not None
+            raise self.failure
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def scheduler(self) -> Scheduler:
+        assert self._scheduler is not None
+        return self._scheduler
+
+    @property
+    def streams(self) -> list[Stream]:
+        """Of the sessions that are open."""
+        with self._lock:
+            return list(self._streams)
+
+    def open(self, avatar: str, voice: str, markup: str, seed: int | None = None) -> Stream:
+        """Open a session and encode it; `close_session` ends it. seed: of its blinks and glances, by default a new one.
+
+        Raises UsageError for a name that is not here, Busy where there is no room, AnimacyError once the scheduler has failed.
+        """
+        for name, kind, known in (
+            (avatar, "avatar", self.looks),
+            (voice, "voice", self.speakers),
+            (markup, "markup", self.readers),
+        ):
+            if name not in known:
+                raise UsageError(f"{kind} {name!r} is not here: choose from {', '.join(known)}")
+        if self.failure is not None:
+            raise AnimacyError(f"nothing is painted any more ({self.failure}): start the server again")
+        with self._lock:
+            self._opened += 1
+            own = self._opened if seed is None else seed
+        session = Session(self.speakers[voice], reader=self.readers[markup], fps=self.fps, seed=own, avatar=avatar)
+        with ExitStack() as undo:
+            undo.callback(session.close)
+            stream = Stream(session, self.size, {n: look.background for n, look in self.looks.items()}, observe=self._observe)
+            undo.callback(stream.close)
+            self.scheduler.add(session, stream)
+            undo.pop_all()
+        with self._lock:
+            self._streams.append(stream)
+        return stream
+
+    def wear(self, stream: Stream, avatar: str) -> None:
+        """Let a session have another face from the next tick on. Raises UsageError for one that is not here."""
+        if avatar not in self.looks:
+            raise UsageError(f"avatar {avatar!r} is not here: choose from {', '.join(self.looks)}")
+        stream.session.avatar = avatar
+
+    def close_session(self, stream: Stream) -> None:
+        """End a session; waits for the stretch that it speaks. Twice is fine."""
+        self.scheduler.remove(stream.session)
+        stream.close()
+        stream.session.close()
+        with self._lock:
+            self._streams = [s for s in self._streams if s is not stream]
+
+    def close(self) -> None:
+        if self._scheduler is None:
+            return
+        for stream in self.streams:
+            self.close_session(stream)
+        self._scheduler.close()
+        self._thread.join()
+
+    def _paint(self) -> None:
+        """The thread that owns the renderers."""
+        try:
+            with ExitStack() as stack:
+                painting = {name: stack.enter_context(look.painting()) for name, look in self.looks.items()}
+                self._scheduler = Scheduler(painting)
+                self._ready.set()
+                self._scheduler.run()
+        except BaseException as error:
+            self.failure = error
+            if self._ready.is_set():
+                _log.critical("nothing is painted any more: %s", error, exc_info=error)
+        finally:
+            self._ready.set()
+
+
+def make_host(
+    names: tuple[str, ...] = ("default",),
+    *,
+    size: int = 256,
+    fps: int = 25,
+    voice: str = EACH_LANGUAGE,
+    renderer: str = "auto",
+    generator: str = "auto",
+    stage: Callable[[str], None] = lambda name: None,
+    observe: Callable[[float], None] = lambda lateness: None,
+) -> Host:
+    """A host of the avatars of these names or paths and of all voices that ship, warmed up; `voice` comes first.
+
+    size: pixels a side, even, 64..2048. renderer, generator: as `animacy say` takes. stage is told what begins.
+    Raises UsageError for what cannot be asked for.
+    """
+    if size % 2 or not 64 <= size <= 2048:
+        raise UsageError(f"--size {size}: needed an even number from 64 to 2048")
+    if not 1 <= fps <= 60:
+        raise UsageError(f"--fps {fps}: needed 1 to 60")
+    if voice not in (EACH_LANGUAGE, *VOICES):
+        raise UsageError(f"--voice {voice}: no such voice; choose from {', '.join((EACH_LANGUAGE, *VOICES))}")
+    stage("loading the avatars")
+    looks = {name: _look(name, size, renderer, generator, stage) for name in dict.fromkeys(names)}
+    stage("loading the voices")
+    every = _speakers()
+    speakers = {voice: every[voice], **every}
+    readers = {markup: make_reader(markup=markup) for markup in MARKUPS}
+    stage("warming up")
+    for text in ("Hello there, how are you today?", "你好，今天天气不错。"):
+        for sentence in readers["none"].read(text):
+            for _ in speakers[EACH_LANGUAGE].speak(sentence):
+                pass
+    return Host(looks, speakers, readers, size=size, fps=fps, observe=observe)
+
+
+def _look(name: str, size: int, renderer: str, generator: str, stage: Callable[[str], None]) -> Look:
+    face = avatars.load(avatars.find(name))
+    painter = make_generator(generator, face, size, stage)
+
+    @contextmanager
+    def painting() -> Iterator[tuple[Renderer, Generator]]:
+        with make_renderer(renderer, face, painter.size or size) as drawing:
+            yield drawing, painter
+
+    background = np.asarray(Image.fromarray(face.background).resize((size, size), Image.Resampling.LANCZOS))
+    return Look(background, painting)
+
+
+def _speakers() -> dict[str, Speaker]:
+    """All voices out of one network, and the one that changes with the language."""
+    cores = len(os.sched_getaffinity(0))
+    room = threading.Semaphore(max(1, cores // 4))
+    # Half the cores at most: threads of one operator wait for each other, and frames have to be painted meanwhile.
+    network = Kokoro(voice_for("en"), threads=min(max(1, cores // 2), 4))
+    voices = {name: network.with_voice(name) for name in VOICES}
+    by_language = {language: voices[voice_for(language)] for language in ("en", "zh")}
+    said = {name: SharedVoice(dict.fromkeys(("en", "zh"), voice), room) for name, voice in voices.items()}
+    return {EACH_LANGUAGE: SharedVoice(by_language, room), **said}

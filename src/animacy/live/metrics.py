@@ -1,0 +1,59 @@
+"""What Prometheus may ask for."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from .host import Host
+
+_LATENESS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 1.0)
+
+
+class Metrics:
+    """A registry of one server's own, so that several in one process do not mix."""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        self.requests = Counter("animacy_requests", "Requests answered", ["method", "status"], registry=registry)
+        self.texts = Counter("animacy_texts", "Texts given to be said", registry=registry)
+        self.refused = Counter("animacy_sessions_refused", "Sessions refused for want of room", registry=registry)
+        self.lateness = Histogram(
+            "animacy_frame_lateness_seconds", "From a frame's instant to its packet", buckets=_LATENESS, registry=registry
+        )
+        gauges = {
+            "sessions": "Sessions that are open",
+            "viewers": "Viewers by WebRTC",
+            "frames_reached": "Frames a second that the last ticks reached",
+            "need": "Frames that sessions ask for over those that are reached",
+            "look_ahead": "Frames painted ahead",
+            "half": "1 while each second frame is painted",
+            "drift_seconds": "The furthest that any session's sound is behind its instant",
+            "encode_seconds": "The longest that any session's newest frame took to encode",
+            "skipped": "Frames of open sessions that were never painted",
+            "late": "Frames of open sessions that left more than a frame late",
+        }
+        self._gauges = {name: Gauge(f"animacy_{name}", text, registry=registry) for name, text in gauges.items()}
+
+    def note(self, host: Host, viewers: int) -> None:
+        """Take the present state."""
+        streams, scheduler = host.streams, host.scheduler
+        figures = [s.figures for s in streams]
+        now = {
+            "sessions": len(streams),
+            "viewers": viewers,
+            "frames_reached": scheduler.reached,
+            "need": scheduler.need,
+            "look_ahead": scheduler.look_ahead,
+            "half": scheduler.half,
+            "drift_seconds": max((f.drift for f in figures), default=0.0),
+            "encode_seconds": max((f.encoding for f in figures), default=0.0),
+            "skipped": sum(f.skipped for f in figures),
+            "late": sum(f.late for f in figures),
+        }
+        for name, value in now.items():
+            self._gauges[name].set(value)
+
+    def text(self) -> tuple[bytes, str]:
+        """The exposition, and its content type."""
+        return generate_latest(self._registry), CONTENT_TYPE_LATEST

@@ -1,0 +1,633 @@
+"""The server: live sessions over HTTP, WebSocket and WebRTC. docs/serving.md tells how to use it.
+
+Whoever calls is known by a key, sees only the sessions of that key, and is bounded in their number and in requests. Without
+keys the server listens on loopback alone, and answers only those who call it by a name of loopback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import ipaddress
+import json
+import logging
+import secrets
+import signal
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from .. import __version__
+from ..errors import AnimacyError, UsageError
+from ..read import spoken_text
+from ..types import EMOTIONS
+from . import openapi, whep
+from .host import Host
+from .metrics import Metrics
+from .requests import MOST_BYTES, Feel, Interrupt, Open, Say, Wear, body, parsed
+from .scheduler import Busy
+from .stream import Encoded, Stream
+from .values import Event
+
+RETRY = 5  # s after which one who was refused may try again
+WAITING = 256  # events for a WebSocket that does not read: then it is closed
+PAGES = {
+    "/": ("studio.html", "text/html"),
+    "/studio.js": ("studio.js", "text/javascript"),
+    "/studio.css": ("studio.css", "text/css"),
+}
+POLICY = "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'"
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+CALLER = web.RequestKey("caller", str)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What callers may use, and how long."""
+
+    sessions: int = 16  # at a time
+    sessions_per_key: int = 8
+    viewers: int = 8  # of one session
+    requests_per_second: float = 20.0  # of one key; twice as many in a burst
+    idle: float = 60.0  # s after which a session that nobody watches or calls is closed
+    drain: float = 10.0  # s that sessions may speak on once the server is to end
+
+
+@dataclass(slots=True)
+class Caller:
+    """One key's present use."""
+
+    name: str
+    tokens: float
+    at: float
+
+
+@dataclass(slots=True)
+class Held:
+    """One session on the server."""
+
+    id: str
+    stream: Stream
+    caller: str
+    markup: str
+    voice: str
+    touched: float
+    viewers: dict[str, whep.Viewer] = field(default_factory=dict)
+    sockets: set[web.WebSocketResponse] = field(default_factory=set)
+
+
+class Refused(Exception):
+    """An answer other than success, as JSON."""
+
+    def __init__(self, status: int, error: str, retry: float | None = None) -> None:
+        super().__init__(error)
+        self.status, self.error, self.retry = status, error, retry
+
+
+def read_keys(path: str | Path) -> dict[str, bytes]:
+    """Keys by the name of whoever has it: a line `NAME KEY` each, # begins a comment. Keys are kept as their SHA-256.
+
+    Raises UsageError if the file cannot be read, holds no key, or one shorter than 16 characters.
+    """
+    try:
+        lines = Path(path).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--key-file {path} cannot be read: {error}") from error
+    keys: dict[str, bytes] = {}
+    for number, line in enumerate(lines, 1):
+        parts = line.split("#")[0].split()
+        if not parts:
+            continue
+        if len(parts) != 2 or len(parts[1]) < 16 or parts[0] in keys:
+            raise UsageError(f"line {number} of --key-file: needed a new NAME and a KEY of 16 characters or more")
+        keys[parts[0]] = hashlib.sha256(parts[1].encode()).digest()
+    if not keys:
+        raise UsageError(f"--key-file {path} holds no key: needed a line NAME KEY")
+    return keys
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is a name or address of this machine alone."""
+    name = host.strip("[]")
+    with suppress(ValueError):
+        return ipaddress.ip_address(name).is_loopback
+    return name == "localhost"
+
+
+class Server:
+    """The application around a host. `application` is what aiohttp runs.
+
+    keys: by name the SHA-256 of what each caller has to send; None: no keys, on loopback alone. origins: of web pages elsewhere
+    that may call (CORS), none by default. ice_servers: STUN or TURN addresses that viewers' connections may use.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        metrics: Metrics,
+        *,
+        keys: dict[str, bytes] | None = None,
+        limits: Limits | None = None,
+        origins: tuple[str, ...] = (),
+        ice_servers: tuple[str, ...] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.host, self.limits, self.draining = host, limits or Limits(), False
+        self._metrics, self._keys, self._origins, self._ice, self._clock = metrics, keys, origins, ice_servers, clock
+        self._held: dict[str, Held] = {}
+        self._opening = 0
+        self._callers: dict[str, Caller] = {}
+        self.application = web.Application(client_max_size=MOST_BYTES, middlewares=[self._around])
+        add = self.application.router.add_route
+        for path in PAGES:
+            add("GET", path, _page)
+        for method, path, handler in (
+            ("GET", "/healthz", self._healthz),
+            ("GET", "/readyz", self._readyz),
+            ("GET", "/openapi.json", self._openapi),
+            ("GET", "/metrics", self._known(self._metrics_page)),
+            ("GET", "/v1", self._known(self._about)),
+            ("GET", "/v1/sessions", self._known(self._list)),
+            ("POST", "/v1/sessions", self._known(self._open)),
+            ("GET", "/v1/sessions/{id}", self._known(self._show)),
+            ("DELETE", "/v1/sessions/{id}", self._known(self._delete)),
+            ("POST", "/v1/sessions/{id}/say", self._known(self._say)),
+            ("POST", "/v1/sessions/{id}/interrupt", self._known(self._interrupt)),
+            ("POST", "/v1/sessions/{id}/emotion", self._known(self._feel)),
+            ("POST", "/v1/sessions/{id}/avatar", self._known(self._wear)),
+            ("GET", "/v1/sessions/{id}/events", self._known(self._events)),
+            ("POST", "/v1/sessions/{id}/whep", self._known(self._whep)),
+            ("DELETE", "/v1/sessions/{id}/whep/{viewer}", self._known(self._whep_end)),
+        ):
+            add(method, path, handler)
+        self.application.cleanup_ctx.append(self._housekeeping)
+
+    # --- around each request
+
+    @web.middleware
+    async def _around(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        begun = time.perf_counter()
+        try:
+            if request.method == "OPTIONS" and self._allowed(request):
+                response: web.StreamResponse = web.Response(status=204)
+            else:
+                response = await handler(request)
+        except Refused as refused:
+            response = _json({"error": refused.error}, refused.status)
+            if refused.retry is not None:
+                response.headers["Retry-After"] = str(max(1, round(refused.retry)))
+            if refused.status == 401:
+                response.headers["WWW-Authenticate"] = "Bearer"
+        except Busy as error:
+            self._metrics.refused.inc()
+            response = _json({"error": str(error)}, 503)
+            response.headers["Retry-After"] = str(RETRY)
+        except UsageError as error:
+            response = _json({"error": str(error)}, 400)
+        except AnimacyError as error:  # a queue that is full, a session that has just been closed
+            response = _json({"error": str(error)}, 409)
+        except web.HTTPException as error:
+            response = _json({"error": error.reason}, error.status)
+            if "Allow" in error.headers:
+                response.headers["Allow"] = error.headers["Allow"]
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            _log.error("%s %s failed: %s", request.method, request.path, error, exc_info=error)
+            response = _json({"error": "the server failed; its log tells why"}, 500)
+        if not response.prepared:
+            response.headers.update({"X-Content-Type-Options": "nosniff", "Content-Security-Policy": POLICY})
+            if self._allowed(request):
+                response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
+                response.headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE"
+                response.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
+                response.headers["Access-Control-Expose-Headers"] = "Location, Retry-After"
+                response.headers["Vary"] = "Origin"
+        self._metrics.requests.labels(request.method if request.method in openapi.METHODS else "other", response.status).inc()
+        _log.info(
+            "request",
+            extra={
+                "method": request.method,
+                "path": request.path,
+                "status": response.status,
+                "ms": round(1000 * (time.perf_counter() - begun), 1),
+                "caller": request.get(CALLER, ""),
+            },
+        )
+        return response
+
+    def _allowed(self, request: web.Request) -> bool:
+        return request.headers.get("Origin") in self._origins
+
+    def _known(self, handler: Handler) -> Handler:
+        """Let `handler` be called only by whom we know, and not too often."""
+
+        async def checked(request: web.Request) -> web.StreamResponse:
+            name = self._name_of(request)
+            request[CALLER] = name
+            now, most = self._clock(), 2 * self.limits.requests_per_second
+            caller = self._callers.setdefault(name, Caller(name, most, now))
+            caller.tokens = min(most, caller.tokens + (now - caller.at) * self.limits.requests_per_second)
+            caller.at = now
+            if caller.tokens < 1:
+                raise Refused(429, "too many requests: retry later", (1 - caller.tokens) / self.limits.requests_per_second)
+            caller.tokens -= 1
+            return await handler(request)
+
+        return checked
+
+    def _name_of(self, request: web.Request) -> str:
+        if self._keys is None:
+            # A page elsewhere could have its own name point here, and call in the name of whoever looks at it.
+            if not is_loopback(request.url.host or ""):
+                raise Refused(403, "without keys only loopback is served: call it localhost, or give --key-file")
+            return "local"
+        given = ""
+        authorization = request.headers.get("Authorization", "")
+        if authorization[:7].lower() == "bearer ":
+            given = authorization[7:].strip()
+        elif request.headers.get("Upgrade", "").lower() == "websocket":  # where a browser cannot send a header of its own
+            offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
+            given = next((p.strip().removeprefix("key.") for p in offered if p.strip().startswith("key.")), "")
+        digest = hashlib.sha256(given.encode("utf-8", "surrogateescape")).digest()
+        found = [name for name, key in self._keys.items() if hmac.compare_digest(key, digest)]  # all of them, in equal time
+        if not found:
+            raise Refused(401, "no key, or an unknown one: send Authorization: Bearer KEY")
+        return found[0]
+
+    # --- what is asked
+
+    async def _healthz(self, request: web.Request) -> web.Response:
+        if self.host.failure is not None:
+            raise Refused(503, f"nothing is painted any more: {self.host.failure}")
+        return _json({"status": "ok"})
+
+    async def _readyz(self, request: web.Request) -> web.Response:
+        await self._healthz(request)
+        if self.draining:
+            raise Refused(503, "the server is ending", RETRY)
+        return _json({"status": "ready"})
+
+    async def _metrics_page(self, request: web.Request) -> web.Response:
+        self._metrics.note(self.host, sum(len(h.viewers) for h in self._held.values()))
+        text, kind = self._metrics.text()
+        return web.Response(body=text, headers={"Content-Type": kind})
+
+    async def _openapi(self, request: web.Request) -> web.Response:
+        return _json(openapi.document())
+
+    async def _about(self, request: web.Request) -> web.Response:
+        return _json(
+            {
+                "version": __version__,
+                "avatars": list(self.host.looks),
+                "voices": list(self.host.speakers),
+                "markups": list(self.host.readers),
+                "emotions": list(EMOTIONS),
+                "size": self.host.size,
+                "fps": self.host.fps,
+                "ice_servers": list(self._ice),
+                "limits": asdict(self.limits),
+            }
+        )
+
+    async def _list(self, request: web.Request) -> web.Response:
+        return _json({"sessions": [self._as_json(h) for h in self._held.values() if h.caller == request[CALLER]]})
+
+    async def _open(self, request: web.Request) -> web.Response:
+        asked = parsed(Open, await _body(request))
+        if self.draining:
+            raise Refused(503, "the server is ending: retry later", RETRY)
+        own = sum(h.caller == request[CALLER] for h in self._held.values())
+        if own >= self.limits.sessions_per_key:
+            raise Refused(429, f"{own} sessions are open by this key already: close one", RETRY)
+        if len(self._held) + self._opening >= self.limits.sessions:
+            raise Busy(f"{len(self._held)} sessions are open already: retry later")
+        self._opening += 1
+        try:
+            avatar = asked.avatar or next(iter(self.host.looks))
+            voice = asked.voice or next(iter(self.host.speakers))
+            stream = await asyncio.to_thread(self.host.open, avatar, voice, asked.markup, asked.seed)
+        finally:
+            self._opening -= 1
+        held = Held(secrets.token_urlsafe(16), stream, request[CALLER], asked.markup, voice, self._clock())
+        if asked.emotion is not None:
+            try:
+                stream.session.set_emotion(asked.emotion)
+            except UsageError:
+                await asyncio.to_thread(self.host.close_session, stream)
+                raise
+        self._held[held.id] = held
+        _log.info("session opened", extra={"session": held.id, "caller": held.caller, "avatar": avatar, "voice": voice})
+        return _json(self._as_json(held), 201, {"Location": f"/v1/sessions/{held.id}"})
+
+    async def _show(self, request: web.Request) -> web.Response:
+        return _json(self._as_json(self._of(request)))
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        await self._close(self._of(request), "asked for")
+        return web.Response(status=204)
+
+    async def _say(self, request: web.Request) -> web.Response:
+        held = self._of(request)
+        return _json(self._do(held, "say", await _body(request)), 202)
+
+    async def _interrupt(self, request: web.Request) -> web.Response:
+        held = self._of(request)
+        return _json(self._do(held, "interrupt", await _body(request)))
+
+    async def _feel(self, request: web.Request) -> web.Response:
+        held = self._of(request)
+        return _json(self._do(held, "emotion", await _body(request)))
+
+    async def _wear(self, request: web.Request) -> web.Response:
+        held = self._of(request)
+        return _json(self._do(held, "avatar", await _body(request)))
+
+    def _do(self, held: Held, command: str, value: Any) -> dict[str, Any]:
+        """Carry out a command, whichever way it came."""
+        session = held.stream.session
+        if command == "say":
+            text = parsed(Say, value).text
+            spoken_text(text, held.markup)  # wrong markup is told at once
+            number = session.say(text)
+            held.stream.asked(number)
+            self._metrics.texts.inc()
+            return {"say": number}
+        if command == "interrupt":
+            parsed(Interrupt, value)
+            session.interrupt()
+        elif command == "emotion":
+            session.set_emotion(parsed(Feel, value).weights)
+        elif command == "avatar":
+            self.host.wear(held.stream, parsed(Wear, value).avatar)
+        else:
+            raise UsageError(f"command {command[:40]!r} is not known: there are say, interrupt, emotion, avatar")
+        return {"epoch": session.epoch}
+
+    async def _events(self, request: web.Request) -> web.WebSocketResponse:
+        """Events out, commands in: {"do": "say", "text": ...}."""
+        held = self._of(request)
+        origin = request.headers.get("Origin")
+        if origin is not None and origin not in self._origins and origin.split("://")[-1] != request.host:
+            raise Refused(403, f"a page of {origin[:100]} may not call here")
+        socket = web.WebSocketResponse(protocols=("animacy",), heartbeat=20, max_msg_size=MOST_BYTES)
+        if not socket.can_prepare(request).ok:
+            raise Refused(426, "this address speaks WebSocket")
+        await socket.prepare(request)
+        ear = Ear(asyncio.get_running_loop())
+        held.stream.watch(ear)
+        held.sockets.add(socket)
+        telling = asyncio.create_task(_tell(socket, ear, held))
+        try:
+            async for message in socket:
+                held.touched = self._clock()
+                if message.type is WSMsgType.TEXT:
+                    await socket.send_json(self._commanded(held, message.data))
+                elif message.type is WSMsgType.BINARY:
+                    await socket.send_json({"error": "needed text, not bytes"})
+        except ConnectionError:
+            pass
+        finally:
+            held.stream.leave(ear)
+            held.sockets.discard(socket)
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
+        return socket
+
+    def _commanded(self, held: Held, data: str) -> dict[str, Any]:
+        try:
+            value = body(data.encode("utf-8", "surrogatepass"))
+            if not isinstance(value, dict) or not isinstance(value.get("do"), str):
+                raise UsageError('needed an object with "do": say, interrupt, emotion or avatar')
+            return {"did": value["do"]} | self._do(held, value.pop("do"), value)
+        except AnimacyError as error:
+            return {"error": str(error)}
+
+    async def _whep(self, request: web.Request) -> web.Response:
+        held = self._of(request)
+        if request.content_type != "application/sdp":
+            raise Refused(415, "needed an offer as application/sdp")
+        if len(held.viewers) >= self.limits.viewers:
+            raise Refused(503, f"{len(held.viewers)} watch this session already: retry later", RETRY)
+        offer = await _bytes(request, whep.MOST_BYTES)
+        name = secrets.token_urlsafe(9)
+
+        def left(viewer: whep.Viewer) -> None:
+            held.viewers.pop(name, None)
+            held.touched = self._clock()
+
+        viewer = whep.Viewer(held.stream, left, self._ice)
+        held.viewers[name] = viewer  # at once: the next who asks counts it
+        try:
+            answer = await viewer.answer(_utf8(offer))
+        except BaseException:
+            held.viewers.pop(name, None)
+            raise
+        place = f"/v1/sessions/{held.id}/whep/{name}"
+        return web.Response(status=201, text=answer, content_type="application/sdp", headers={"Location": place})
+
+    async def _whep_end(self, request: web.Request) -> web.Response:
+        held = self._of(request)
+        viewer = held.viewers.get(request.match_info["viewer"])
+        if viewer is None:
+            raise Refused(404, "no such viewer")
+        await viewer.end()
+        return web.Response(status=200)
+
+    # --- sessions
+
+    def _of(self, request: web.Request) -> Held:
+        held = self._held.get(request.match_info["id"])
+        if held is None or held.caller != request[CALLER]:
+            raise Refused(404, "no such session")
+        held.touched = self._clock()
+        return held
+
+    def _as_json(self, held: Held) -> dict[str, Any]:
+        stream, session = held.stream, held.stream.session
+        f, scheduler = stream.figures, self.host.scheduler
+        return {
+            "id": held.id,
+            "avatar": session.avatar,
+            "voice": held.voice,
+            "markup": held.markup,
+            "size": stream.size,
+            "fps": session.fps,
+            "epoch": session.epoch,
+            "viewers": len(held.viewers),
+            "figures": {
+                "frames": f.frames,
+                "late": f.late,
+                "skipped": f.skipped,
+                "lateness_ms": round(1000 * f.lateness, 2),
+                "drift_ms": round(1000 * f.drift, 2),
+                "encode_ms": round(1000 * f.encoding, 2),
+                "reply_ms": None if f.reply is None else round(1000 * f.reply, 1),
+                "look_ahead": scheduler.look_ahead,
+                "half": scheduler.half,
+                "need": round(scheduler.need, 3),
+            },
+        }
+
+    async def _close(self, held: Held, why: str) -> None:
+        self._held.pop(held.id, None)
+        for viewer in list(held.viewers.values()):
+            await viewer.end()
+        for socket in list(held.sockets):
+            await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the session is closed")
+        await asyncio.to_thread(self.host.close_session, held.stream)
+        _log.info("session closed", extra={"session": held.id, "caller": held.caller, "why": why})
+
+    async def _housekeeping(self, application: web.Application) -> AsyncIterator[None]:
+        async def sweep() -> None:
+            while True:
+                await asyncio.sleep(min(1.0, self.limits.idle / 4))
+                for held in list(self._held.values()):
+                    unused = not held.viewers and not held.sockets and self._clock() - held.touched > self.limits.idle
+                    if unused or held.stream.ended.is_set():
+                        try:
+                            await self._close(held, "nobody watches" if unused else "it failed")
+                        except Exception as error:
+                            _log.error("a session did not close: %s", error, exc_info=error)
+
+        task = asyncio.create_task(sweep())
+        yield
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await asyncio.gather(*(self._close(held, "the server ends") for held in list(self._held.values())))
+
+    async def drain(self) -> None:
+        """Open no more sessions, and wait until nobody speaks any more, `limits.drain` seconds at most."""
+        self.draining = True
+        ends = self._clock() + self.limits.drain
+        while self._clock() < ends and any(h.stream.session.speaking for h in self._held.values()):
+            await asyncio.sleep(0.05)
+
+
+class Ear:
+    """A Watcher for events alone."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.events: asyncio.Queue[Event] = asyncio.Queue()
+
+    def take(self, encoded: Encoded) -> None:
+        """Packets go by WebRTC."""
+
+    def told(self, event: Event) -> None:
+        with suppress(RuntimeError):  # the loop is gone
+            self._loop.call_soon_threadsafe(self.events.put_nowait, event)
+
+
+async def _tell(socket: web.WebSocketResponse, ear: Ear, held: Held) -> None:
+    with suppress(ConnectionError):
+        while True:
+            event = await ear.events.get()
+            if ear.events.qsize() > WAITING:
+                await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"events were not read")
+                return
+            await socket.send_json(event_as_json(event), dumps=_dumped)
+
+
+def event_as_json(event: Event) -> dict[str, Any]:
+    """An event as it is sent: what is empty is left out."""
+    told: dict[str, Any] = {"event": event.kind, "epoch": event.epoch, "say": event.say, "time": round(event.time, 4)}
+    if event.text:
+        told |= {"text": event.text, "start": event.start, "end": event.end}
+    return told if event.sentence is None else told | {"sentence": event.sentence.as_json()}
+
+
+async def _page(request: web.Request) -> web.Response:
+    name, kind = PAGES[request.path]
+    return web.Response(
+        body=files(__package__).joinpath(name).read_bytes(),
+        headers={"Content-Type": f"{kind}; charset=utf-8", "Cache-Control": "no-cache"},
+    )
+
+
+async def _bytes(request: web.Request, most: int) -> bytes:
+    if (request.content_length or 0) > most:
+        raise Refused(413, f"the body has {request.content_length} bytes: needed {most} at most")
+    data = await request.read()
+    if len(data) > most:
+        raise Refused(413, f"the body has {len(data)} bytes: needed {most} at most")
+    return data
+
+
+async def _body(request: web.Request) -> Any:
+    """A request's JSON; nothing is an empty object. JSON has to be called so: a page elsewhere cannot send that unasked."""
+    if request.content_type != "application/json":
+        raise Refused(415, "needed a body as application/json")
+    data = await _bytes(request, MOST_BYTES)
+    return body(data) if data.strip() else {}
+
+
+def _utf8(data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the body is not UTF-8 (byte {error.start})") from error
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=True)
+
+
+def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    return web.json_response(value, status=status, headers=headers, dumps=_dumped)
+
+
+async def serve(
+    server: Server,
+    address: str,
+    port: int,
+    tls: ssl.SSLContext | None = None,
+    ready: Callable[[str], None] = lambda url: None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; a second one ends at once. `ready` is told the address.
+
+    Raises UsageError if the address cannot be listened on, AnimacyError if the scheduler fails.
+    """
+    # Handlers that still run are cancelled after a second: a socket's would run for as long as its client likes.
+    runner = web.AppRunner(server.application, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, address, port, ssl_context=tls)
+        try:
+            await site.start()
+        except OSError as error:
+            raise UsageError(
+                f"{address}:{port} cannot be listened on: {error.strerror}; give another --host or --port"
+            ) from error
+        ending = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, ending.set)
+        bound = runner.addresses[0][1]
+        ready(f"{'https' if tls else 'http'}://{f'[{address}]' if ':' in address else address}:{bound}/")
+        while not ending.is_set() and server.host.failure is None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ending.wait(), 0.5)
+        if server.host.failure is None:
+            ending.clear()
+            drained = asyncio.create_task(server.drain())
+            again = asyncio.create_task(ending.wait())
+            await asyncio.wait([drained, again], return_when=asyncio.FIRST_COMPLETED)
+            for task in (drained, again):
+                task.cancel()
+    finally:
+        await runner.cleanup()
+    if server.host.failure is not None:
+        raise AnimacyError(f"nothing is painted any more: {server.host.failure}")

@@ -1,0 +1,328 @@
+"""What a session gives, encoded once for all who watch: H.264 and Opus, each packet when its time has come.
+
+A packet leaves when the instant that it shows is there, `opened + pts`, never before, so that sound and picture leave in step
+however far ahead they were made, and an interruption takes back all that was made ahead. A face that was painted late leaves at
+once. Sound is cut into packets by counted samples of the session: neither gaps nor drift can arise.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from types import TracebackType
+from typing import Any, Literal, Protocol, Self
+
+import av
+import numpy as np
+from av.audio.resampler import AudioResampler
+from av.video.frame import PictureType
+from numpy.typing import NDArray
+
+from ..errors import AnimacyError
+from ..send.mp4 import BT709, LIMITED
+from ..send.yuv import i420_over
+from .session import Session
+from .values import Event, Moment
+
+OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)  # that libopus takes as they are
+OPUS_SECONDS = Fraction(1, 50)  # a packet
+WAITING = 8  # faces that wait for their time: more than the scheduler paints ahead
+KEY_SECONDS = 2  # between key frames, unless one is asked for
+KEY_SOONEST = 0.5  # s between those that are asked for
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One packet, not to be changed."""
+
+    kind: Literal["video", "audio"]
+    packet: av.Packet[Any]  # with pts and time base; video in Annex B with SPS and PPS before each key frame
+    key: bool  # a decoder may begin here; so it may with each packet of sound
+    due: float  # by the session's clock
+    left: float  # when it left the encoder, by the same
+
+
+class Watcher(Protocol):
+    """Takes a session's packets and events. Called in the stream's thread: hand on at once, and drop rather than wait."""
+
+    def take(self, encoded: Encoded) -> None: ...
+    def told(self, event: Event) -> None: ...
+
+
+@dataclass(slots=True)
+class Figures:
+    """What was measured of a stream since it began."""
+
+    frames: int = 0  # encoded
+    skipped: int = 0  # that were never painted
+    late: int = 0  # that left more than a frame after they were due
+    lateness: float = 0.0  # s, of the newest frame
+    drift: float = 0.0  # s by which the newest sound left after its instant
+    encoding: float = 0.0  # s that the newest frame took in the encoder
+    bytes: int = 0  # of video and sound
+    reply: float | None = None  # s from the last text that was given to a silent face to the first frame of its speech
+    asked: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=64))  # texts, and when they came
+
+
+class Stream:
+    """A scheduler's Sink that encodes `session` in a thread of its own. Close it before or after the session; twice is fine.
+
+    size: pixels a side, even. backgrounds: [size, size, 3] uint8 sRGB by avatar. observe: called with each frame's lateness in
+    seconds. When the session is closed, or encoding fails, the stream ends and `ended` is set.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        size: int,
+        backgrounds: Mapping[str, NDArray[np.uint8]],
+        clock: Callable[[], float] = time.monotonic,
+        observe: Callable[[float], None] = lambda lateness: None,
+    ) -> None:
+        self.session, self.size, self.figures, self.ended = session, size, Figures(), threading.Event()
+        self._backgrounds, self._clock, self._observe = backgrounds, clock, observe
+        self._changed = threading.Condition()
+        self._watchers: tuple[Watcher, ...] = ()
+        self._closed = False
+        self._key, self._last_key = True, -KEY_SOONEST  # one is wanted; when there was one
+        self._faces: deque[tuple[int, int, NDArray[np.uint8]]] = deque(maxlen=WAITING)  # number, epoch, I420
+        self._shown = -1  # the newest frame that was encoded
+        self._heard_epoch = 0
+        self._sound = np.zeros(0, np.float32)  # heard and not yet encoded: the samples from ...
+        self._from = 0  # ... here on
+        rate = session.rate if session.rate in OPUS_RATES else 24_000
+        self._span = int(session.rate * OPUS_SECONDS)  # samples a packet, before resampling
+        self._rate, self._packet = rate, int(rate * OPUS_SECONDS)
+        self._resampler = None if rate == session.rate else AudioResampler("flt", "mono", rate, frame_size=self._packet)
+        self._video, self._audio = _h264(size, session.fps), _opus(rate)
+        self._thread = threading.Thread(target=self._run, name="stream", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    # --- the scheduler's side
+
+    def hear(self, moment: Moment) -> None:
+        with self._changed:
+            begin = self._edge(moment.number)
+            self._heard_epoch = moment.epoch
+            until = self._from + len(self._sound)
+            if begin < until:  # an interruption took back what was heard from here on
+                self._sound = self._sound[: max(begin - self._from, 0)]
+                until = self._from + len(self._sound)
+            self._sound = np.concatenate([self._sound, moment.samples[until - begin :]])
+            self._changed.notify()
+
+    def show(self, moment: Moment, face: NDArray[np.uint8]) -> None:
+        i420 = np.empty((self.size * 3 // 2, self.size), np.uint8)
+        i420_over(face, self._backgrounds[self.session.avatar], i420)
+        with self._changed:
+            while self._faces and self._faces[-1][1] != moment.epoch:  # cut off, and perhaps due later than this one
+                self._faces.pop()
+            self._faces.append((moment.number, moment.epoch, i420))
+            self._changed.notify()
+
+    # --- the watchers' side
+
+    def watch(self, watcher: Watcher) -> None:
+        """Give `watcher` all that leaves from now on; a key frame comes soon. Raises AnimacyError if the stream has ended."""
+        with self._changed:
+            if self._closed:
+                raise AnimacyError("this session is closed; open another one")
+            self._watchers += (watcher,)
+            self._key = True
+
+    def leave(self, watcher: Watcher) -> None:
+        """Give `watcher` no more. One that does not watch is fine."""
+        with self._changed:
+            self._watchers = tuple(w for w in self._watchers if w is not watcher)
+
+    @property
+    def watched(self) -> int:
+        """How many watch."""
+        return len(self._watchers)
+
+    def key_frame(self) -> None:
+        """Let the next frame be one that a decoder may begin with; at most one each KEY_SOONEST."""
+        with self._changed:
+            self._key = True
+
+    def asked(self, say: int) -> None:
+        """Note that text number `say` was given now, to measure when its first frame leaves."""
+        with self._changed:
+            self.figures.asked.append((say, self._clock()))
+
+    def close(self) -> None:
+        """End the thread and let the encoders go."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    # --- the thread
+
+    def _edge(self, frame: int) -> int:
+        return frame * self.session.rate // self.session.fps
+
+    def _run(self) -> None:
+        try:
+            while True:
+                with self._changed:
+                    while not self._closed and (wait := self._idle()) > 0:
+                        self._changed.wait(wait)
+                    if self._closed:
+                        return
+                    sound, face = self._sound_due(), self._face_due()
+                if self._watchers:  # a face that nobody sees need not be encoded
+                    if sound is not None:
+                        self._encode_sound(*sound)
+                    if face is not None:
+                        self._encode_face(*face)
+                self._tell()
+        except Exception as error:  # of this session alone
+            if not self.session.closed:
+                _log.error("a session is no longer encoded: %s", error, exc_info=error)
+        finally:
+            self._closed = True
+            self.ended.set()
+
+    def _now(self) -> float:
+        return self._clock() - self.session.opened
+
+    def _idle(self) -> float:
+        """Seconds until something is due; what waits for another thread is notified of."""
+        now, waits = self._now(), [1.0]
+        if self.session.epoch != self._heard_epoch:  # what the interruption left comes with the scheduler's next tick
+            waits.append(0.005)
+        elif len(self._sound) >= self._span:
+            waits.append(self._from / self.session.rate - now)
+        waits += [number / self.session.fps - now for number, *_ in self._faces]
+        return min(waits)
+
+    def _sound_due(self) -> tuple[int, NDArray[np.float32]] | None:
+        """The next packet's first sample and its samples, once it is due. Nothing of an epoch that was cut off."""
+        if self.session.epoch != self._heard_epoch or len(self._sound) < self._span:
+            return None
+        if self._from / self.session.rate > self._now() + 1e-6:
+            return None
+        first, samples = self._from, self._sound[: self._span]
+        self._from, self._sound = self._from + self._span, self._sound[self._span :]
+        return first, samples
+
+    def _face_due(self) -> tuple[int, NDArray[np.uint8], bool] | None:
+        while self._faces and self._faces[0][0] / self.session.fps <= self._now() + 1e-6:
+            number, epoch, i420 = self._faces.popleft()
+            if epoch != self.session.epoch or number <= self._shown:
+                continue
+            now = self._clock()
+            key = self._key and now - self._last_key >= KEY_SOONEST
+            if key:
+                self._key, self._last_key = False, now
+            return number, i420, key
+        return None
+
+    def _encode_sound(self, first: int, samples: NDArray[np.float32]) -> None:
+        due = self.session.opened + first / self.session.rate
+        frame = _sound_frame(samples, self.session.rate, first)
+        for block in [frame] if self._resampler is None else self._resampler.resample(frame):
+            block.pts, block.time_base = first * self._rate // self.session.rate, Fraction(1, self._rate)
+            for packet in self._audio.encode(block):
+                packet.time_base = Fraction(1, self._rate)
+                left = self._clock()
+                self.figures.drift = left - due
+                self._give(Encoded("audio", packet, True, due, left))
+
+    def _encode_face(self, number: int, i420: NDArray[np.uint8], key: bool) -> None:
+        begun = self._clock()
+        frame = av.VideoFrame.from_ndarray(i420, format="yuv420p")
+        frame.pts, frame.time_base = number, Fraction(1, self.session.fps)
+        frame.colorspace, frame.color_range = BT709, LIMITED
+        frame.pict_type = PictureType.I if key else PictureType.NONE
+        due = self.session.opened + number / self.session.fps
+        for packet in self._video.encode(frame):
+            packet.time_base = Fraction(1, self.session.fps)
+            left = self._clock()
+            figures = self.figures
+            figures.frames += 1
+            figures.skipped += max(number - self._shown - 1, 0)
+            figures.encoding, figures.lateness = left - begun, left - due
+            figures.late += left - due > 1 / self.session.fps
+            self._shown = number
+            self._observe(left - due)
+            self._give(Encoded("video", packet, bool(packet.is_keyframe), due, left))
+
+    def _give(self, encoded: Encoded) -> None:
+        self.figures.bytes += encoded.packet.size
+        for watcher in self._watchers:
+            self._to(watcher, lambda w: w.take(encoded))
+
+    def _tell(self) -> None:
+        for event in self.session.events():
+            if event.kind == "started":
+                self._answered(event)
+            for watcher in self._watchers:
+                self._to(watcher, lambda w, e=event: w.told(e))  # type: ignore[misc]
+
+    def _answered(self, event: Event) -> None:
+        asked = dict(self.figures.asked)
+        if event.say in asked:
+            self.figures.reply = self.session.opened + event.time - asked[event.say]
+
+    def _to(self, watcher: Watcher, give: Callable[[Watcher], None]) -> None:
+        try:
+            give(watcher)
+        except Exception as error:  # of one who watches
+            _log.warning("a viewer is given no more: %s", error, exc_info=not isinstance(error, AnimacyError))
+            self.leave(watcher)
+
+
+def _sound_frame(samples: NDArray[np.float32], rate: int, first: int) -> av.AudioFrame:
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None], np.float32), "flt", "mono")
+    frame.sample_rate, frame.pts, frame.time_base = rate, first, Fraction(1, rate)
+    return frame
+
+
+def _h264(size: int, fps: int) -> av.VideoCodecContext:
+    """x264 without delay, a packet a frame; constrained baseline, which each browser plays; SPS and PPS with each key frame."""
+    codec = av.CodecContext.create("libx264", "w")
+    assert isinstance(codec, av.VideoCodecContext)
+    codec.width = codec.height = size
+    codec.pix_fmt, codec.framerate, codec.time_base = "yuv420p", Fraction(fps), Fraction(1, fps)
+    codec.color_primaries = codec.color_trc = codec.colorspace = BT709
+    codec.color_range = LIMITED
+    codec.thread_count = 1  # sessions are what is parallel
+    codec.profile = "Baseline"
+    kbps = max(300, size * size * fps // 2600)  # a ceiling: 630 at 256 pixels and 25 frames a second
+    codec.options = {
+        "preset": "veryfast",
+        "tune": "zerolatency",
+        "crf": "21",
+        "maxrate": f"{kbps}k",
+        "bufsize": f"{kbps // 2}k",
+        "g": str(KEY_SECONDS * fps),
+        "forced-idr": "1",
+    }
+    codec.open()
+    return codec
+
+
+def _opus(rate: int) -> av.AudioCodecContext:
+    codec = av.CodecContext.create("libopus", "w")
+    assert isinstance(codec, av.AudioCodecContext)
+    codec.sample_rate, codec.format, codec.layout, codec.bit_rate = rate, "flt", "mono", 64_000
+    codec.time_base = Fraction(1, rate)
+    codec.options = {"application": "lowdelay"}  # 2.5 ms of look-ahead, in place of 6.5
+    codec.open()
+    return codec

@@ -1,0 +1,212 @@
+"""A session's packets: in time, without gaps, and void once it is interrupted. Speech that is shared."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+
+import av
+import numpy as np
+import pytest
+
+from animacy.errors import AnimacyError, UsageError
+from animacy.live import Session
+from animacy.live.bench import _loudness, measure
+from animacy.live.host import Host
+from animacy.live.stream import Stream
+from animacy.live.values import Moment
+from animacy.live.voice import KEPT, SharedVoice
+from animacy.types import ARKIT, Sentence, Speech
+from live import SIZE, Tap, quick_host, until
+from test_live_session import Tone, Words
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Host]:
+    with quick_host() as one:
+        yield one
+
+
+def test_packets_leave_in_time_and_an_interruption_silences_them(host: Host) -> None:
+    stream = host.open("grey", "tone", "none", seed=1)
+    tap = Tap()
+    stream.watch(tap)
+    until(lambda: stream.figures.frames > 5)
+    stream.session.say("one two three four five six seven eight. " * 4)
+    until(lambda: sum(e.kind == "word" for e in tap.events) > 3)
+    at = time.monotonic()
+    stream.session.interrupt()
+    time.sleep(0.6)
+    host.close_session(stream)
+    host.close_session(stream)
+    kinds = [e.kind for e in tap.events]
+    assert kinds[:2] == ["started", "sentence"] and kinds[-1] == "interrupted"
+    sound, pictures = tap.kind("audio"), tap.kind("video")
+    assert {b.packet.pts - a.packet.pts for a, b in itertools.pairwise(sound)} == {480}  # 20 ms at 24 kHz, nothing lost
+    numbers = [e.packet.pts for e in pictures]
+    assert numbers == sorted(set(numbers)) and len(numbers) > 0.5 * (numbers[-1] - numbers[0])
+    for encoded in tap.encoded:
+        assert encoded.left >= encoded.due - 1e-4  # never before its time
+        assert encoded.due == pytest.approx(
+            stream.session.opened + float(encoded.packet.pts * encoded.packet.time_base), abs=0.004
+        )
+    assert np.median([e.left - e.due for e in pictures]) < 0.04
+    loud = _loudness([bytes(e.packet) for e in sound])
+    ends = np.array([max(e.due, e.left) + 0.02 - at for e in sound])
+    assert loud[ends < 0].max() > 0.1 and loud[ends > 0.2].max() < 0.003
+    assert pictures[0].key and bytes(pictures[0].packet)[:5] in (b"\0\0\0\1\x67", b"\0\0\0\1\x09")
+
+
+def test_what_leaves_can_be_decoded_from_each_key_frame_on(host: Host) -> None:
+    stream = host.open("light", "tone", "none")
+    early, late = Tap(), Tap()
+    stream.watch(early)
+    until(lambda: stream.figures.frames > 20)
+    stream.watch(late)
+    until(lambda: any(e.key for e in late.kind("video")) and len(late.kind("video")) > 20)
+    host.wear(stream, "grey")
+    time.sleep(0.5)
+    host.close_session(stream)
+    pictures = late.kind("video")
+    first = next(i for i, e in enumerate(pictures) if e.key)
+    decoder = av.CodecContext.create("h264", "r")
+    frames = [f for e in pictures[first:] for f in decoder.decode(e.packet)]
+    assert frames[0].width == SIZE and len(frames) >= len(pictures) - first - 1
+    corner = [int(f.to_ndarray(format="gray")[0, 0]) for f in (frames[0], frames[-1])]
+    assert corner[0] > 180 and corner[1] < 110  # the other avatar has another background
+    same = {id(e.packet) for e in early.encoded}
+    assert all(id(e.packet) in same for e in pictures)  # encoded once, however many watch
+    assert stream.watched == 2 and stream.ended.is_set()
+    with pytest.raises(AnimacyError, match="closed"):
+        stream.watch(Tap())
+
+
+class Hoarse(Tone):
+    """At a rate that Opus does not take."""
+
+    rate = 22_050
+
+    def speak(self, sentence: Sentence) -> Iterator[Speech]:
+        for speech in super().speak(sentence):
+            yield Speech(speech.samples, 22_050, speech.phones, speech.words)
+
+
+def test_any_rate_and_an_odd_fps() -> None:
+    tap = Tap()
+    with (
+        Session(Hoarse(), reader=Words(), fps=30) as session,
+        Stream(session, 64, {"default": np.zeros((64, 64, 3), np.uint8)}) as stream,
+    ):
+        stream.watch(tap)
+        session.say("one two three four")
+        ends = time.monotonic() + 1.5
+        while time.monotonic() < ends:
+            for moment in session.take(4):
+                stream.hear(moment)
+            time.sleep(0.01)
+    steps = {b.packet.pts - a.packet.pts for a, b in itertools.pairwise(tap.kind("audio"))}
+    assert steps <= {480, 479, 481} and len(tap.kind("audio")) > 40
+    assert _loudness([bytes(e.packet) for e in tap.kind("audio")]).max() > 0.1
+
+
+def test_a_watcher_that_fails_is_left_and_no_other(host: Host, caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Tap):
+        def take(self, encoded: object) -> None:
+            raise OSError("gone")
+
+    stream, tap = host.open("grey", "tone", "none"), Tap()
+    stream.watch(Broken())
+    stream.watch(tap)
+    until(lambda: len(tap.encoded) > 10)
+    assert stream.watched == 1 and "a viewer is given no more: gone" in caplog.text
+    moment = Moment(0, 0, np.zeros(len(ARKIT), np.float32), np.zeros(6, np.float32), np.zeros(960, np.float32))
+    with pytest.raises(ValueError, match="do not fit"):
+        stream.show(moment, np.zeros((2, 2, 4), np.uint8))
+    host.close_session(stream)
+
+
+def test_what_the_host_refuses(host: Host) -> None:
+    with pytest.raises(UsageError, match="avatar 'x' is not here: choose from grey, light"):
+        host.open("x", "tone", "none")
+    with pytest.raises(UsageError, match="voice 'x'"):
+        host.open("grey", "x", "none")
+    stream = host.open("grey", "tone", "none")
+    with pytest.raises(UsageError, match="avatar 'x'"):
+        host.wear(stream, "x")
+    host.close_session(stream)
+    assert stream not in host.streams
+
+
+def test_a_scheduler_that_fails_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    with quick_host() as host:
+        stream = host.open("grey", "tone", "none")
+        host.scheduler._avatars["grey"][0].close()  # its renderer is gone
+        until(lambda: host.failure)
+        with pytest.raises(AnimacyError, match="nothing is painted any more"):
+            host.open("grey", "tone", "none")
+        host.close_session(stream)
+    assert "nothing is painted any more: this renderer is closed" in caplog.text
+
+
+def test_speech_is_made_once_and_bounded() -> None:
+    at_work, most = [0], [0]
+
+    class Slow(Tone):
+        def speak(self, sentence: Sentence) -> Iterator[Speech]:
+            for speech in super().speak(sentence):
+                at_work[0] += 1
+                most[0] = max(most[0], at_work[0])
+                time.sleep(0.01)
+                at_work[0] -= 1
+                yield speech
+
+    tone = Slow()
+    voice = SharedVoice({"en": tone}, threading.Semaphore(1))
+    sentences = [next(Words().read(f"one two {n}")) for n in range(KEPT + 1)]
+    threads = [threading.Thread(target=lambda s=s: list(voice.speak(s))) for s in sentences[:6]]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most[0] == 1 and tone.stretches == 12
+    again = list(voice.speak(sentences[5]))
+    assert tone.stretches == 12 and len(again) == 2 and again[0].samples.any()
+    for sentence in sentences:
+        list(voice.speak(sentence))
+    made = tone.stretches
+    list(voice.speak(sentences[0]))  # the oldest went
+    assert tone.stretches == made + 2
+    with pytest.raises(UsageError, match="no voice here speaks 'xx'"):
+        next(voice.speak(Sentence("a", 0, 1, "xx", sentences[0].emotion, 0, 0, sentences[0].words)))
+
+
+def test_bench_measures_all_that_it_names(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("animacy.live.bench.TEXTS", ("one two three four five six",))
+    figures = measure(host, 2, 5.0, "grey")
+    assert figures["sessions"] == 2 and figures["texts"] >= 2 and figures["interruptions"] >= 1
+    assert -1 < figures["lateness_p50_ms"] <= figures["lateness_p99_ms"] < 500
+    assert 0 < figures["first_frame_ms"] < 1000 and 0 < figures["stop_ms"] < 400
+    assert abs(figures["av_offset_ms"]) < 40 and abs(figures["drift_ms"]) < 40
+    assert figures["frames"] > 100 and figures["cold"]["first_frame_ms"] > 0 < figures["warm"]["first_frame_ms"]
+
+
+@pytest.mark.slow
+def test_the_real_voices_and_the_default_face() -> None:
+    from animacy.live.host import make_host
+
+    with pytest.raises(UsageError, match="--size 63"):
+        make_host(size=63)
+    with pytest.raises(UsageError, match="--voice nobody"):
+        make_host(voice="nobody")
+    stages: list[str] = []
+    with make_host(("default",), size=64, voice="am_michael", stage=stages.append) as host:
+        assert "warming up" in stages and next(iter(host.speakers)) == "am_michael"
+        stream, tap = host.open("default", "auto", "plain"), Tap()
+        stream.watch(tap)
+        stream.session.say("It is [*]so[/] good. 你好！")
+        until(lambda: "finished" in [e.kind for e in tap.events], 60)
+        said = [e.sentence for e in tap.events if e.sentence is not None]
+        assert [s.language for s in said] == ["en", "zh"] and max(said[0].words, key=lambda w: w.stress).text == "so"
+        assert _loudness([bytes(e.packet) for e in tap.kind("audio")]).max() > 0.05
