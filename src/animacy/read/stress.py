@@ -2,13 +2,14 @@
 
 English: a small network over what is known of the word and its neighbours, trained on read speech (MODEL.md). Mandarin: rules
 on the part of speech, as there is no free corpus of Mandarin prominence; content words stand out, particles do not, focus
-words pass their weight to what follows. In both, the writer's own emphasis (capitals, *asterisks*) wins.
+words pass their weight to what follows. In both, what is in focus (focus.py) stands out, what was said in the sentences before
+steps back, and the writer's own emphasis (capitals, *asterisks*) wins.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 
@@ -17,11 +18,14 @@ from numpy.typing import NDArray
 
 from ..types import Language
 from .feeling import head
+from .focus import BESIDE, focused, narrowed
 from .script import word_set
 from .words import Token
 
 Array = NDArray[np.float32]
 
+LOUD = 0.92  # at least, of a word that the writer marked
+GIVEN = 0.75  # share of its stress that a word keeps that was said in the sentences before
 PER_WORD = 8
 WINDOW = 2
 FEATURES = PER_WORD * (2 * WINDOW + 1) + 6
@@ -55,12 +59,15 @@ _FOCUS = word_set(
 )
 
 
-def stresses(words: Sequence[Token], language: Language) -> list[float]:
-    """The stress of each word of a sentence."""
+def stresses(words: Sequence[Token], language: Language, given: Collection[str] = ()) -> list[float]:
+    """The stress of each word of a sentence; `given` holds the words (as `content` gives them) that were said just before."""
     weights = _english(words) if language == "en" else _mandarin(words)
-    for i, word in enumerate(words):
-        if word.loud:
-            weights[i] = max(0.92, weights[i])
+    if given:
+        weights = [w * GIVEN if key_of(word) in given else w for w, word in zip(weights, words, strict=True)]
+    if any(word.loud for word in words):
+        weights = [max(LOUD, w) if word.loud else min(w, LOUD - BESIDE) for w, word in zip(weights, words, strict=True)]
+    else:
+        weights = narrowed(weights, focused(words, language), words)
     if max(weights) < 0.5:  # every sentence has a peak: its last word that is not light, else its heaviest
         weights[max(range(len(words)), key=lambda i: (weights[i] > 0.25, weights[i] + 0.01 * i))] = 0.6
     return weights
@@ -78,6 +85,16 @@ def _english(words: Sequence[Token]) -> list[float]:
         elif word.kind == "symbol":
             weights[i] = min(weights[i], 0.2)
     return weights
+
+
+def content(words: Sequence[Token], weights: Sequence[float]) -> set[str]:
+    """The words of a sentence that the next ones may take as given: what stood out, without plural's s."""
+    return {key_of(word) for word, weight in zip(words, weights, strict=True) if weight >= 0.45 and len(key_of(word)) > 1}
+
+
+def key_of(word: Token) -> str:
+    key = word.text.lower()
+    return key[:-1] if len(key) > 3 and key.endswith("s") and not key.endswith("ss") else key
 
 
 def _key(word: Token) -> str:

@@ -1,8 +1,9 @@
 """Kokoro-82M: a sentence -> samples, with the start and end of every phone, from the model's own durations.
 
 The int8 network (Apache-2.0) comes in four PyPI packages and runs in ONNX Runtime. Its duration predictor gives each phoneme
-token a count of frames of 600 samples; we add that as a second output. Nothing in the network is random: the same sentence
-gives the same samples.
+token a count of frames of 600 samples; we add that as a second output. Pace and pitch are given per token: the network
+stretches its own alignment and bends its own pitch before it makes sound, so nothing is spliced and phone times stay exact.
+Nothing in the network is random: the same sentence gives the same samples.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import groupby
@@ -25,7 +26,7 @@ from ..errors import AnimacyError
 from ..types import Phone, Sentence, Speech, TimedWord, Word
 from . import english, mandarin
 from .phones import PAUSES, TOKENS, VOWELS, emphasise, from_ipa, phones
-from .prosody import delayed, mark_after, runs, with_volume
+from .prosody import Accents, accents, delayed, mark_after, rest_share, runs, with_accents, with_volume
 from .voices import find, style
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ class Kokoro:
         self.offset = self.voice.offset if offset is None else offset
         self._style = style(voice)
         self._session = _load(threads)
-        self._run("hˈI.", 1.0)  # the first run allocates
+        self._run("hˈI.", Accents.none(4), 1.0)  # the first run allocates
 
     def with_voice(self, voice: str) -> Kokoro:
         """The same network, loaded once, with another voice."""
@@ -96,20 +97,21 @@ class Kokoro:
         return other
 
     def speak(self, sentence: Sentence) -> Iterator[Speech]:
-        """Say one sentence in one or more stretches of 24 kHz mono. Excitement sets the pace, 0.94 to 1.12 times the rate."""
+        """Say one sentence in one or more stretches of 24 kHz mono. Stress and excitement set the voice as prosody.py says."""
         words = sentence.words
         parts, texts = _parts(words), [w.text for w in words]
-        speed = 0.94 + 0.18 * min(max(sentence.excitement, 0.0), 1.0)
+        excitement = min(max(sentence.excitement, 0.0), 1.0)
         for start, end in runs(words):
             for phrase in _phrases(parts[start:end], texts, first=sentence.start < 4 and start == 0):
-                speech = with_volume(self._say(phrase, speed * words[start].rate), words)
+                said = self._say(phrase, words, excitement, words[start].rate)
+                speech = with_volume(with_accents(said, words, excitement), words)
                 yield delayed(speech, sentence.pause) if phrase[0].word == 0 else speech
 
     def _shift(self, symbol: str) -> int:
         """Samples from the model's time of a phone's start to the time that an aligner hears."""
         return round((self.offset + (VOWEL_LATER if symbol in VOWELS else 0.0)) * self.rate)
 
-    def _run(self, phonemes: str, speed: float) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def _run(self, phonemes: str, how: Accents, pace: float) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Samples, and frames per token with the silent tokens at both ends."""
         tokens = [TOKENS[c] for c in phonemes]
         audio, frames = self._session.run(
@@ -117,22 +119,26 @@ class Kokoro:
             {
                 "tokens": np.array([[0, *tokens, 0]], dtype=np.int64),
                 "style": self._style[len(tokens) - 1 : len(tokens)],
-                "speed": np.array([speed], dtype=np.float32),
+                "speed": np.float32(pace) / np.pad(how.length, 1, constant_values=1.0),
+                "pitch": np.pad(how.pitch, 1, mode="edge")[None, None],
+                "range": np.array([how.range - 1.0], np.float32),
+                "middle": np.array([1.0 / self.voice.pitch], np.float32),
             },
         )
         return audio.ravel(), frames.ravel().astype(np.int64)
 
-    def _say(self, phrase: list[_Part], speed: float) -> Speech:
+    def _say(self, phrase: list[_Part], sentence: Sequence[Word], excitement: float, rate: float) -> Speech:
         text, owners = _join(phrase)
         if len(text) > MOST:
             log.warning("the end of a word of %d sounds is left out: the voice takes %d at once", len(text), MOST)
             text, owners = text[:MOST], owners[:MOST]
         if not text.strip(PAUSES + " "):
-            rest = 0.2 if phrase[-1].pause is None else _rest(phrase[-1])
+            rest = 0.2 if phrase[-1].pause is None else _rest(phrase[-1], excitement)
             samples = np.zeros(round((LEAD + rest) * self.rate), np.float32)
             at = round(LEAD * self.rate)
             return Speech(samples, self.rate, (), tuple(TimedWord(p.word, at, at) for p in phrase))
-        audio, frames = self._run(text, speed)
+        how = accents(text, owners, sentence, excitement)
+        audio, frames = self._run(text, how, how.pace * rate)
         edges = np.concatenate([[0], np.cumsum(frames)]) * FRAME  # token k of text lies at edges[k + 1] .. edges[k + 2]
         begin, end = _voiced(audio, self.rate)
         spelled = phones(text)
@@ -140,7 +146,7 @@ class Kokoro:
         for k in range(len(starts) - 1):  # the shift leaves no phone shorter than 10 ms
             starts[k] = min(starts[k], starts[k + 1] - self.rate // 100)
         begin = max(0, min(begin, starts[0]))
-        lead, rest = round(LEAD * self.rate), round(_rest(phrase[-1]) * self.rate)
+        lead, rest = round(LEAD * self.rate), round(_rest(phrase[-1], excitement) * self.rate)
         samples = np.concatenate(
             [np.zeros(lead, np.float32), _level(audio[begin:end], self.voice.gain), np.zeros(rest, np.float32)]
         )
@@ -164,13 +170,13 @@ class Kokoro:
         return Speech(samples, self.rate, tuple(timed), tuple(words))
 
 
-def _rest(part: _Part) -> float:
+def _rest(part: _Part, excitement: float) -> float:
     """Seconds of silence after a phrase; the next one's LEAD counts into a pause that is asked for."""
-    return _REST[part.after] if part.pause is None else max(part.pause - LEAD, 0.0)
+    return _REST[part.after] * rest_share(excitement) if part.pause is None else max(part.pause - LEAD, 0.0)
 
 
 def _load(threads: int) -> Any:
-    """The network with its durations as a second output."""
+    """The network with its durations as a second output, and pace and pitch per token as inputs."""
     import onnxruntime
 
     try:
@@ -184,24 +190,91 @@ def _load(threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(blob + _duration_output(), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(_opened(blob) + _added(), options, providers=["CPUExecutionProvider"])
 
 
-def _duration_output() -> bytes:
-    """A serialised ModelProto with an Identity node and the graph output `duration`, to be appended to the model's bytes.
+_PITCH = b"/encoder/Reshape_output_0"  # hertz, two values a frame, 0 where there is no voice
+_OWN_PITCH = b"/encoder/Reshape_output_P"
+
+
+def _opened(blob: bytes) -> bytes:
+    """The model's bytes with its input `speed` of any length, not 1, and its pitch under another name where it is made.
+
+    Both keep their size, so that nothing else of the file moves. The blob is known by its hash, so both are there once.
+    """
+    made = b"\x12" + bytes([len(_PITCH)])  # NodeProto.output
+    at = blob.index(b"\x5a\x13\x0a\x05speed\x12")  # GraphProto.input of 19 bytes: ValueInfoProto.name, .type
+    dimension = blob.index(b"\x0a\x02\x08\x01", at, at + 32)  # Dimension.dim_value 1
+    opened = blob[: dimension + 2] + b"\x12\x00" + blob[dimension + 4 :]  # .dim_param without a name: any
+    return opened.replace(made + _PITCH, made + _OWN_PITCH, 1)
+
+
+def _added() -> bytes:
+    """A serialised ModelProto with what the network is to have more, to be appended to the model's bytes.
 
     Messages of one type, written one after another, parse as their merge: repeated fields add up (protobuf encoding guide,
-    "Last One Wins"). So the network gains an output without being parsed and written anew, which would take a second.
-    Field numbers are those of onnx.proto: ModelProto.graph 7; GraphProto.node 1, .output 12; NodeProto.input 1, .output 2,
-    .op_type 4; ValueInfoProto.name 1, .type 2; TypeProto.tensor_type 1; Tensor.elem_type 1 (FLOAT is 1).
+    "Last One Wins"). So the network gains nodes without being parsed and written anew, which would take a second.
+    Field numbers are those of onnx.proto: ModelProto.graph 7; GraphProto.node 1, .initializer 5, .input 11, .output 12;
+    NodeProto.input 1, .output 2, .op_type 4, .attribute 5; AttributeProto.name 1, .i 3, .ints 8, .type 20 (2 int, 7 ints);
+    ValueInfoProto.name 1, .type 2; TypeProto.tensor_type 1; Tensor.elem_type 1 (1 is float); TensorProto.dims 1, .data_type 2,
+    .float_data 4, .name 8.
+
+    The pitch of token t is made `pitch`[t] times as high, eased over 9 values (56 ms) about the edges, and its distance from
+    1 / `middle` hertz `range` + 1 times as large on a logarithmic scale, within an octave on either side.
     """
 
     def field(number: int, value: bytes) -> bytes:
         return bytes([number << 3 | 2, len(value)]) + value
 
-    node = field(1, b"/encoder/Clip_output_0") + field(2, b"duration") + field(4, b"Identity")
-    output = field(1, b"duration") + field(2, field(1, bytes([1 << 3, 1])))
-    return field(7, field(1, node) + field(12, output))
+    def node(kind: str, inputs: list[bytes], output: bytes, *attributes: bytes) -> bytes:
+        ends = b"".join(field(1, name) for name in inputs) + field(2, output)
+        return field(1, ends + field(4, kind.encode()) + b"".join(field(5, a) for a in attributes))
+
+    def ints(name: bytes, values: list[int]) -> bytes:
+        return field(1, name) + b"".join(bytes([8 << 3, v]) for v in values) + bytes([0xA0, 0x01, 7])
+
+    def integer(name: bytes, value: int) -> bytes:
+        return field(1, name) + bytes([3 << 3, value]) + bytes([0xA0, 0x01, 2])
+
+    def value(number: int, name: bytes) -> bytes:
+        return field(number, field(1, name) + field(2, field(1, bytes([1 << 3, 1]))))
+
+    def constant(name: bytes, number: float) -> bytes:
+        data = field(4, np.float32(number).tobytes())
+        return field(5, bytes([1 << 3, 1, 2 << 3, 1]) + data + field(8, name))
+
+    graph = [
+        node("Identity", [b"/encoder/Clip_output_0"], b"duration"),
+        # tokens -> frames by the network's own alignment, and each frame twice
+        node("MatMul", [b"pitch", b"/encoder/Cast_4_output_0"], b"own/frames"),
+        node("Concat", [b"own/frames", b"own/frames"], b"own/pairs", integer(b"axis", 1)),
+        node("Transpose", [b"own/pairs"], b"own/turned", ints(b"perm", [0, 2, 1])),
+        node("Flatten", [b"own/turned"], b"own/flat", integer(b"axis", 1)),
+        node("Reshape", [b"own/flat", b"own/shape"], b"own/line"),
+        node("AveragePool", [b"own/line"], b"own/eased", ints(b"kernel_shape", [9]), ints(b"pads", [4, 4])),
+        node("Shape", [_OWN_PITCH], b"own/like"),
+        node("Reshape", [b"own/eased", b"own/like"], b"own/scale"),
+        # (pitch / middle) ** range
+        node("Mul", [_OWN_PITCH, b"middle"], b"own/share"),
+        node("Max", [b"own/share", b"own/least"], b"own/above"),
+        node("Min", [b"own/above", b"own/most"], b"own/within"),
+        node("Pow", [b"own/within", b"range"], b"own/spread"),
+        node("Mul", [b"own/spread", b"own/scale"], b"own/factor"),
+        node("Mul", [_OWN_PITCH, b"own/factor"], _PITCH),
+        constant(b"own/least", 0.5),
+        constant(b"own/most", 2.0),
+        # TensorProto of three int64 (data_type 7) as raw_data (9): 1, 1, -1
+        field(5, bytes([1 << 3, 3, 2 << 3, 7]) + field(8, b"own/shape") + field(9, np.array([1, 1, -1], "<i8").tobytes())),
+        *(value(11, name) for name in (b"pitch", b"range", b"middle")),
+        value(12, b"duration"),
+    ]
+    return b"".join(field_of_graph(part) for part in graph)
+
+
+def field_of_graph(part: bytes) -> bytes:
+    """ModelProto.graph with one field of it; its size as a varint."""
+    size = len(part)
+    return bytes([7 << 3 | 2]) + (bytes([size]) if size < 128 else bytes([size & 127 | 128, size >> 7])) + part
 
 
 def _parts(words: tuple[Word, ...]) -> list[_Part]:

@@ -1,16 +1,86 @@
-"""What an author's marks do to speech, whoever speaks: where it is cut, how loud each word is, what silence leads in."""
+"""What the score does to speech: how long, high and loud each word is, where it is cut, what silence leads in.
+
+A stressed syllable is longer, higher and louder, in English (Fry 1955, 1958) as in Mandarin, where high and falling tones rise
+and the low one sinks (Xu 1999). Excitement, the arousal of the literature, raises pace, pitch, pitch range and level
+(Scherer 2003, "Vocal communication of emotion"). A stress of 0.5 and an excitement of 0.3 leave the voice as it is.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..types import Speech, Word
+from .phones import STRESS, TONES, VOWELS, phones
 
+Array = NDArray[np.float32]
+
+LONGER = 0.45  # so much more, of 1, a vowel lasts in a word of full stress; other sounds a third of it
+HIGHER = 0.17  # so much more, of 1, its pitch is
+LOUDER = 4.0  # dB
+_TONE = {"→": 0.8, "↗": 0.6, "↘": 0.9, "↓": -0.5}  # shares of HIGHER for Mandarin's four tones
 _FADE = 0.010  # seconds that a change of volume takes
+
+
+@dataclass(frozen=True, slots=True)
+class Accents:
+    """How a phrase of T tokens is to be said, each 1 for as it is."""
+
+    length: Array  # [T], of its usual time
+    pitch: Array  # [T], of its usual pitch
+    pace: float  # of the whole
+    range: float  # of the pitch about the voice's middle
+
+    @staticmethod
+    def none(tokens: int) -> Accents:
+        return Accents(np.ones(tokens, np.float32), np.ones(tokens, np.float32), 1.0, 1.0)
+
+
+def accents(text: str, owners: Sequence[int], words: Sequence[Word], excitement: float) -> Accents:
+    """How the phonemes `text` are said, whose token k belongs to word `owners`[k]; excitement 0..1."""
+    own = Accents.none(len(text))
+    spelled = phones(text)
+    marked = {owners[p.end - 1] for p in spelled if any(c in STRESS for c in text[p.start : p.end])}
+    for p in spelled:
+        word = owners[p.end - 1]
+        weight = weight_of(words[word].stress)
+        vowel = p.symbol in VOWELS
+        marks = text[p.start : p.end]
+        # Of a word with a marked syllable, that one; of others and in Mandarin, every one.
+        if weight > 0 and word in marked and not any(c in STRESS for c in marks):
+            weight *= 0.35
+        tone = next((c for c in marks if c in TONES), "")
+        own.length[p.start : p.end] = 1.0 + weight * LONGER * (1.0 if vowel else 1 / 3) * (1.0 if weight > 0 else 0.3)
+        own.pitch[p.start : p.end] = 1.0 + weight * HIGHER * _TONE.get(tone, 1.0) * (1.0 if weight > 0 else 0.4)
+    lively = excitement - 0.3
+    pitch = (own.pitch * (1.0 + 0.12 * lively)).astype(np.float32)
+    return Accents(own.length, pitch, 0.94 + 0.18 * excitement, max(1.0 + 0.8 * lively, 0.7))
+
+
+def weight_of(stress: float) -> float:
+    """-1..1: 0 for a stress of 0.5, 1 from 0.9 on."""
+    return min(max((stress - 0.5) / 0.4, -1.0), 1.0)
+
+
+def rest_share(excitement: float) -> float:
+    """Of the usual pause at a boundary: the excited hurry."""
+    return 1.12 - 0.4 * excitement
+
+
+def with_accents(speech: Speech, words: Sequence[Word], excitement: float) -> Speech:
+    """The same speech with stressed words louder, and all of it by excitement."""
+    level = 5.0 * (excitement - 0.3)
+    gains = {t.word: level + _louder(words[t.word].stress) for t in speech.words}
+    return _with_gains(speech, gains)
+
+
+def _louder(stress: float) -> float:
+    weight = weight_of(stress)
+    return LOUDER * weight * (1.0 if weight > 0 else 0.4)
 
 
 def runs(words: Sequence[Word]) -> Iterator[tuple[int, int]]:
@@ -31,13 +101,18 @@ def mark_after(word: Word) -> str:
 
 
 def with_volume(speech: Speech, words: Sequence[Word]) -> Speech:
-    """The same speech with each word as loud as it is to be; peaks bend below 0.98 from 0.8 on."""
-    if not any(words[t.word].volume for t in speech.words):
+    """The same speech with each word as loud as its author wants."""
+    return _with_gains(speech, {t.word: words[t.word].volume for t in speech.words})
+
+
+def _with_gains(speech: Speech, decibels: dict[int, float]) -> Speech:
+    """The same speech, each word by so many dB; peaks bend below 0.98 from 0.8 on."""
+    if not any(decibels.values()):
         return speech
     gain = np.ones(len(speech.samples))
     for timed in speech.words:
-        gain[timed.start :] = 10 ** (words[timed.word].volume / 20)
-    gain[: speech.words[0].start] = 10 ** (words[speech.words[0].word].volume / 20)
+        gain[timed.start :] = 10 ** (decibels[timed.word] / 20)
+    gain[: speech.words[0].start] = 10 ** (decibels[speech.words[0].word] / 20)
     size = round(_FADE * speech.rate)
     padded = np.pad(gain, (size // 2, size - 1 - size // 2), mode="edge")
     sums = np.cumsum(np.concatenate([[0.0], padded]))

@@ -22,16 +22,17 @@ class Voice:
     sex: Literal["woman", "man"]
     description: str
     gain: float  # brings its speech to -20 dBFS RMS (speech only), measured
+    pitch: float  # Hz, the middle of its speech: geometric mean over three sentences by pYIN
     offset: float  # seconds added to the model's phone times, measured against an aligner (benchmarks/align.py)
 
 
 VOICES: dict[str, Voice] = {
     v.name: v
     for v in (
-        Voice("af_heart", "en", "woman", "American English, warm and even", 1.26, -0.068),
-        Voice("am_michael", "en", "man", "American English, calm and low", 1.36, -0.075),
-        Voice("zf_xiaoxiao", "zh", "woman", "Mandarin, bright and clear", 0.57, -0.052),
-        Voice("zm_yunxi", "zh", "man", "Mandarin, young and lively", 0.93, -0.049),
+        Voice("af_heart", "en", "woman", "American English, warm and even", 1.26, 202.0, -0.068),
+        Voice("am_michael", "en", "man", "American English, calm and low", 1.36, 115.0, -0.075),
+        Voice("zf_xiaoxiao", "zh", "woman", "Mandarin, bright and clear", 0.57, 237.0, -0.052),
+        Voice("zm_yunxi", "zh", "man", "Mandarin, young and lively", 0.93, 168.0, -0.049),
     )
 }
 """The voices that ship, by name."""
