@@ -16,7 +16,7 @@ demo: $(VENV)/.run
 
 # Everything, the face tracker and the aligner among the judges.
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term-missing:skip-covered
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term-missing:skip-covered
 
 fast: $(VENV)/.test
 	$(BIN)/python -m pytest -m "not slow"

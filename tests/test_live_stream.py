@@ -201,7 +201,7 @@ def test_the_real_voices_and_the_default_face() -> None:
     with pytest.raises(UsageError, match="--voice nobody"):
         make_host(voice="nobody")
     stages: list[str] = []
-    with make_host(("default",), size=64, voice="am_michael", stage=stages.append) as host:
+    with make_host(("default",), size=64, voice="am_michael", generator="none", stage=stages.append) as host:
         assert "warming up" in stages and next(iter(host.speakers)) == "am_michael"
         stream, tap = host.open("default", "auto", "plain"), Tap()
         stream.watch(tap)

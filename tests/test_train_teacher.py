@@ -67,7 +67,7 @@ def test_a_sample_that_is_too_bright_is_dimmed_and_keeps_its_hue():
     sample = np.array([[[0.3, 0.2, 0.1, 1.0], [40.0, 20.0, 10.0, 1.0], [np.inf, 1.0, 1.0, 1.0]]], np.float32)
     calm = teacher.calmed(sample)[0]
     np.testing.assert_allclose(calm[0], sample[0, 0])
-    np.testing.assert_allclose(calm[1], [8.0, 4.0, 2.0, 1.0], rtol=1e-5)
+    np.testing.assert_allclose(calm[1], np.array([1.0, 0.5, 0.25, 1.0]) * [*[teacher.BRIGHTEST] * 3, 1.0], rtol=1e-5)
     assert np.isfinite(calm).all()
 
 

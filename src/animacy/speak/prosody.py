@@ -22,6 +22,7 @@ Array = NDArray[np.float32]
 LONGER = 0.45  # so much more, of 1, a vowel lasts in a word of full stress; other sounds a third of it
 HIGHER = 0.17  # so much more, of 1, its pitch is
 LOUDER = 4.0  # dB
+HEADROOM = 3.5  # dB that all is softer than the voice gives it, so that what is louder need not be bent
 _TONE = {"→": 0.8, "↗": 0.6, "↘": 0.9, "↓": -0.5}  # shares of HIGHER for Mandarin's four tones
 _FADE = 0.010  # seconds that a change of volume takes
 
@@ -73,7 +74,7 @@ def rest_share(excitement: float) -> float:
 
 def with_accents(speech: Speech, words: Sequence[Word], excitement: float) -> Speech:
     """The same speech with stressed words louder, and all of it by excitement."""
-    level = 5.0 * (excitement - 0.3)
+    level = 5.0 * (excitement - 0.3) - HEADROOM
     gains = {t.word: level + _louder(words[t.word].stress) for t in speech.words}
     return _with_gains(speech, gains)
 
