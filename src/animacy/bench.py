@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -517,8 +517,9 @@ def streams(
                 raise AnimacyError(f"a process of the benchmark failed: {reason}")
         for worker in workers:
             assert worker.stdin is not None
-            worker.stdin.write(f"{seconds}\n")
-            worker.stdin.flush()
+            with suppress(BrokenPipeError):  # one that has ended gives no rate, which is told below
+                worker.stdin.write(f"{seconds}\n")
+                worker.stdin.flush()
         rates = []
         for worker in workers:
             assert worker.stdout is not None
@@ -546,7 +547,8 @@ def _ended(workers: list[subprocess.Popen[str]]) -> None:
                 worker.wait(20)
             except subprocess.TimeoutExpired:
                 worker.kill()
-        worker.communicate()
+        with suppress(BrokenPipeError):
+            worker.communicate()
 
 
 def work(avatar: str, size: int, batch: int, rasteriser: str) -> None:

@@ -381,7 +381,7 @@ def roman(text: str) -> int:
 
 def mixed(text: str) -> str:
     """Letters and digits in one word: "mp3" -> "M P three", "v2.0" -> "version two point zero"."""
-    version = re.fullmatch(r"[vV](\d+(?:\.\d+)*)", text)
+    version = re.fullmatch(r"[vV](\d{1,9}(?:\.\d{1,9}){0,9})", text)
     if version:
         return "version " + " point ".join(cardinal(int(n)) if len(n) < 16 else digits(n) for n in version[1].split("."))
     words = []

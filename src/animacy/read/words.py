@@ -106,7 +106,7 @@ _TOKEN = re.compile(
             r"(?![A-Za-z0-9_])(?:/[^\s<>\"'，。、；！？（）\u3400-\u9fff]*(?<![.,;:!?)]))?)",
             r"(?P<joined>(?<![A-Za-z0-9_&])[A-Z]{1,3}&[A-Z]{1,3}(?![A-Za-z0-9_&])|(?<![A-Za-z0-9_])C\+\+(?![A-Za-z0-9_])|(?<![A-Za-z0-9_])[CF]#(?![A-Za-z0-9_]))",
             r"(?P<tagged>[#@](?=[^\W_]))",
-            r"(?P<version>(?<![A-Za-z0-9_.])[vV]\d+(?:\.\d+)*(?![A-Za-z0-9_]))",
+            r"(?P<version>(?<![A-Za-z0-9_.])[vV]\d{1,9}(?:\.\d{1,9}){0,9}(?![A-Za-z0-9_]))",
             rf"(?P<numeric>{_STARTS_NUMERIC.pattern})",
             rf"(?P<han>[{HAN}]+)",
             # U.S. and e.g., and the short forms in english.ABBREVIATIONS that own their full stop
