@@ -104,15 +104,7 @@ class Folded(nn.Module):
         self.network, self.painted = network, 4 * network.fold**2
 
     def forward(self, x: Tensor) -> Tensor:
-        n = self.network
-        a = n.enter(x)
-        b = n.down1(a)
-        c = n.down2(b)
-        d = n.down3(c)
-        c = n.up2(torch.cat([F.interpolate(d, scale_factor=2.0, mode="nearest"), c], 1))
-        b = n.up1(torch.cat([F.interpolate(c, scale_factor=2.0, mode="nearest"), b], 1))
-        a = n.leave(torch.cat([F.interpolate(b, scale_factor=2.0, mode="nearest"), a], 1))
-        return x[:, : self.painted] + a
+        return x[:, : self.painted] + self.network.correction(x)
 
 
 class _Step(nn.Module):

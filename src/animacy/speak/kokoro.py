@@ -268,10 +268,10 @@ def _added() -> bytes:
         *(value(11, name) for name in (b"pitch", b"range", b"middle")),
         value(12, b"duration"),
     ]
-    return b"".join(field_of_graph(part) for part in graph)
+    return b"".join(_field_of_graph(part) for part in graph)
 
 
-def field_of_graph(part: bytes) -> bytes:
+def _field_of_graph(part: bytes) -> bytes:
     """ModelProto.graph with one field of it; its size as a varint."""
     size = len(part)
     return bytes([7 << 3 | 2]) + (bytes([size]) if size < 128 else bytes([size & 127 | 128, size >> 7])) + part

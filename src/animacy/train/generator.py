@@ -85,14 +85,17 @@ class Network(nn.Module):
         nn.init.zeros_(last.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        a = self.enter(F.pixel_unshuffle(x, self.fold))
+        return x[:, :4] + F.pixel_shuffle(self.correction(F.pixel_unshuffle(x, self.fold)), self.fold)
+
+    def correction(self, folded: Tensor) -> Tensor:
+        """[B, 10 f f, S/f, S/f] folded conditions -> [B, 4 f f, S/f, S/f], what is added to the folded shaded render."""
+        a = self.enter(folded)
         b = self.down1(a)
         c = self.down2(b)
         d = self.down3(c)
         c = self.up2(torch.cat([F.interpolate(d, scale_factor=2.0, mode="nearest"), c], 1))
         b = self.up1(torch.cat([F.interpolate(c, scale_factor=2.0, mode="nearest"), b], 1))
-        a = self.leave(torch.cat([F.interpolate(b, scale_factor=2.0, mode="nearest"), a], 1))
-        return x[:, :4] + F.pixel_shuffle(a, self.fold)
+        return self.leave(torch.cat([F.interpolate(b, scale_factor=2.0, mode="nearest"), a], 1))
 
 
 def gflop(network: Network, size: int) -> float:
