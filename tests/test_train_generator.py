@@ -136,11 +136,35 @@ def test_noise_in_linear_light_leaves_the_mean_where_it_is():
         torch.nn.init.zeros_(network.weight)
         network.bias.data = torch.tensor([value] * 3 + [1.0])
         criterion = generator._Criterion(network, generator.Settings(soft=2.0), "cpu")
-        criterion(torch.zeros(1, 10, 512, 512, dtype=torch.uint8), bytes_of, torch.ones(1, 512, 512), 0).backward()
+        hair = torch.zeros(1, 512, 512, dtype=torch.bool)
+        conditions = torch.zeros(1, 10, 512, 512, dtype=torch.uint8)
+        lost, _ = criterion(conditions, bytes_of, bytes_of, torch.ones(1, 512, 512), hair, torch.zeros(()), 0)
+        lost.backward()
         return float(network.bias.grad[:3].sum())
 
     assert loss(truth - 0.03) < 0 < loss(truth + 0.03)
     assert targets[:, :3].mean() < truth - 0.05  # which is where the mean of sRGB lies
+
+
+def test_textures_are_led_to_the_strength_of_what_two_noisy_pictures_share():
+    torch.manual_seed(0)
+    slanted = torch.zeros(1, 1, 9, 9)
+    slanted[0, 0, range(9), [k // 2 + 2 for k in range(9)]] = 1.0
+    true = torch.nn.functional.conv2d(torch.randn(1, 1, 96, 96), slanted, padding=4)
+    true = true / true.std() * 0.06
+    found = (torch.randn(1, 1, 96, 96) * 0.005).requires_grad_()
+    optimizer = torch.optim.Adam([found], 2e-3)
+    for _ in range(500):
+        noisy = (true + 0.15 * torch.randn_like(true) for _ in range(2))  # much stronger than what they share
+        optimizer.zero_grad()
+        generator._textures(found, *noisy).backward()
+        optimizer.step()
+    with torch.no_grad():
+        along, across = (
+            float((x[..., 2:, 1:] * x[..., :-2, :-1]).mean() / (true**2).mean()) for x in (true, found)
+        )  # at a lag along the slant
+        assert 0.8 < float((found**2).mean() / (true**2).mean()) < 1.25
+    assert abs(along - across) < 0.2
 
 
 def test_a_network_goes_on_from_an_exported_one(tmp_path):

@@ -135,6 +135,8 @@ class Settings:
     soft: float = 0.5  # errors below count squared: of noisy targets an absolute loss finds the median, which is too dark
     gradient: float = 0.25  # weight of the edges' difference
     motion: float = 0.25  # weight of the difference between neighbouring frames' changes
+    texture: float = 15.0  # weight of the local autocovariance's difference, to begin with ...
+    sharpness: float = 0.95  # ... and the energy of hair's edges over the teacher's that the weight is then led to
     focus: float = 3.0  # how much more a pixel of the eyes and the mouth counts
     crop: int = 32  # pixels less a side in training, anywhere in the frame: a pixel's noise then never comes back alike
     every: int = 500  # steps from one saved state to the next
@@ -178,7 +180,10 @@ def train(
     second = kept[pairs.motions.follows[kept]]
     if not len(kept):
         raise AnimacyError("no frame to train on: all are held out")
-    conditions, target = (torch.from_numpy(x).to(device) for x in (pairs.conditions, pairs.target))
+    conditions, target, half_of = (torch.from_numpy(x).to(device) for x in (pairs.conditions, pairs.target, pairs.half))
+    hair = torch.from_numpy(pairs.parts == PARTS.index("hair")).to(device)
+    # edges' energy in hair, painted and traced, as moving sums; the texture's weight
+    energy, texture = torch.zeros(2, device=device), torch.tensor(settings.texture, device=device)
     weight = torch.from_numpy(_focus(pairs, shape.size, settings.focus)).to(device)
     first, spent, state = 0, 0.0, folder / "state.pt"
     if state.exists():
@@ -188,6 +193,7 @@ def train(
         network.load_state_dict(old["network"])
         optimizer.load_state_dict(old["optimizer"])
         mean, first, spent = old["mean"], old["step"], old["spent"]
+        energy, texture = old["energy"], old["texture"]
         rng = np.random.default_rng((settings.seed, first))
     began = time.monotonic() - spent
     losses: list[dict[str, float]] = []
@@ -209,8 +215,8 @@ def train(
         n, side = len(after), shape.size - settings.crop
         # Past the edges by a quarter, so that the frame's own edges come often.
         y, x = np.clip(rng.integers(-settings.crop // 4, settings.crop * 5 // 4 + 1, 2), 0, settings.crop)
-        batch = (v[index, ..., y : y + side, x : x + side] for v in (conditions, target, weight))
-        loss = criterion(*batch, n)
+        batch = (v[index, ..., y : y + side, x : x + side] for v in (conditions, target, half_of, weight, hair))
+        loss, edges = criterion(*batch, texture, n)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
@@ -218,16 +224,21 @@ def train(
         step += 1
         keep = min(settings.average, step / (step + 10))
         with torch.no_grad():
+            energy.lerp_(edges, 0.01)
+            ratio = (energy[0] / energy[1].clamp_min(1e-9)).clamp(0, 2)
+            texture.mul_(torch.exp(0.01 * (settings.sharpness - ratio))).clamp_(settings.texture / 10, settings.texture * 10)
             torch._foreach_lerp_(list(mean.values()), list(network.state_dict().values()), 1 - keep)
         if step % 100 == 0:
             value = float(loss.detach())
             if not math.isfinite(value):
                 raise AnimacyError(f"the loss is {value} at step {step}: lower the rate")
-            losses.append({"step": step, "seconds": round(time.monotonic() - began, 1), "loss": round(value, 5)})
+            row = {"step": step, "seconds": round(time.monotonic() - began, 1), "loss": round(value, 5)}
+            losses.append(row | {"hair": round(float(ratio), 3), "texture": round(float(texture), 2)})
             report(step, value)
         if step % settings.every == 0:
             folder.mkdir(parents=True, exist_ok=True)
             whole = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "mean": mean, "step": step,
+                     "energy": energy, "texture": texture,
                      "spent": time.monotonic() - began, "settings": asdict(settings)}  # fmt: skip
             torch.save(whole, state.with_suffix(".part"))
             state.with_suffix(".part").replace(state)
@@ -250,15 +261,21 @@ class _Criterion(nn.Module):
         self.network, self.settings = network, settings
         self.amp = device.split(":")[0]
 
-    def forward(self, conditions: Tensor, target: Tensor, weight: Tensor, after: int) -> Tensor:
-        """conditions [B, 10, S, S] and target [B, 4, S, S], uint8; weight [B, S, S]; of the batch the frames
-        `after`..2 `after` follow the first `after`."""
+    def forward(
+        self, conditions: Tensor, target: Tensor, half: Tensor, weight: Tensor, hair: Tensor, texture: Tensor, after: int
+    ) -> tuple[Tensor, Tensor]:
+        """The loss, and the energy [2] of hair's edges, painted and traced.
+
+        conditions [B, 10, S, S], target and half [B, 4, S, S], uint8; weight [B, S, S]; hair [B, S, S] bool; texture: the
+        weight of `_textures`. Of the batch the frames `after`..2 `after` follow the first `after`.
+        """
         s = self.settings
         with torch.autocast(self.amp, torch.bfloat16, enabled=self.amp == "cuda"):
             x = as_input(conditions).contiguous(memory_format=torch.channels_last)
             out = self.network(x).float()
-        y = target.float() / 255
-        colour = (_light(out[:, :3]) - _light(y[:, :3])) / _slope(out[:, :3].detach())
+        y, first = target.float() / 255, _light(half[:, :3].float() / 255)
+        painted, traced = _light(out[:, :3]), _light(y[:, :3])
+        colour = (painted - traced) / _slope(out[:, :3].detach())
         error = torch.cat([colour, out[:, 3:] - y[:, 3:]], 1)
         none = torch.zeros_like(error)
         loss = (F.huber_loss(error, none, reduction="none", delta=s.soft) * weight[:, None].float()).mean() * 10
@@ -266,7 +283,48 @@ class _Criterion(nn.Module):
             loss = loss + s.gradient * torch.diff(error, dim=axis).abs().mean()
         if after:
             loss = loss + s.motion * (error[after : 2 * after] - error[:after]).abs().mean()
-        return loss
+        flat = _slope(_mean(out[:, :3].detach().mean(1, keepdim=True), 9))
+        details = [(v - _mean(v, 9)) for v in (x.mean(1, keepdim=True) / flat for x in (painted, first, 2 * traced - first))]
+        loss = loss + texture * _textures(*details)
+        energies = []
+        for a, b in ((details[0], details[0]), details[1:]):
+            down = torch.diff(a, dim=2)[..., 1:] * torch.diff(b, dim=2)[..., 1:]
+            right = torch.diff(a, dim=3)[:, :, 1:] * torch.diff(b, dim=3)[:, :, 1:]
+            energies.append(((down + right)[:, 0] * hair[:, 1:, 1:]).mean().detach())
+        return loss, torch.stack(energies)
+
+
+# Lags in pixels, down and to the right, at which textures are compared: all to 2 pixels, and some to 4.
+LAGS = (
+    *((0, 0), (0, 1), (0, 2), (0, 3), (0, 4), (1, 0), (2, 0), (3, 0), (4, 0), (1, 1), (1, -1), (2, 2), (2, -2)),
+    *((1, 2), (1, -2), (2, 1), (2, -1), (3, 3), (3, -3), (4, 4), (4, -4)),
+)
+
+
+def _textures(painted: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """How much the local autocovariance of `painted` differs from that of two pictures of the same with independent noise.
+
+    All [B, 1, S, S], without their local means. What one picture's details have in common with the other's is free of noise,
+    and their autocovariance tells how strong, how fine and how directed they are. Where a network cannot know where each hair
+    lies, squared errors alone would have it paint their mean; dots would meet a demand on edges alone. Autocovariance as a
+    texture's measure: Julesz 1962, Portilla and Simoncelli 2000.
+    """
+    size = painted.shape[-1]
+    total, level = torch.zeros((), device=painted.device), painted
+    for n, (down, right) in enumerate(LAGS):
+        here = (..., slice(0, size - 4), slice(4, size - 4))
+        there = (..., slice(down, size - 4 + down), slice(4 + right, size - 4 + right))
+        own = F.avg_pool2d(painted[here] * painted[there], 16, 8)
+        true = F.avg_pool2d((a[here] * b[there] + b[here] * a[there]) / 2, 16, 8)
+        if n == 0:
+            level = own.detach() + 4e-4
+        total = total + ((own - true) ** 2 / level).mean() * (4 if n == 0 else 1)
+    return total / (len(LAGS) + 3)
+
+
+def _mean(x: Tensor, side: int) -> Tensor:
+    """[B, 1, S, S] means over squares of `side` pixels."""
+    return F.avg_pool2d(x, side, 1, side // 2, count_include_pad=False)
 
 
 def _light(x: Tensor) -> Tensor:

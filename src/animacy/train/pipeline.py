@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import multiprocessing
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ class Plan:
     spp_held_out: int = 128  # ... and of those to judge by, at the largest size
     hairs: int = 24_000
     variant: str = "cuda_ad_rgb"
-    processes: int = 2  # that trace
+    processes: int = 2  # that trace, on the GPUs in turn
     trace_minutes: float | None = None  # frames not begun by then are given up
     fit_minutes: float | None = None  # for each network; the networks learn at the same time on a GPU
     steps: int = 40_000
@@ -140,7 +141,16 @@ def trace(plan: Plan, report: Report) -> None:
     report(f"traced in {time.monotonic() - began:.0f} s")
 
 
+def _on_card(turn: int) -> None:
+    """Leave this process one of the GPUs that CUDA may use, by turns. To be called before anything loads CUDA."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    cards = named.split(",") if named else [str(k) for k in range(len(list(Path("/dev").glob("nvidia[0-9]*"))))]
+    if len(cards) > 1:
+        os.environ["CUDA_VISIBLE_DEVICES"] = cards[turn % len(cards)]
+
+
 def _trace(plan: Plan, folders: dict[int, Path], part: tuple[int, int], seconds: float) -> None:
+    _on_card(part[0])
     from .teacher import Teacher
 
     began = time.monotonic()
@@ -185,6 +195,7 @@ def fit(plan: Plan, report: Report) -> None:
 
 
 def _fit(plan: Plan, name: str) -> None:
+    _on_card(plan.networks.index(name))
     import torch
 
     from . import generator as g

@@ -26,6 +26,10 @@ class Strands:
     aside: Floats  # [S, K] ... and this far across hair and normal
     radius: Floats  # [S, K]
 
+    def chosen(self, which: NDArray[np.bool_]) -> Strands:
+        """Those of the hairs that `which` [S] names."""
+        return Strands(self.vertex[which], self.share[which], self.lift[which], self.aside[which], self.radius[which])
+
     def points(self, positions: NDArray[Any], normals: NDArray[Any]) -> NDArray[np.float32]:
         """Control points and radii [S, K, 4] for a frame's `positions` and unit `normals`, both [V, 3]."""
         both = np.concatenate([positions, normals], 1).astype(np.float32)

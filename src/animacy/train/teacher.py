@@ -31,11 +31,14 @@ VARIANTS = ("cuda_ad_rgb", "llvm_ad_rgb", "scalar_rgb")
 BOUNCES = 6  # hair passes light on, and dark hair needs few bounces
 BRIGHTEST = 4.0  # of a sample: the rare path through hairs to a light would take thousands of samples to average out
 DISTANCE, KEY, OTHER = 1.7, 0.32, 0.2  # metres: how far the lights stand from the head, half their sides
+SHADES = 4  # of hair ...
+CONTRAST = 2.0  # ... and by how much more they differ than the texture's means along a hair: light blurs them again
 POINTS = 11  # of a hair; 5 of a lash
 CORNEA = np.radians(33.0)  # polar angle on the eyeball where the cornea ends
-# By how much the linear albedo of what lies within the mouth is raised, by material's name or kind: light that enters teeth,
-# gums and tongue elsewhere makes them glow; opaque ones behind lips would look grey or black.
-GLOW = {"tooth": 1.45, "gum": 2.4, "tongue": 2.4}
+# What lies within the mouth shines with this much of its linear albedo, by material: light that enters teeth, gums, tongue and
+# cheeks elsewhere comes out there. Lit through the opening alone they are black in a mouth that photographs show red.
+GLOW = {"tooth": 0.22, "gum": 0.20, "tongue": 0.28}
+ENAMEL = 1.45  # by how much the linear albedo of teeth is raised
 BULGE = 0.5  # how much steeper the cornea's normals are: 12 mm eyeball over 7.8 mm cornea
 
 
@@ -62,11 +65,13 @@ class Teacher:
             for i, m in enumerate(avatar.materials)
             if m.kind != "hair" and not m.cutout and (avatar.material == i).any()
         ]
-        self._curves = _curves(avatar, hairs, np.random.default_rng(seed)) if hairs else {}
+        curves = _curves(avatar, hairs, np.random.default_rng(seed)) if hairs else {}
+        self._curves = {name: hair for name, (hair, _) in curves.items()}
         rest = geometry.deform(self._rig, np.zeros((1, 52), np.float32), np.zeros((1, 6), np.float32))
         scene: dict[str, Any] = {
             "type": "scene",
-            "integrator": {"type": "path", "max_depth": BOUNCES, "hide_emitters": True},
+            # for scalar_rgb: of what a ray hits first, the depth tells alpha
+            "integrator": {"type": "aov", "aovs": "depth:depth", "seen": {"type": "path", "max_depth": BOUNCES}},
             "sensor": _sensor(mitsuba, avatar, size),
             "sky": _sky(mitsuba, avatar),
         }
@@ -74,8 +79,9 @@ class Teacher:
             scene[f"light{i}"] = _light(mitsuba, avatar, i)
         for surface in self._surfaces:
             scene[surface.name] = surface.mesh(mitsuba, *(x[0] for x in rest))
-        for name, hair in self._curves.items():
-            scene[name] = _curve(hair.points(rest[0][0], rest[1][0]), _hair_bsdf(_hair_colour(avatar, name)))
+        for name, (hair, colour) in curves.items():
+            scene[name] = _curve(hair.points(rest[0][0], rest[1][0]), _hair_bsdf(colour))
+        self._path = mitsuba.load_dict({"type": "path", "max_depth": BOUNCES})
         self._scene = mitsuba.load_dict(scene)
         self._parameters = mitsuba.traverse(self._scene)
 
@@ -121,7 +127,8 @@ class Teacher:
         mi = self._mi
         if mi.variant() == "scalar_rgb":
             shots = (np.array(mi.render(self._scene, spp=1, seed=(seed * 31 + k) % 2**32), np.float32) for k in range(spp))
-            return np.asarray(sum(calmed(shot) for shot in shots) / spp, np.float32)
+            found = (np.where(shot[..., -1:] > 0, np.insert(shot[..., :3], 3, 1, -1), 0) for shot in shots)
+            return np.asarray(sum(calmed(shot) for shot in found) / spp, np.float32)
         import drjit
 
         count = self.size**2 * spp
@@ -133,8 +140,9 @@ class Teacher:
         row = pixel // self.size
         at = (mi.Vector2f(pixel - row * self.size, row) + sampler.next_2d()) / self.size
         ray, _ = self._scene.sensors()[0].sample_ray_differential(0.0, 0.5, at, mi.Point2f(0.5))
-        light, valid, _ = self._scene.integrator().sample(self._scene, sampler, ray)
-        channels = [light.x, light.y, light.z]
+        light, _, _ = self._path.sample(self._scene, sampler, ray)
+        valid = self._scene.ray_test(ray)  # the sky, which is behind all, is not painted
+        channels = [drjit.select(valid, c, 0.0) for c in (light.x, light.y, light.z)]
         peak = drjit.maximum(drjit.maximum(*channels[:2]), channels[2])
         share = drjit.select(drjit.isfinite(peak), drjit.minimum(1.0, BRIGHTEST / drjit.maximum(peak, 1e-6)), 0.0) / spp
         values = [*(c * share for c in channels), drjit.select(valid, 1.0, mi.Float(0.0)) / spp]
@@ -204,6 +212,10 @@ class _Surface:
         v, n = self.moved(positions, normals)
         properties = mi.Properties()
         properties["mesh_bsdf"] = mi.load_dict(self.bsdf(mi))
+        if glow := GLOW.get(self.material.name, 0):
+            light = (self.avatar.albedo[..., :3] / 255.0) ** 2.2 * glow
+            radiance = {"type": "bitmap", "bitmap": mi.Bitmap(light.astype(np.float32)), "raw": True, "wrap_mode": "clamp"}
+            properties["mesh_emitter"] = mi.load_dict({"type": "area", "radiance": radiance, "sampling_weight": 0.0})
         mesh = mi.Mesh(
             self.name, len(v), len(self.triangles), has_vertex_normals=True, has_vertex_texcoords=True, props=properties
         )
@@ -224,10 +236,9 @@ class _Surface:
         relief[..., 2] = np.sqrt(np.clip(1 - relief[..., 0] ** 2 - relief[..., 1] ** 2, 0.04, 1))
         rough = np.clip(surface[..., 2:3], 0.12, 1)
         specular = float(np.clip(self.material.specular / 0.08, 0, 1))  # reflectance at normal incidence is 0.08 of it
-        glow = GLOW.get(self.material.name, GLOW.get(kind, 1.0))
         base: dict[str, Any] = {
             "type": "principled",
-            "base_color": _texture(mi, _brighter(avatar.albedo[..., :3], glow), raw=False),
+            "base_color": _texture(mi, _brighter(avatar.albedo[..., :3], ENAMEL if kind == "tooth" else 1.0), raw=False),
             "roughness": _texture(mi, rough, raw=True),
             "specular": specular,
         }
@@ -324,10 +335,14 @@ def _sky(mi: Any, avatar: Avatar) -> dict[str, Any]:
     return {"type": "envmap", "bitmap": mi.Bitmap(image), "sampling_weight": 1.5}
 
 
-def _curves(avatar: Avatar, count: int, rng: np.random.Generator) -> dict[str, strands.Strands]:
-    """The hairs of each hair and lash material and of the brows, by the names they get in the scene."""
+def _curves(avatar: Avatar, count: int, rng: np.random.Generator) -> dict[str, tuple[strands.Strands, NDArray[np.float64]]]:
+    """Hairs and their linear RGB [3], by the names they get in the scene: of each hair and lash material, and of the brows.
+
+    Hair takes its colour from the texture where it runs, in SHADES groups: locks differ, and one can see from the texture how.
+    """
+    linear = (avatar.albedo[..., :3] / 255.0) ** 2.2
+    found: dict[str, tuple[strands.Strands, NDArray[np.float64]]] = {}
     skin = avatar.positions[np.unique(avatar.triangles[avatar.material == _of_kind(avatar, "skin")[0]])]
-    found: dict[str, strands.Strands] = {}
     for i, m in enumerate(avatar.materials):
         triangles = avatar.triangles[avatar.material == i].astype(np.int64)
         if not len(triangles) or not (m.kind == "hair" or m.cutout):
@@ -344,9 +359,20 @@ def _curves(avatar: Avatar, count: int, rng: np.random.Generator) -> dict[str, s
         ends = grown.points(avatar.positions, np.zeros_like(avatar.positions))[:: max(1, number // 100), [0, -1], :3]
         first, last = (np.linalg.norm(ends[:, k, None] - skin, axis=-1).min(1) for k in (0, 1))
         flipped = bool(np.median(last) < np.median(first))
-        found[f"hair{i}"] = strands.comb(grown, rng, radius=radius, depth=depth, root=root, stray=stray, flipped=flipped)
+        combed = strands.comb(grown, rng, radius=radius, depth=depth, root=root, stray=stray, flipped=flipped)
+        if m.kind != "hair":
+            found[f"hair{i}"] = combed, _hair_colour(avatar, i)
+            continue
+        spots = np.einsum("skv,skvc->skc", grown.share, avatar.uv[grown.vertex]) * (len(linear) - 1)
+        texels = linear[spots[..., 1].astype(int), spots[..., 0].astype(int)].mean(1)
+        tone = texels.mean(1)
+        group = np.searchsorted(np.quantile(tone, np.arange(1, SHADES) / SHADES), tone)
+        mean = texels.mean(0)
+        for k in range(SHADES):
+            colour = mean * (texels[group == k].mean(0) / mean) ** CONTRAST
+            found[f"hair{i}_{k}"] = combed.chosen(group == k), np.clip(colour, 0.005, 0.9)
     brows = _brows(avatar, rng)
-    return found if brows is None else found | {"brows": brows}
+    return found if brows is None else found | {"brows": (brows, brow_paint(avatar)[3])}
 
 
 def _of_kind(avatar: Avatar, kind: str) -> list[int]:
@@ -367,11 +393,9 @@ def _curve(points: Floats, bsdf: dict[str, Any]) -> dict[str, Any]:
     return {"type": "bsplinecurve", "filename": str(Path(file.name)), "bsdf": bsdf}
 
 
-def _hair_colour(avatar: Avatar, name: str) -> NDArray[np.float64]:
-    """Linear RGB [3]: the mean of the card's texture; of brows, the darkest that the skin has there."""
-    if name == "brows":
-        return brow_paint(avatar)[3]
-    triangles = avatar.triangles[avatar.material == int(name.removeprefix("hair"))]
+def _hair_colour(avatar: Avatar, material: int) -> NDArray[np.float64]:
+    """Linear RGB [3]: the mean of the cards' texture."""
+    triangles = avatar.triangles[avatar.material == material]
     spots = (avatar.uv[triangles].mean(1) * (avatar.albedo.shape[0] - 1)).astype(int)
     texels = avatar.albedo[spots[:, 1], spots[:, 0]].astype(float) / 255
     solid = texels[texels[:, 3] > 0.5]

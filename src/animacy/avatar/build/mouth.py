@@ -56,9 +56,11 @@ def teeth(body: Body, front: Floats, upper: bool) -> list[Part]:
             w, h = w * size, h * size
             middle, start = start + w / 2, start + w
             x, y = grid[:, 0], grid[:, 1]  # y: 0 at the gum, 1 at the edge
-            half = w * 0.485 * (0.82 + 0.18 * np.sin(np.pi * np.clip(y, 0, 1) * 0.62) / np.sin(np.pi * 0.5))
+            half = (
+                w * 0.498 * (0.92 + 0.08 * np.sin(np.pi * np.clip(y, 0, 1) * 0.62))
+            )  # neighbours touch: no gap is seen through
             q, n = arch(width, depth, side * middle + half * x)
-            bulge = w * 0.16 * (1 - x**2) - 0.0016 * np.abs(x) ** 3 - 0.0022 * np.clip(y - 0.55, 0, 1) ** 2 * 3
+            bulge = w * 0.16 * (1 - x**2) - 0.0011 * np.abs(x) ** 3 - 0.0022 * np.clip(y - 0.55, 0, 1) ** 2 * 3
             point = 0.10 if k == 2 else 0.03  # canines are pointed
             high = h * (y * (1 - point * x**2 * y)) + (0.0006 if k == 1 and upper else 0) * (1 - y)
             q = q + n * bulge[:, None]
