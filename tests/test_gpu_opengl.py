@@ -41,7 +41,7 @@ def avatar() -> Avatar:
 
 def opened(avatar: Avatar, size: int, batch: int) -> GlBatch:
     try:
-        context = open_context()
+        context = open_context(version=450)
     except AnimacyError as error:
         pytest.skip(str(error))
     lacks = context.version_code < 450 or LAYERS not in context.extensions

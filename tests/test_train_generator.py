@@ -157,14 +157,33 @@ def test_textures_are_led_to_the_strength_of_what_two_noisy_pictures_share():
     for _ in range(500):
         noisy = (true + 0.15 * torch.randn_like(true) for _ in range(2))  # much stronger than what they share
         optimizer.zero_grad()
-        generator._textures(found, *noisy).backward()
+        generator._textures(found, *noisy, torch.ones(1, 1, 96, 96)).backward()
         optimizer.step()
-    with torch.no_grad():
-        along, across = (
-            float((x[..., 2:, 1:] * x[..., :-2, :-1]).mean() / (true**2).mean()) for x in (true, found)
-        )  # at a lag along the slant
-        assert 0.8 < float((found**2).mean() / (true**2).mean()) < 1.25
-    assert abs(along - across) < 0.2
+    painted, true = (x.detach()[..., :80, 16:80] for x in (found, true))  # what was compared
+    slant, wanted = (float((x[..., 2:, 1:] * x[..., :-2, :-1]).mean() / (true**2).mean()) for x in (painted, true))
+    assert 0.8 < float((painted**2).mean() / (true**2).mean()) < 1.25
+    assert abs(slant - wanted) < 0.2
+
+
+def test_a_single_bright_pixel_costs_as_much_as_it_is_wrong():
+    conditions = torch.zeros(1, 10, 64, 64, dtype=torch.uint8)
+    target = torch.full((1, 4, 64, 64), 80, dtype=torch.uint8)
+    hair = torch.zeros(1, 64, 64, dtype=torch.bool)
+
+    class Painted(torch.nn.Module):
+        def forward(self, x):
+            return self.frame
+
+    def loss(value, where):
+        network = Painted()
+        network.frame = target.float() / 255
+        network.frame[..., where, where] = value
+        criterion = generator._Criterion(network, generator.Settings(gradient=0.0, texture=0.0), "cpu")
+        return float(criterion(conditions, target, target, torch.ones(1, 64, 64), hair, torch.zeros(()), 0)[0])
+
+    # one pixel that is 0.6 too bright, four that are 0.25 too bright
+    one, several = loss(80 / 255 + 0.6, slice(30, 31)), loss(80 / 255 + 0.25, slice(30, 32))
+    assert one > 1.4 * several
 
 
 def test_a_network_goes_on_from_an_exported_one(tmp_path):

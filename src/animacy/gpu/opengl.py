@@ -34,6 +34,7 @@ MAX_BATCH = 64
 CHANNELS = 10
 ALIGNED = 256  # bytes: no driver asks for more between ranges of a buffer
 EGL_CUDA_DEVICE_NV = 0x323A
+VERSION = 450  # of OpenGL: objects are changed without being bound
 LAYERS = "GL_ARB_shader_viewport_layer_array"
 
 
@@ -93,7 +94,7 @@ class GlBatch:
         self._thread = threading.get_ident()
         self._held: list[Callable[[], None]] = []
         self.scene = scene(avatar, size)
-        self.context = open_context() if device is None else open_context(egl_device(device))
+        self.context = open_context(None if device is None else egl_device(device), VERSION)
         self.info = str(self.context.info["GL_RENDERER"])
         try:
             if not software and any(name in self.info.lower() for name in SOFTWARE):
@@ -108,8 +109,8 @@ class GlBatch:
 
     def _make(self) -> None:
         gl, s, batch, wide = self.context, self.scene, self.batch, 2 * self.size
-        if gl.version_code < 450 or LAYERS not in gl.extensions:
-            raise AnimacyError(f"{self.info} has OpenGL {gl.version_code}, needed 450 with {LAYERS}; {REMEDY}")
+        if gl.version_code < VERSION or LAYERS not in gl.extensions:
+            raise AnimacyError(f"{self.info} has OpenGL {gl.version_code}, needed {VERSION} with {LAYERS}; {REMEDY}")
         self.vertex_bytes = len(s.static) * VERTEX * 4  # of a frame
         self.output_bytes = 2 * CHANNELS * self.size**2  # of a frame
         self.output_at = -(-batch * self.vertex_bytes // ALIGNED) * ALIGNED

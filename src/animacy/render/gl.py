@@ -178,10 +178,11 @@ class GlRenderer:
             self._pictures.read_into(output, viewport=box, components=output.shape[-1], attachment=k, alignment=1)
 
 
-def open_context(device: int | None = None) -> Any:
-    """A context without a window, on EGL's device of that number where one is given.
+def open_context(device: int | None = None, version: int = 430) -> Any:
+    """A context of that OpenGL version without a window, on EGL's device of that number where one is given.
 
-    Raises AnimacyError with the remedy where there is no OpenGL 4.3 through EGL.
+    A driver may give just the version that is asked for, and no later one: NVIDIA's does. Raises AnimacyError with the remedy
+    where there is none through EGL.
     """
     try:
         import moderngl
@@ -189,9 +190,11 @@ def open_context(device: int | None = None) -> Any:
         settings: dict[str, Any] = {"backend": "egl", "libgl": "libGL.so.1", "libegl": "libEGL.so.1"}
         if device is not None:
             settings["device_index"] = device
-        return moderngl.create_context(require=430, standalone=True, **settings)
+        return moderngl.create_context(require=version, standalone=True, **settings)
     except Exception as error:  # whatever the driver or its loader raises
-        raise AnimacyError(f"no OpenGL 4.3 through EGL here ({_line(error)}); {REMEDY}") from error
+        raise AnimacyError(
+            f"no OpenGL {version // 100}.{version % 100 // 10} through EGL here ({_line(error)}); {REMEDY}"
+        ) from error
 
 
 def _line(error: Exception) -> str:

@@ -226,7 +226,7 @@ def train(
         with torch.no_grad():
             energy.lerp_(edges, 0.01)
             ratio = (energy[0] / energy[1].clamp_min(1e-9)).clamp(0, 2)
-            texture.mul_(torch.exp(0.01 * (settings.sharpness - ratio))).clamp_(settings.texture / 10, settings.texture * 10)
+            texture.mul_(torch.exp(0.003 * (settings.sharpness - ratio))).clamp_(settings.texture / 10, settings.texture * 3)
             torch._foreach_lerp_(list(mean.values()), list(network.state_dict().values()), 1 - keep)
         if step % 100 == 0:
             value = float(loss.detach())
@@ -253,7 +253,7 @@ class _Criterion(nn.Module):
     """The network and its loss, in one piece for the compiler.
 
     Errors are of linear light, in which the noise of targets has no bias (in sRGB, noise of 28 levels makes hair 8 darker),
-    over the slope with which light grows with sRGB at what is painted: to first order they are errors of sRGB.
+    over the slope with which light grows with sRGB about there: to first order they are errors of sRGB.
     """
 
     def __init__(self, network: Network, settings: Settings, device: str) -> None:
@@ -275,7 +275,8 @@ class _Criterion(nn.Module):
             out = self.network(x).float()
         y, first = target.float() / 255, _light(half[:, :3].float() / 255)
         painted, traced = _light(out[:, :3]), _light(y[:, :3])
-        colour = (painted - traced) / _slope(out[:, :3].detach())
+        # of what lies around a pixel: by its own slope a single bright pixel would cost less than it is wrong
+        colour = (painted - traced) / _slope(_mean(out[:, :3].detach(), 5))
         error = torch.cat([colour, out[:, 3:] - y[:, 3:]], 1)
         none = torch.zeros_like(error)
         loss = (F.huber_loss(error, none, reduction="none", delta=s.soft) * weight[:, None].float()).mean() * 10
@@ -284,46 +285,51 @@ class _Criterion(nn.Module):
         if after:
             loss = loss + s.motion * (error[after : 2 * after] - error[:after]).abs().mean()
         flat = _slope(_mean(out[:, :3].detach().mean(1, keepdim=True), 9))
-        details = [(v - _mean(v, 9)) for v in (x.mean(1, keepdim=True) / flat for x in (painted, first, 2 * traced - first))]
-        loss = loss + texture * _textures(*details)
+        own, a, b = ((v - _mean(v, 9)) for v in (x.mean(1, keepdim=True) / flat for x in (painted, first, 2 * traced - first)))
+        loss = loss + texture * _textures(own, a, b, y[:, 3:])
+        within = -F.max_pool2d(-hair[:, None].float(), 7, 1, 3)[:, 0, 1:, 1:]
         energies = []
-        for a, b in ((details[0], details[0]), details[1:]):
-            down = torch.diff(a, dim=2)[..., 1:] * torch.diff(b, dim=2)[..., 1:]
-            right = torch.diff(a, dim=3)[:, :, 1:] * torch.diff(b, dim=3)[:, :, 1:]
-            energies.append(((down + right)[:, 0] * hair[:, 1:, 1:]).mean().detach())
+        for one, other in ((own, own), (a, b)):
+            down = torch.diff(one, dim=2)[..., 1:] * torch.diff(other, dim=2)[..., 1:]
+            right = torch.diff(one, dim=3)[:, :, 1:] * torch.diff(other, dim=3)[:, :, 1:]
+            energies.append(((down + right)[:, 0] * within).mean().detach())
         return loss, torch.stack(energies)
 
 
-# Lags in pixels, down and to the right, at which textures are compared: all to 2 pixels, and some to 4.
+# Lags in pixels, down and to the right, at which textures are compared: all to 2 pixels, some to 16, lest a lattice be painted.
 LAGS = (
     *((0, 0), (0, 1), (0, 2), (0, 3), (0, 4), (1, 0), (2, 0), (3, 0), (4, 0), (1, 1), (1, -1), (2, 2), (2, -2)),
-    *((1, 2), (1, -2), (2, 1), (2, -1), (3, 3), (3, -3), (4, 4), (4, -4)),
+    *((1, 2), (1, -2), (2, 1), (2, -1), (3, 3), (3, -3), (4, 4), (4, -4), (0, 8), (8, 0), (8, 8), (8, -8), (0, 16), (16, 0)),
 )
 
 
-def _textures(painted: Tensor, a: Tensor, b: Tensor) -> Tensor:
+def _textures(painted: Tensor, a: Tensor, b: Tensor, alpha: Tensor) -> Tensor:
     """How much the local autocovariance of `painted` differs from that of two pictures of the same with independent noise.
 
-    All [B, 1, S, S], without their local means. What one picture's details have in common with the other's is free of noise,
-    and their autocovariance tells how strong, how fine and how directed they are. Where a network cannot know where each hair
-    lies, squared errors alone would have it paint their mean; dots would meet a demand on edges alone. Autocovariance as a
-    texture's measure: Julesz 1962, Portilla and Simoncelli 2000.
+    All [B, 1, S, S], details without their local means; what is not opaque by `alpha` does not count: a silhouette is no
+    texture. What one picture's details have in common with the other's is free of noise, and their autocovariance tells how
+    strong, how fine and how directed they are. Where a network cannot know where each hair lies, squared errors alone would
+    have it paint their mean; dots would meet a demand on edges alone. Autocovariance as a texture's measure: Julesz 1962,
+    Portilla and Simoncelli 2000.
     """
     size = painted.shape[-1]
+    most = min(16, size // 4)
+    lags = [lag for lag in LAGS if max(lag) <= most]
+    solid = (F.avg_pool2d(alpha[..., : size - most, most : size - most], 16, 8) > 0.995).float()
     total, level = torch.zeros((), device=painted.device), painted
-    for n, (down, right) in enumerate(LAGS):
-        here = (..., slice(0, size - 4), slice(4, size - 4))
-        there = (..., slice(down, size - 4 + down), slice(4 + right, size - 4 + right))
+    for n, (down, right) in enumerate(lags):
+        here = (..., slice(0, size - most), slice(most, size - most))
+        there = (..., slice(down, size - most + down), slice(most + right, size - most + right))
         own = F.avg_pool2d(painted[here] * painted[there], 16, 8)
         true = F.avg_pool2d((a[here] * b[there] + b[here] * a[there]) / 2, 16, 8)
         if n == 0:
             level = own.detach() + 4e-4
-        total = total + ((own - true) ** 2 / level).mean() * (4 if n == 0 else 1)
-    return total / (len(LAGS) + 3)
+        total = total + ((own - true) ** 2 / level * solid).mean() * (4 if n == 0 else 1)
+    return total / (len(lags) + 3)
 
 
 def _mean(x: Tensor, side: int) -> Tensor:
-    """[B, 1, S, S] means over squares of `side` pixels."""
+    """[B, C, S, S] means over squares of `side` pixels."""
     return F.avg_pool2d(x, side, 1, side // 2, count_include_pad=False)
 
 
