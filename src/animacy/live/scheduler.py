@@ -152,7 +152,7 @@ class Scheduler:
             for i in range(0, len(ready), BATCH):
                 self._paint(avatar, fps, ready[i : i + BATCH])
         ended = self._clock()
-        taken = ended - begun
+        taken = max(ended - begun, 0.0)
         if jobs:
             self._ticks.append((len(jobs), taken))
             self.reached = sum(n for n, _ in self._ticks) / max(sum(s for _, s in self._ticks), 1e-9)

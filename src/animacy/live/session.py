@@ -53,7 +53,8 @@ class Session:
     """The face of one viewer. All methods may be called from any thread.
 
     speaker may be shared between sessions if it may be called from several threads (Kokoro may). reader: by default one for
-    English and Mandarin. clock gives seconds and never runs back. avatar names the face for the scheduler.
+    English and Mandarin. clock gives seconds; where it runs back, it is taken to have stood still. avatar names the face for
+    the scheduler.
     Raises UsageError for an fps or seed that Performer refuses. After `close` every method but `close` raises AnimacyError.
     """
 
@@ -72,7 +73,7 @@ class Session:
         self._performer = Performer(fps, seed)
         self._performer.begin(None, silence(0.0, self.rate))
         self._clock = clock
-        self._opened = clock()  # when frame 0 is due
+        self._opened = self._last = clock()  # when frame 0 is due; the clock when it was asked last
         self._lock = threading.Lock()
         self._said = 0  # texts so far
         self._ended = 0  # up to which all are said, or dropped
@@ -243,8 +244,15 @@ class Session:
                 raise AnimacyError("this session is closed; open another one")
             yield
 
+    def _now_open(self) -> float:
+        """Seconds since the opening, which never run back."""
+        now = self._clock()
+        self._opened -= max(self._last - now, 0.0)
+        self._last = now
+        return now - self._opened
+
     def _due(self) -> int:
-        return int((self._clock() - self._opened) * self.fps + 1e-6) + 1
+        return int(self._now_open() * self.fps + 1e-6) + 1
 
     def _edge(self, frame: int) -> int:
         """The first sample of a frame's span."""
@@ -252,7 +260,7 @@ class Session:
 
     def _fetch(self) -> None:
         """Move the events whose time has come, and whose frame was taken, to those that are told."""
-        now = min(self._clock() - self._opened, self._next / self.fps) + 1e-9
+        now = min(self._now_open(), self._next / self.fps) + 1e-9
         while self._coming and self._coming[0].time <= now:
             self._events.append(self._coming.popleft())
 
