@@ -247,6 +247,20 @@ def test_no_memory_for_another_session_refuses_that_one_alone(
     server.call("DELETE", f"/v1/sessions/{server.open()}")
 
 
+def test_memory_that_lacks_for_many_sessions_is_missed_at_the_start() -> None:
+    """And not by the sixteen that are there when the seventeenth is added."""
+
+    class Small(Easel):
+        def generate(self, conditions: Conditions) -> Faces:
+            if len(conditions.shaded) > 16:
+                raise MemoryError("out of memory")
+            return super().generate(conditions)
+
+    easel = Small(Clock(), 0.001)
+    with pytest.raises(MemoryError):
+        Scheduler({"a": (easel, easel)}, easel.clock)
+
+
 def test_a_clock_that_jumps_ahead_costs_pictures_and_nothing_else(sessions: list[Session]) -> None:
     clock = Clock()
     easel = Easel(clock, 0.002)
