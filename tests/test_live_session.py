@@ -6,6 +6,7 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from animacy.errors import AnimacyError, UsageError
 from animacy.live import Event, Moment, Session
-from animacy.live.session import EVENTS, LOOK_AHEAD
+from animacy.live.session import EVENTS, LOOK_AHEAD, Full
 from animacy.live.speaking import QUEUED
 from animacy.types import ARKIT, EMOTIONS, Phone, Sentence, Speech, TimedWord, Word
 
@@ -313,7 +314,7 @@ class Viewer(RuleBasedStateMachine):
         self.fps = fps
         self.shown: list[Moment] = []  # by number; an interruption takes back what was not due
         self.events: list[Event] = []
-        self.silent_until = -1.0
+        self.pushing: int | None = None
 
     def teardown(self) -> None:
         if hasattr(self, "session"):
@@ -328,9 +329,20 @@ class Viewer(RuleBasedStateMachine):
         self.session.say(text)
 
     @precondition(lambda self: not self.session.closed)
+    @rule(samples=st.integers(0, RATE), ends=st.booleans())
+    def push(self, samples: int, ends: bool) -> None:
+        sound = (0.2 * np.sin(np.arange(samples) * 0.06)).astype(np.float32)
+        with suppress(Full):
+            self.pushing = self.session.push_audio(sound, RATE, self.pushing)
+        if ends and self.pushing is not None:
+            self.session.end_audio(self.pushing)
+            self.pushing = None
+
+    @precondition(lambda self: not self.session.closed)
     @rule()
     def interrupt(self) -> None:
         self.session.interrupt()
+        self.pushing = None
         self.fetch()
         at = self.events[-1]
         assert at.kind == "interrupted" and at.epoch == self.session.epoch
@@ -373,6 +385,7 @@ class Viewer(RuleBasedStateMachine):
     def nothing_grows(self) -> None:
         if hasattr(self, "session"):
             assert len(self.session._planned) <= 6 and len(self.session._coming) <= 30
+            assert sum(len(p.samples) for p in self.session._pushed) <= 10.2 * RATE
             assert len(self.session._performer._cuts) < 30
 
     @invariant()

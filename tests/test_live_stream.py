@@ -190,6 +190,8 @@ def test_bench_measures_all_that_it_names(host: Host, monkeypatch: pytest.Monkey
     assert 0 < figures["first_frame_ms"] < 1000 and 0 < figures["stop_ms"] < 400
     assert abs(figures["av_offset_ms"]) < 40 and abs(figures["drift_ms"]) < 40
     assert figures["frames"] > 100 and figures["cold"]["first_frame_ms"] > 0 < figures["warm"]["first_frame_ms"]
+    assert all(part["lateness_p50_ms"] <= part["lateness_p99_ms"] for part in (figures["cold"], figures["warm"]))
+    assert 0 <= figures["half_rate_share"] <= 1
 
 
 @pytest.mark.slow

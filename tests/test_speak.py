@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain, pairwise
@@ -15,7 +16,7 @@ import pytest
 
 from animacy.errors import AnimacyError, UsageError
 from animacy.speak import VOICES, Kokoro, voice_for
-from animacy.speak.kokoro import FIRST, LONGEST, _parts, _phrases
+from animacy.speak.kokoro import FIRST, LONGEST, NICE, _parts, _phrases
 from animacy.speak.phones import SYMBOLS, VOWELS
 from animacy.speak.voices import style
 from animacy.types import EMOTIONS, Sentence, Speech, Word
@@ -105,6 +106,19 @@ def test_the_same_sentence_gives_the_same_samples(heart: Kokoro, peter: Speech) 
     (again,) = heart.speak(sentence("Peter", "is", "happy,", "and", "Ada", "sings."))
     assert np.array_equal(again.samples, peter.samples)
     assert again.phones == peter.phones
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: elsewhere a thread has no priority of its own")
+def test_in_threads_of_its_own_it_says_the_same_and_gives_way(peter: Speech) -> None:
+    usual = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    beside = Kokoro("af_heart", threads=1, workers=1)
+    again = next(beside.with_voice("af_heart").speak(sentence("Peter", "is", "happy,", "and", "Ada", "sings.")))
+    assert np.array_equal(again.samples, peter.samples) and again.phones == peter.phones
+    there = beside._work(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+    assert there == min(usual + NICE, 19)
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == usual
+    with pytest.raises(ZeroDivisionError):
+        beside._work(lambda: 1 // 0)
 
 
 def test_an_excited_sentence_is_said_faster(heart: Kokoro, peter: Speech) -> None:

@@ -138,7 +138,8 @@ def bench(arguments: argparse.Namespace) -> dict[str, Any]:
     sessions for `seconds`, once that is over. lateness: from a frame's instant to its packet. first_frame: from the text to the
     packet of the first frame of its speech. stop: from `interrupt` to the end of the last packet in which speech is heard; one
     that fell into a pause does not count. av_offset: by how much pictures leave later than the sound of the same instant.
-    drift: how much later sound leaves at the end than at the beginning.
+    drift: how much later sound leaves at the end than at the beginning. half_rate_share: of the time in which each second frame
+    alone was painted. frames_skipped: those that were not painted, for that or because they were too late.
     """
     if arguments.sessions < 1 or not 4 <= arguments.seconds < 86_400:
         raise UsageError("--sessions has to be 1 or more, --seconds 4 or more")
@@ -159,7 +160,7 @@ def bench(arguments: argparse.Namespace) -> dict[str, Any]:
 def measure(host: Host, sessions: int, seconds: float, avatar: str) -> dict[str, Any]:
     """The figures of `bench` on a host that is there."""
     alone = _opened(host, avatar, 0)
-    once = [_reply(alone) for _ in range(2)]
+    cold, warm = _reply(alone), _reply(alone)
     host.close_session(alone.stream)
     memory, talks, refused = _memory(), [], 0
     for n in range(sessions):
@@ -213,7 +214,7 @@ def measure(host: Host, sessions: int, seconds: float, avatar: str) -> dict[str,
         "size": host.size,
         "fps": host.fps,
     }
-    return {**steady, "cold": {"first_frame_ms": _round(1000 * once[0])}, "warm": {"first_frame_ms": _round(1000 * once[1])}}
+    return {**steady, "cold": cold, "warm": warm}
 
 
 def _opened(host: Host, avatar: str, turn: int) -> Talk:
@@ -223,9 +224,9 @@ def _opened(host: Host, avatar: str, turn: int) -> Talk:
     return talk
 
 
-def _reply(talk: Talk) -> float:
-    """Seconds to the first frame of the next text, which is then said to its end."""
-    count, ends = len(talk.replies), time.monotonic() + 60
+def _reply(talk: Talk) -> dict[str, float]:
+    """What the next text takes to its first frame, and how late frames are until it is said to its end."""
+    count, shown, ends = len(talk.replies), len(talk.tap.video), time.monotonic() + 60
     time.sleep(0.5)
     talk.rest = 0.0
     while (len(talk.replies) == count or talk.said is not None) and time.monotonic() < ends:
@@ -233,7 +234,12 @@ def _reply(talk: Talk) -> float:
         time.sleep(0.005)
     if not talk.first_frames():
         raise UsageError("nothing was heard within a minute: this machine is too slow")
-    return talk.first_frames()[-1]
+    late = 1000 * np.array([left - due for due, left in talk.tap.video[shown:]])
+    return {
+        "first_frame_ms": _round(1000 * talk.first_frames()[-1]),
+        "lateness_p50_ms": _round(np.percentile(late, 50)),
+        "lateness_p99_ms": _round(np.percentile(late, 99)),
+    }
 
 
 def _offsets(tap: Tap) -> list[float]:

@@ -23,7 +23,7 @@ from ..render import make_renderer
 from ..speak.kokoro import Kokoro
 from ..speak.voices import VOICES, voice_for
 from ..stages import Generator, Reader, Renderer, Speaker
-from .scheduler import Scheduler
+from .scheduler import Busy, Scheduler
 from .session import Session
 from .stream import Stream
 from .voice import SharedVoice
@@ -94,7 +94,8 @@ class Host:
     def open(self, avatar: str, voice: str, markup: str, seed: int | None = None) -> Stream:
         """Open a session and encode it; `close_session` ends it. seed: of its blinks and glances, by default a new one.
 
-        Raises UsageError for a name that is not here, Busy where there is no room, AnimacyError once the scheduler has failed.
+        Raises UsageError for a name that is not here, Busy where there is no room, be it for an encoder's memory, AnimacyError
+        once the scheduler has failed.
         """
         for name, kind, known in (
             (avatar, "avatar", self.looks),
@@ -111,7 +112,12 @@ class Host:
         session = Session(self.speakers[voice], reader=self.readers[markup], fps=self.fps, seed=own, avatar=avatar)
         with ExitStack() as undo:
             undo.callback(session.close)
-            stream = Stream(session, self.size, {n: look.background for n, look in self.looks.items()}, observe=self._observe)
+            backgrounds = {name: look.background for name, look in self.looks.items()}
+            try:
+                stream = Stream(session, self.size, backgrounds, observe=self._observe)
+            except Exception as error:  # of the encoders, which take memory that others have
+                _log.error("a session could not be made: %s", error, exc_info=error)
+                raise Busy(f"another session cannot be made ({error}): retry later") from error
             undo.callback(stream.close)
             self.scheduler.add(session, stream)
             undo.pop_all()
@@ -209,9 +215,10 @@ def _look(name: str, size: int, renderer: str, generator: str, stage: Callable[[
 def _speakers() -> dict[str, Speaker]:
     """All voices out of one network, and the one that changes with the language."""
     cores = len(os.sched_getaffinity(0))
-    room = threading.Semaphore(max(1, cores // 4))
+    at_once = max(1, cores // 4)
+    room = threading.Semaphore(at_once)
     # Half the cores at most: threads of one operator wait for each other, and frames have to be painted meanwhile.
-    network = Kokoro(voice_for("en"), threads=min(max(1, cores // 2), 4))
+    network = Kokoro(voice_for("en"), threads=min(max(1, cores // 2), 4), workers=at_once)
     voices = {name: network.with_voice(name) for name in VOICES}
     by_language = {language: voices[voice_for(language)] for language in ("en", "zh")}
     said = {name: SharedVoice(dict.fromkeys(("en", "zh"), voice), room) for name, voice in voices.items()}

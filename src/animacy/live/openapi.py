@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from .. import __version__
-from .requests import Feel, Interrupt, Open, Say, Wear, schema
+from .requests import Audio, Feel, Interrupt, Open, Say, Wear, schema
 
 METHODS = ("GET", "POST", "DELETE", "OPTIONS")
 
@@ -56,6 +56,13 @@ def document() -> dict[str, Any]:
         "parameters": one,
         "get": _does("A WebSocket: events out, commands in", {101: None}, (*of_session, 409, 426)),
     }
+    audio = _does(str(Audio.__doc__), {101: None}, (*of_session, 400, 426))
+    fields = schema(Audio)
+    audio["parameters"] = [
+        {"name": name, "in": "query", "required": name in fields["required"], "schema": item}
+        for name, item in fields["properties"].items()
+    ]
+    paths["/v1/sessions/{id}/audio"] = {"parameters": one, "get": audio}
     offer = _does("Watch by WebRTC (WHEP)", {201: "application/sdp"}, (*of_session, 400, 409, 413, 415, 503))
     offer["requestBody"] = {"required": True, "content": {"application/sdp": {"schema": _TEXT}}}
     paths["/v1/sessions/{id}/whep"] = {"parameters": one, "post": offer}

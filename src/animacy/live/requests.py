@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from ..errors import UsageError
 from ..read import MARKUPS
 from ..types import EMOTIONS
+from .pushed import LEAST_RATE, MOST_RATE, Format
 
 LONGEST = 20_000  # characters of a text
 MOST_BYTES = 256 * 1024  # of a request's body: LONGEST characters of four bytes, escaped, and some
@@ -63,6 +64,18 @@ class Wear:
     """Show another face from now on."""
 
     avatar: str = field(metadata=_named(200, "one of /v1's avatars"))
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """Say sound from elsewhere: mono PCM in the binary messages of a WebSocket, in pieces of any length."""
+
+    rate: int = field(
+        metadata={"type": "integer", "minimum": LEAST_RATE, "maximum": MOST_RATE, "description": "samples a second"}
+    )
+    format: Format = field(
+        default="s16le", metadata={"type": "string", "enum": ["s16le", "f32le"], "description": "little-endian samples"}
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,8 @@ class Scheduler:
     """Paints the sessions of `avatars`, a renderer and a generator by avatar name, in the thread that calls it.
 
     Construct it and call `run`, or `tick` at your own pace, in the thread that owns the renderers; `add`, `remove` and `close`
-    may be called from any. Constructing paints TRIAL frames twice with each, so that what is reached is known from the start.
+    may be called from any. Constructing paints BATCH frames with each, so that memory that lacks is missed now and not when a
+    session is added, and TRIAL frames, so that what is reached is known from the start.
     clock gives seconds, as the sessions'. Closing neither closes sessions nor renderers. What renderer and generator raise is
     raised by `tick`; a session that fails is logged and removed.
     """
@@ -88,10 +89,14 @@ class Scheduler:
         self._running: dict[Session, _Running] = {}
         self._added = 0
         self._closing = threading.Event()
-        still = np.zeros((TRIAL, len(ARKIT)), np.float32), np.zeros((TRIAL, len(POSE)), np.float32)
         seconds = 0.0
         for renderer, generator in self._avatars.values():
-            for _ in range(2):  # the first time, kernels and buffers are made
+            for count in (
+                BATCH,
+                TRIAL,
+                TRIAL,
+            ):  # at first kernels and buffers are made, the largest that there will be
+                still = np.zeros((count, len(ARKIT)), np.float32), np.zeros((count, len(POSE)), np.float32)
                 begun = clock()
                 generator.generate(renderer.render(Motion(*still, 0, 25)))
                 last = clock() - begun
@@ -152,7 +157,7 @@ class Scheduler:
             for i in range(0, len(ready), BATCH):
                 self._paint(avatar, fps, ready[i : i + BATCH])
         ended = self._clock()
-        taken = ended - begun
+        taken = max(ended - begun, 0.0)
         if jobs:
             self._ticks.append((len(jobs), taken))
             self.reached = sum(n for n, _ in self._ticks) / max(sum(s for _, s in self._ticks), 1e-9)

@@ -31,14 +31,15 @@ from ..read import spoken_text
 from ..types import EMOTIONS
 from . import openapi, whep
 from .host import Host
+from .incoming import receive
 from .metrics import Metrics
-from .requests import MOST_BYTES, Feel, Interrupt, Open, Say, Wear, body, parsed
+from .requests import MOST_BYTES, Audio, Feel, Interrupt, Open, Say, Wear, body, parsed
 from .scheduler import Busy
 from .stream import Encoded, Stream
 from .values import Event
 
 RETRY = 5  # s after which one who was refused may try again
-WAITING = 256  # events for a WebSocket that does not read: then it is closed
+WAITING = 256  # events for a WebSocket that does not read: then it is cut off
 PAGES = {
     "/": ("studio.html", "text/html"),
     "/studio.js": ("studio.js", "text/javascript"),
@@ -167,6 +168,7 @@ class Server:
             ("POST", "/v1/sessions/{id}/emotion", self._known(self._feel)),
             ("POST", "/v1/sessions/{id}/avatar", self._known(self._wear)),
             ("GET", "/v1/sessions/{id}/events", self._known(self._events)),
+            ("GET", "/v1/sessions/{id}/audio", self._known(self._audio)),
             ("POST", "/v1/sessions/{id}/whep", self._known(self._whep)),
             ("DELETE", "/v1/sessions/{id}/whep/{viewer}", self._known(self._whep_end)),
         ):
@@ -379,17 +381,11 @@ class Server:
     async def _events(self, request: web.Request) -> web.WebSocketResponse:
         """Events out, commands in: {"do": "say", "text": ...}."""
         held = self._of(request)
-        origin = request.headers.get("Origin")
-        if origin is not None and origin not in self._origins and origin.split("://")[-1] != request.host:
-            raise Refused(403, f"a page of {origin[:100]} may not call here")
-        socket = web.WebSocketResponse(protocols=("animacy",), heartbeat=20, max_msg_size=MOST_BYTES)
-        if not socket.can_prepare(request).ok:
-            raise Refused(426, "this address speaks WebSocket")
-        await socket.prepare(request)
-        ear = Ear(asyncio.get_running_loop())
+        socket = await self._upgraded(request)
+        ear = Ear(asyncio.get_running_loop(), request.transport)
         held.stream.watch(ear)
         held.sockets.add(socket)
-        telling = asyncio.create_task(_tell(socket, ear, held))
+        telling = asyncio.create_task(_tell(socket, ear))
         try:
             async for message in socket:
                 held.touched = self._clock()
@@ -404,6 +400,32 @@ class Server:
             held.sockets.discard(socket)
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)
+        return socket
+
+    async def _upgraded(self, request: web.Request) -> web.WebSocketResponse:
+        origin = request.headers.get("Origin")
+        if origin is not None and origin not in self._origins and origin.split("://")[-1] != request.host:
+            raise Refused(403, f"a page of {origin[:100]} may not call here")
+        socket = web.WebSocketResponse(protocols=("animacy",), heartbeat=20, max_msg_size=MOST_BYTES)
+        if not socket.can_prepare(request).ok:
+            raise Refused(426, "this address speaks WebSocket")
+        await socket.prepare(request)
+        return socket
+
+    async def _audio(self, request: web.Request) -> web.WebSocketResponse:
+        """Sound in: what the binary messages of one connection hold is said as one text is."""
+        held = self._of(request)
+        given: dict[str, Any] = dict(request.query)
+        if given.get("rate", "").isdecimal() and len(given["rate"]) < 7:
+            given["rate"] = int(given["rate"])
+        asked = parsed(Audio, given)
+        socket = await self._upgraded(request)
+        held.sockets.add(socket)
+        try:
+            await receive(socket, held.stream.session, asked, held.stream.asked)
+        finally:
+            held.sockets.discard(socket)
+            held.touched = self._clock()
         return socket
 
     def _commanded(self, held: Held, data: str) -> dict[str, Any]:
@@ -517,10 +539,10 @@ class Server:
 
 
 class Ear:
-    """A Watcher for events alone."""
+    """A Watcher for events alone. When WAITING wait for a reader that does not read, `transport` is cut off."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport | None) -> None:
+        self._loop, self._transport = loop, transport
         self.events: asyncio.Queue[Event] = asyncio.Queue()
 
     def take(self, encoded: Encoded) -> None:
@@ -528,17 +550,20 @@ class Ear:
 
     def told(self, event: Event) -> None:
         with suppress(RuntimeError):  # the loop is gone
-            self._loop.call_soon_threadsafe(self.events.put_nowait, event)
+            self._loop.call_soon_threadsafe(self._put, event)
+
+    def _put(self, event: Event) -> None:
+        if self.events.qsize() < WAITING:
+            self.events.put_nowait(event)
+        elif self._transport is not None and not self._transport.is_closing():
+            _log.warning("a WebSocket is cut off: %d events were not read", WAITING)
+            self._transport.abort()  # to close it would be to wait for the reader
 
 
-async def _tell(socket: web.WebSocketResponse, ear: Ear, held: Held) -> None:
+async def _tell(socket: web.WebSocketResponse, ear: Ear) -> None:
     with suppress(ConnectionError):
         while True:
-            event = await ear.events.get()
-            if ear.events.qsize() > WAITING:
-                await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"events were not read")
-                return
-            await socket.send_json(event_as_json(event), dumps=_dumped)
+            await socket.send_json(event_as_json(await ear.events.get()), dumps=_dumped)
 
 
 def event_as_json(event: Event) -> dict[str, Any]:

@@ -5,10 +5,11 @@ Time is integer: frame n shows at n / fps after the session's opening and spans 
 
     say ──▶ inbox ──read, speak──▶ stretches ──▶ planned ──▶ take
             QUEUED                 AHEAD          BLOCK frames
+    push_audio ──▶ pushed (PUSHED seconds) ──┘
 
-Every queue is bounded: `say` is refused when the inbox is full, the thread that speaks waits when it is AHEAD stretches ahead,
-and of events that nobody fetches the oldest go. An interruption raises the epoch and empties them all. Sound comes soon because
-a text is read sentence by sentence and `speak` cuts the first phrase of a text short.
+Every queue is bounded: `say` and `push_audio` are refused when theirs are full, the thread that speaks waits when it is AHEAD
+stretches ahead, and of events that nobody fetches the oldest go. An interruption raises the epoch and empties them all. Sound
+comes soon because a text is read sentence by sentence and `speak` cuts the first phrase of a text short.
 """
 
 from __future__ import annotations
@@ -32,21 +33,28 @@ from ..move.expression import expression
 from ..read import make_reader
 from ..read.feeling import complete, valence_of_emotion
 from ..stages import Reader, Speaker
-from ..types import Motion, Speech
-from .speaking import Speaking, Stretch
+from ..types import ARKIT, Motion, Speech
+from .pushed import PUSHED, Pushed, checked, swung
+from .speaking import QUEUED, Speaking, Stretch
 from .values import Event, Moment
 
 BLOCK = 6  # frames that are moved at a time: the cost is that of one
 LOOK_AHEAD = 12  # frames that may be taken before they are due
 EVENTS = 256  # that wait to be fetched
+JAW = ARKIT.index("jawOpen")
 FADE = 0.005  # s in which a sound that is cut off dies away: less is heard as a click
+
+
+class Full(AnimacyError):
+    """A queue of this session is full now; later there may be room."""
 
 
 class Session:
     """The face of one viewer. All methods may be called from any thread.
 
     speaker may be shared between sessions if it may be called from several threads (Kokoro may). reader: by default one for
-    English and Mandarin. clock gives seconds and never runs back. avatar names the face for the scheduler.
+    English and Mandarin. clock gives seconds; where it runs back, it is taken to have stood still. avatar names the face for
+    the scheduler.
     Raises UsageError for an fps or seed that Performer refuses. After `close` every method but `close` raises AnimacyError.
     """
 
@@ -65,7 +73,7 @@ class Session:
         self._performer = Performer(fps, seed)
         self._performer.begin(None, silence(0.0, self.rate))
         self._clock = clock
-        self._opened = clock()  # when frame 0 is due
+        self._opened = self._last = clock()  # when frame 0 is due; the clock when it was asked last
         self._lock = threading.Lock()
         self._said = 0  # texts so far
         self._ended = 0  # up to which all are said, or dropped
@@ -79,6 +87,8 @@ class Session:
         self._latest = Stretch(0, 0)  # the last stretch that began, ...
         self._quiet = 0  # ... and the sample at which it ended
         self._fading = np.zeros(0, np.float32)
+        self._pushed: deque[Pushed] = deque()  # each is said once all numbers before its own were
+        self._jaws: deque[tuple[int, float]] = deque(maxlen=LOOK_AHEAD + BLOCK + 1)  # how far what was pushed opened it
         self._coming: deque[Event] = deque()  # of what is being said; its length is that of a stretch
         self._events: deque[Event] = deque(maxlen=EVENTS)
         self._speaking = Speaking(reader or make_reader(), speaker)
@@ -116,6 +126,35 @@ class Session:
             self._said += 1
             return self._said
 
+    def push_audio(self, samples: NDArray[np.floating], rate: int, say: int | None = None) -> int:
+        """Say sound from elsewhere, after what is being said: samples [N], mono, -1..1, at 8 to 48 kHz, pieces of any length.
+
+        Gives its number, as `say` does; give that with each further piece, and to `end_audio` after the last: what was said
+        or pushed later waits until then. It begins once BEGIN seconds are there; where a piece comes late there is silence,
+        and nothing is left out. The jaw follows the loudness (see pushed.py).
+        Raises UsageError for other samples or another rate, Full if PUSHED seconds or QUEUED numbers wait, in which case
+        nothing of the piece was taken, and AnimacyError if that number is ended or was interrupted.
+        """
+        piece = checked(samples, rate)
+        with self._open():
+            own = None if say is None else self._pushing(say)
+            if own is not None and own.given != rate:
+                raise UsageError(f"a piece at {rate} Hz after one at {own.given} Hz: needed one rate for one number")
+            waiting = sum(len(p.samples) for p in self._pushed) / self.rate + len(piece) / rate
+            if waiting > PUSHED or (own is None and len(self._pushed) == QUEUED):
+                raise Full(f"{waiting:.1f} s of sound would wait: needed {PUSHED:.0f} at most; wait until it is heard")
+            if own is None:
+                self._said += 1
+                own = Pushed(self._said, rate, self.rate)
+                self._pushed.append(own)
+            own.push(piece)
+            return own.say
+
+    def end_audio(self, say: int) -> None:
+        """No more comes of what was pushed under this number. Raises AnimacyError as `push_audio` does."""
+        with self._open():
+            self._pushing(say).end()
+
     def interrupt(self) -> None:
         """Stop talking at the first frame that is not due yet: silence from there on, the mouth eases shut within 0.2 s.
 
@@ -132,6 +171,7 @@ class Session:
             self._fading = fade * np.linspace(1.0, 0.0, len(fade), dtype=np.float32)
             self._back(frame)
             self._performer.cut()
+            self._pushed.clear()
             self._now, self._ended = None, self._said
             self._coming.clear()
             self._events.append(Event("interrupted", self.epoch, 0, frame / self.fps))
@@ -204,8 +244,15 @@ class Session:
                 raise AnimacyError("this session is closed; open another one")
             yield
 
+    def _now_open(self) -> float:
+        """Seconds since the opening, which never run back."""
+        now = self._clock()
+        self._opened -= max(self._last - now, 0.0)
+        self._last = now
+        return now - self._opened
+
     def _due(self) -> int:
-        return int((self._clock() - self._opened) * self.fps + 1e-6) + 1
+        return int(self._now_open() * self.fps + 1e-6) + 1
 
     def _edge(self, frame: int) -> int:
         """The first sample of a frame's span."""
@@ -213,13 +260,21 @@ class Session:
 
     def _fetch(self) -> None:
         """Move the events whose time has come, and whose frame was taken, to those that are told."""
-        now = min(self._clock() - self._opened, self._next / self.fps) + 1e-9
+        now = min(self._now_open(), self._next / self.fps) + 1e-9
         while self._coming and self._coming[0].time <= now:
             self._events.append(self._coming.popleft())
+
+    def _pushing(self, say: int) -> Pushed:
+        for pushed in self._pushed:
+            if pushed.say == say and not pushed.ended:
+                return pushed
+        raise AnimacyError(f"sound number {say} was ended or interrupted: push without a number to begin another")
 
     def _back(self, frame: int) -> None:
         """Plan again from `frame` on."""
         self._planned.clear()
+        while self._jaws and self._jaws[-1][0] >= frame:
+            self._jaws.pop()
         while self._taken and self._taken[-1].number >= frame:
             self._taken.pop()
         self._idle = False
@@ -232,10 +287,13 @@ class Session:
         until = self._edge(first + BLOCK)
         speaking = self._arrived()
         self._idle = not speaking
+        if self._idle and self._pushed:
+            self._pushed[0].waiting = True  # a piece is late: more than one have to be there to go on
         sound, motions = [], []
+        jaws: dict[int, float] = {}
         while self._sample < until:
             if speaking and self._arrived():
-                samples, motion = self._lay(until - self._sample)
+                samples, motion = self._lay(until - self._sample) if self._now else self._lay_pushed(until - self._sample, jaws)
             else:
                 if speaking:
                     until = self._edge(-(-self._sample * self.fps // self.rate))
@@ -247,19 +305,51 @@ class Session:
         heard = np.concatenate(sound)
         for n, motion in enumerate(motions, first):
             span = heard[self._edge(n) - begin : self._edge(n + 1) - begin]
+            self._jaws.append((n, swung(self._jaws[-1][1] if self._jaws else 0.0, jaws.get(n, 0.0), self.fps)))
+            motion.weights[0, JAW] = max(motion.weights[0, JAW], self._jaws[-1][1])
             self._planned.append(Moment(n, self.epoch, motion.weights[0], motion.pose[0], span))
 
     def _arrived(self) -> bool:
         """Whether there is something to say now."""
-        while self._now is None and (stretch := self._speaking.poll()) is not None:
-            if stretch.speech is not None:
+        while self._now is None:
+            pushed = self._pushed[0] if self._pushed else None
+            if pushed is not None and pushed.say == self._ended + 1:
+                if self._frames_of(pushed):
+                    return True
+                if not pushed.ended:
+                    return False
+                self._pushed.popleft()
+                self._ended = pushed.say
+                sample = self._quiet if pushed.begun else max(self._quiet, self._edge(self._next))
+                self._coming.append(Event("finished", self.epoch, pushed.say, sample / self.rate))
+            elif (stretch := self._speaking.poll()) is None:
+                return False
+            elif stretch.speech is not None:
                 self._now, self._at = stretch, 0
-                break
-            self._ended = stretch.say
-            sample = self._quiet if stretch.say == self._latest.say else max(self._quiet, self._edge(self._next))
-            end = Event("finished", self.epoch, stretch.say, sample / self.rate, stretch.failure)
-            self._coming.append(replace(end, kind="failed") if stretch.failure else end)
-        return self._now is not None
+            else:
+                self._ended = stretch.say
+                sample = self._quiet if stretch.say == self._latest.say else max(self._quiet, self._edge(self._next))
+                end = Event("finished", self.epoch, stretch.say, sample / self.rate, stretch.failure)
+                self._coming.append(replace(end, kind="failed") if stretch.failure else end)
+        return True
+
+    def _frames_of(self, pushed: Pushed) -> int:
+        """How many samples of it can be laid: up to a frame's edge, as more may come late, or to its end."""
+        ready = pushed.ready()
+        return ready if pushed.ended else max(self._edge((self._sample + ready) * self.fps // self.rate) - self._sample, 0)
+
+    def _lay_pushed(self, most: int, jaws: dict[int, float]) -> tuple[NDArray[np.float32], Motion]:
+        """As `_lay`, of sound that was pushed; adds to `jaws` by frame how far it opens the jaw."""
+        pushed = self._pushed[0]
+        if not pushed.begun:
+            pushed.begun = True
+            self._coming.append(Event("started", self.epoch, pushed.say, self._sample / self.rate))
+        count = min(most, self._frames_of(pushed))
+        for frame in range(-(-self._sample * self.fps // self.rate), -(-(self._sample + count) * self.fps // self.rate)):
+            jaws[frame] = pushed.jaw(self._edge(frame) - self._sample)
+        samples = pushed.lay(count)
+        self._quiet = self._sample + count
+        return samples, self._performer.move(None, Speech(samples, self.rate, (), ()))
 
     def _lay(self, most: int) -> tuple[NDArray[np.float32], Motion]:
         """The next samples, `most` at most, of what is being said, and their motion."""

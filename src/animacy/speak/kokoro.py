@@ -11,9 +11,13 @@ from __future__ import annotations
 import copy
 import hashlib
 import logging
+import os
 import re
+import sys
+import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import groupby
@@ -37,6 +41,7 @@ LONGEST = 150  # phoneme tokens; a longer sentence is said in phrases, as delay 
 MOST = 509  # tokens that the model takes at once, which only a word of that length reaches
 FIRST = 40  # tokens of the first phrase of a text (about 2 s of speech), so that a viewer need not wait
 VOWEL_LATER = 0.020  # seconds by which vowels start later than consonants against the model's frames (benchmarks/align.py)
+NICE = 5  # a third of the usual share of a processor; at 10 replies came twice as late beside other programs
 LEAD = 0.12  # seconds of silence before the first phone
 _MODEL_SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
 _REST = {
@@ -73,6 +78,8 @@ class Kokoro:
     """A Speaker. `voice` is one of VOICES and says both languages.
 
     threads: CPU threads of the network. offset: seconds to add to phone times in place of the voice's measured ones.
+    workers: 0: it runs in the thread that calls; else in so many of its own, whose priority is NICE lower (on Linux), so that
+    what else is due comes first.
     A sentence that begins its text (`start` under 4) is said in phrases of about FIRST tokens at first, so that sound comes
     soon; others in phrases of LONGEST at most. There is no other state: same sentence, same samples.
 
@@ -81,11 +88,13 @@ class Kokoro:
 
     rate = 24000
 
-    def __init__(self, voice: str = "af_heart", threads: int = 2, offset: float | None = None) -> None:
+    def __init__(self, voice: str = "af_heart", threads: int = 2, offset: float | None = None, workers: int = 0) -> None:
         self.voice = find(voice)
         self.offset = self.voice.offset if offset is None else offset
         self._style = style(voice)
-        self._session = _load(threads)
+        # Only the network runs there: one that waited for the processor with Python's lock in hand would hold up all others.
+        self._workers = ThreadPoolExecutor(workers, "speech", _give_way) if workers else None
+        self._session = self._work(_load, threads, not workers)  # its own threads inherit the priority
         self._run("hˈI.", Accents.none(4), 1.0)  # the first run allocates
 
     def with_voice(self, voice: str) -> Kokoro:
@@ -114,7 +123,8 @@ class Kokoro:
     def _run(self, phonemes: str, how: Accents, pace: float) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Samples, and frames per token with the silent tokens at both ends."""
         tokens = [TOKENS[c] for c in phonemes]
-        audio, frames = self._session.run(
+        audio, frames = self._work(
+            self._session.run,
             None,
             {
                 "tokens": np.array([[0, *tokens, 0]], dtype=np.int64),
@@ -126,6 +136,9 @@ class Kokoro:
             },
         )
         return audio.ravel(), frames.ravel().astype(np.int64)
+
+    def _work(self, does: Callable[..., Any], *given: Any) -> Any:
+        return does(*given) if self._workers is None else self._workers.submit(does, *given).result()
 
     def _say(self, phrase: list[_Part], sentence: Sequence[Word], excitement: float, rate: float) -> Speech:
         text, owners = _join(phrase)
@@ -175,7 +188,13 @@ def _rest(part: _Part, excitement: float) -> float:
     return _REST[part.after] * rest_share(excitement) if part.pause is None else max(part.pause - LEAD, 0.0)
 
 
-def _load(threads: int) -> Any:
+def _give_way() -> None:
+    if sys.platform == "linux":  # where a thread has a priority of its own
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, min(os.getpriority(os.PRIO_PROCESS, thread) + NICE, 19))
+
+
+def _load(threads: int, spin: bool) -> Any:
     """The network with its durations as a second output, and pace and pitch per token as inputs."""
     import onnxruntime
 
@@ -190,6 +209,8 @@ def _load(threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    if not spin:  # between two operators its threads would take the cores that frames are painted on
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(_opened(blob) + _added(), options, providers=["CPUExecutionProvider"])
 
 
