@@ -445,7 +445,7 @@ def _plot(score: Score, path: str) -> None:
     from .move import Performer
     from .speak import make_speaker
 
-    plot.save(plot.performed(score.sentences, make_speaker(None), Performer(50), 50), path)
+    plot.save(path, lambda: plot.performed(score.sentences, make_speaker(None), Performer(50), 50))
 
 
 def _evaluate_read(arguments: argparse.Namespace) -> None:

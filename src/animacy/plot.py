@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,11 +109,14 @@ def performed(sentences: Iterable[Sentence], speaker: Speaker, mover: Mover, fps
     return Performance(timeline, np.concatenate([*sound, end.samples]), speaker.rate)
 
 
-def save(performance: Performance, path: str | Path) -> None:
-    """Write the picture as PNG, whole or not at all. Raises UsageError if `path` cannot be written."""
+def save(path: str | Path, perform: Callable[[], Performance]) -> None:
+    """Write the picture of what `perform` gives as PNG, whole or not at all.
+
+    Raises UsageError, before anything is performed, if `path` cannot be written.
+    """
     file = PartialFile(Path(path))
     try:
-        draw(performance).save(file.partial, "PNG", optimize=True)
+        draw(perform()).save(file.partial, "PNG", optimize=True)
     except BaseException:
         file.discard()
         raise
