@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from animacy.errors import UsageError
 from animacy.move import Performer
-from animacy.move.expression import expression
+from animacy.move.expression import NAMED, SHAPES, TIMES, UNITS, expression, named, pace
 from animacy.move.visemes import VISEMES, visemes
 from animacy.types import ARKIT, EMOTIONS, Motion, Phone, Sentence, Speech, TimedWord, Word
 
@@ -391,6 +391,29 @@ def test_stressed_words_are_beaten_in_time() -> None:
     assert max(hits) < 0.08
 
 
+@pytest.mark.parametrize("gap", [0.3, 0.5, 0.8])
+def test_no_strong_word_goes_without_a_beat(gap: float) -> None:
+    """Head or brows peak within 80 ms of its vowel's centre, also where strong words follow each other closely."""
+    count = 8
+    speech = say("t ɛ " * count, gap / 2, words=[i // 2 for i in range(2 * count)])
+    found = 0
+    for seed in range(6):
+        plain, beaten = (perform((sentence(stresses=[s] * count), speech), fps=100, seed=seed) for s in (0.1, 0.85))
+        nod = np.degrees(beaten.pose[:, 0] - plain.pose[:, 0])
+        brow = weight(beaten, "browOuterUpLeft") - weight(plain, "browOuterUpLeft")
+        tops = np.concatenate([peaks(nod, 0.3), peaks(brow, 0.03)]) / 100
+        for phone in speech.phones[1::2]:
+            vowel = (phone.start + phone.end) / 2 / RATE
+            found += bool(np.abs(tops - vowel).min() < 0.08)
+    assert found / (6 * count) > (0.8 if gap >= 0.5 else 0.6)
+
+
+def peaks(values: np.ndarray, least: float) -> np.ndarray:
+    """Where `values` [T] rises to `least` or more and falls again."""
+    middle = values[1:-1]
+    return 1 + np.flatnonzero((middle > values[:-2]) & (middle >= values[2:]) & (middle > least))
+
+
 @pytest.mark.parametrize("emotion", [e for e in EMOTIONS if e != "neutral"])
 def test_expression_does_not_break_closures(emotion: str) -> None:
     speech = say("m ɑ p iː b uː m æ b", 0.08)
@@ -409,6 +432,62 @@ def test_expressions_differ_and_grow_with_certainty() -> None:
     assert faces["anger"][INDEX["browDownLeft"]] > 0.35
     faint = expression({"joy": 0.25, "neutral": 0.75}, 0.0, 0.5)
     assert faint[INDEX["mouthSmileLeft"]] < 0.3 * faces["joy"][INDEX["mouthSmileLeft"]]
+
+
+def test_compounds_show_the_units_of_both_their_parts() -> None:
+    """As Du, Tao and Martinez (2014, table 1) found: AU 1, 2 and 12 for happily surprised, 1, 4 and 20 for sadly fearful."""
+    for parts, shapes in (
+        (("joy", "surprise"), ("browInnerUp", "browOuterUpLeft", "mouthSmileLeft")),
+        (("sadness", "fear"), ("browInnerUp", "browDownLeft", "mouthStretchLeft")),
+        (("anger", "disgust"), ("browDownLeft", "mouthUpperUpLeft", "noseSneerLeft")),
+    ):
+        face = expression(dict.fromkeys(parts, 0.5), 0.0, 0.5)
+        assert min(face[INDEX[s]] for s in shapes) > 0.08, parts
+
+
+def test_the_table_names_only_what_can_be_shown() -> None:
+    assert set(UNITS) == {*EMOTIONS, *NAMED}
+    for name, row in UNITS.items():
+        for unit, weight in row.items():
+            assert int(unit.lstrip("LR")) in SHAPES and 0.0 < weight <= 1.0, (name, unit)
+    for name in NAMED:
+        assert set(named(name, 1.0)) <= set(ARKIT)
+        assert all(w == 0.0 for w in named(name, 0.0).values())
+        assert not {s for s in named(name, 1.0) if s.startswith(("jaw", "eyeBlink", "eyeLook"))}  # speech and gaze move these
+
+
+def test_one_sided_expressions_are_one_sided() -> None:
+    for name, shape in (("smirk", "mouthSmile"), ("contempt", "mouthDimple"), ("doubt", "browOuterUp")):
+        face = named(name, 1.0)
+        assert face[shape + "Left"] > 3 * face.get(shape + "Right", 0.0)
+    assert named("doubt", 1.0)["browDownRight"] > 0.3
+
+
+def test_the_left_side_shows_a_little_more() -> None:
+    """Over many faces; one face may differ."""
+    leads = []
+    for seed in range(40):
+        motion = perform((sentence("joy"), silence(1.5)), seed=seed)
+        leads.append(motion.weights[-1, INDEX["cheekSquintLeft"]] / motion.weights[-1, INDEX["cheekSquintRight"]] - 1.0)
+    assert 0.03 < np.mean(leads) < 0.1
+    assert np.std(leads) > 0.02
+
+
+@pytest.mark.parametrize("emotion", [e for e in EMOTIONS if e != "neutral"])
+def test_emotions_come_and_go_at_their_own_pace(emotion: str) -> None:
+    """From 10 to 90 % and back in the seconds of the table."""
+    calm = sentence("neutral")
+    motion = perform((calm, silence(1.0)), (sentence(emotion), silence(4.0)), (calm, silence(4.0)), fps=100)
+    shape = max(UNITS[emotion], key=lambda u: UNITS[emotion][u])
+    shown = both(motion, SHAPES[int(shape)]) if int(shape) != 1 else weight(motion, "browInnerUp")
+    rest, most = shown[90], shown[495]
+    share = (shown - rest) / (most - rest)
+    onset = (np.argmax(share > 0.9) - np.argmax(share > 0.1)) / 100
+    fall = share[500:]
+    decay = (np.argmax(fall < 0.1) - np.argmax(fall < 0.9)) / 100
+    assert onset == pytest.approx(TIMES[emotion][0], rel=0.2)
+    assert decay == pytest.approx(TIMES[emotion][1], rel=0.25)
+    assert pace({"joy": 0.5, "sadness": 0.5})[0] == pytest.approx(0.7)
 
 
 def test_expression_eases_between_sentences() -> None:

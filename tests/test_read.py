@@ -9,6 +9,7 @@ import sys
 import time
 import unicodedata
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -327,3 +328,34 @@ def test_the_dictionary_of_mandarin_trusts_no_shared_folder(tmp_path: Path) -> N
     )
     assert int(done.stdout) > 300_000, done.stderr
     assert list(tmp_path.iterdir()) == [planted]
+
+
+PASSAGES = (
+    "We waited all morning. Nothing moved. Then, far away, a light! It came closer and closer! They had made it! "
+    "Later we sat by the fire. The night was quiet. One by one we fell asleep.",
+    "我们等了一上午。什么动静也没有。忽然，远处有一道光！越来越近！他们成功了！后来我们坐在火边。夜很安静。我们慢慢睡着了。",
+)
+
+
+@pytest.mark.parametrize("text", PASSAGES, ids=["en", "zh"])
+def test_excitement_builds_and_ebbs_over_a_passage(reader: TextReader, text: str) -> None:
+    read = list(reader.read(text))
+    alone = [next(iter(reader.read(s.text))).excitement for s in read]
+    heat = [s.excitement for s in read]
+
+    def steps(values: list[float]) -> list[float]:
+        return [abs(b - a) for a, b in pairwise(values)]
+
+    assert heat[0] == pytest.approx(alone[0])  # nothing is before it
+    assert max(steps(heat)) < 0.75 * max(steps(alone))
+    assert max(range(8), key=heat.__getitem__) in (3, 4)  # at its height where they come
+    assert heat[1] < 0.45 < heat[3]
+    assert heat[4] > heat[5] > heat[7]
+    assert heat[5] > alone[5]  # not forgotten at once
+
+
+def test_marked_excitement_is_kept_and_led_on_from() -> None:
+    read = list(TextReader(markup="ssml").read('<speak>It was calm. <s excitement="1">It was calm.</s> It was calm.</speak>'))
+    first, marked, last = (s.excitement for s in read)
+    assert marked == 1.0
+    assert first + 0.1 < last < 0.9

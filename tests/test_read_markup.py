@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from animacy.errors import UsageError
 from animacy.move import Performer
+from animacy.move.expression import NAMED, named
 from animacy.read import TextReader, markup_of, parse_emotion, score_as_markup, score_of, spoken_text
 from animacy.read.markup import MARKUPS, SHAPES, parse
 from animacy.speak import Kokoro
@@ -73,6 +74,11 @@ BOTH: list[tuple[str, str, dict[str, object]]] = [
         '<expression weights="mouthSmile:0.8,browDownLeft:0.1">W</expression>',
         "[face mouthSmile:0.8,browDownLeft:0.1]W[/]",
         {"face": {"mouthSmileLeft": 0.8, "mouthSmileRight": 0.8, "browDownLeft": 0.1}},
+    ),
+    (
+        '<expression name="smirk" strength="0.5">W</expression>',
+        "[smirk:0.5]W[/]",
+        {"face": named("smirk", 0.5)},
     ),
     ('<sub alias="Mr. 12">W</sub>', "[say Mr. 12]W[/]", {"spoken": "Mister twelve"}),
     ('<phoneme ph="ˈwɑːt">W</phoneme>', "[ipa ˈwɑːt]W[/]", {"phonemes": "ˈwɑːt", "language": "en"}),
@@ -235,6 +241,9 @@ WRONG = [
     ("ssml", "<speak><expression>a</expression></speak>", "column 8", "weights"),
     ("ssml", "<speak><expression weights='jawOpen:1'>a</expression></speak>", "column 8", "moved by speech"),
     ("ssml", "<speak><expression weights='ear:1'>a</expression></speak>", "column 8", "ARKit"),
+    ("ssml", "<speak><expression name='joy'>a</expression></speak>", "column 8", "smirk"),
+    ("ssml", "<speak><expression name='awe' strength='2'>a</expression></speak>", "column 8", "from 0 to 1"),
+    ("ssml", "<speak><expression name='awe' weights='cheekPuff:1'>a</expression></speak>", "column 8", "one of them"),
     ("ssml", "<speak><phoneme ph='t1'>a</phoneme></speak>", "column 8", "'1' is no sound"),
     ("ssml", "<speak><phoneme alphabet='x-sampa' ph='t'>a</phoneme></speak>", "column 8", "pinyin"),
     ("ssml", "<speak><phoneme alphabet='pinyin' ph='qin'>a</phoneme></speak>", "column 8", "qing4"),
@@ -249,6 +258,7 @@ WRONG = [
     ("plain", "a [joy\n]b[/]", "column 3", "[mark]"),
     ("plain", "a [", "column 3", "[mark]"),
     ("plain", "[joy:2]a[/]", "column 1", "0 to 1"),
+    ("plain", "[smirk:]a[/]", "column 1", "0 to 1"),
     ("plain", "[pause 99s]a", "column 1", "60s"),
     ("plain", "[say x][*]a[/][/]", "column 8", "text alone"),
 ]  # fmt: skip
@@ -282,7 +292,7 @@ PIECES = [
     "<prosody rate='+10%'>", "</prosody>", "<emotion name='joy'>", "</emotion>", "&lt;", "&#10;",
     "<phoneme ph='təˈ'>", "</phoneme>", "<![CDATA[", "]]>", "<!--", "-->", "<?xml", "?>", "<!DOCTYPE a [",
     "<lang xml:lang='zh'>", "[joy:0.7]", "[/]", "[*]", "[pause 0.5s]", "[pause", "]", "[[", "[say so]",
-    "[date]", "[ipa ə]", "[face mouthSmile:1]", "[rate 0.7]", "[volume +3dB]", "[zh]", "2026-11-24", "12",
+    "[date]", "[ipa ə]", "[face mouthSmile:1]", "[awe:0.5]", "[rate 0.7]", "[volume +3dB]", "[zh]", "2026-11-24", "12",
     "你好。", "Hello there. ", "Dr.", "\n", " ", "!", "😀", "Привет",
 ]  # fmt: skip
 
@@ -316,7 +326,7 @@ WRITTEN = [
     "(415) 555-2671 ", "“quoted” ", "*so* ", "5% ", "& ", "“", "a<b>c ", "...", "Ω ", "2026-11-24 ", "一",
     "1/2 ", "[[", "[pause 0.25s]", "[*]very[/] ", "[joy:0.7,fear:0.1]now[/] ", "[say so be it]12[/] ",
     "[rate 1.3]go[/] ", "[volume -3dB]low[/] ", "[ipa ˈhɛloʊ]hi[/] ", "[pinyin ni3 hao3]你好[/]",
-    "[face mouthSmile:0.5]x[/] ", "[zh]3[/] ",
+    "[face mouthSmile:0.5]x[/] ", "[doubt:0.5]y[/] ", "[zh]3[/] ",
 ]  # fmt: skip
 LETTERS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="[\ufffe\uffff"), max_size=8)
 MARKED = st.lists(st.one_of(st.sampled_from(WRITTEN), LETTERS), max_size=12).map("".join)
@@ -470,6 +480,26 @@ def test_the_face_holds_the_shapes_that_are_given(heart: Kokoro, read: Read) -> 
     text = "[neutral]We waited, {}for hours and hours{}.[/]"
     puffed, times = face(read(text.format("[face cheekPuff:0.8]", "[/]"), "plain").sentences[0], heart)
     assert puffed[round(times["hours"][1] * 25) - 2, ARKIT.index("cheekPuff")] == pytest.approx(0.8, abs=0.15)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_named_expression_shows_as_strongly_as_asked(name: str) -> None:
+    """On a word of a sentence in another mood, and not on the one before."""
+    words = (Word("a", 0, 1, 0.3, "a"), Word("b", 2, 3, 0.3, "b"))
+    sad = {e: 0.6 * (e == "sadness") + 0.4 * (e == "neutral") for e in EMOTIONS}
+    bare = Sentence("a b", 0, 3, "en", sad, 0.0, 0.5, words)
+    speech = Speech(np.zeros(72_000, np.float32), 24_000, (), (TimedWord(0, 0, 36_000), TimedWord(1, 36_000, 70_000)))
+
+    def shown(strength: float) -> np.ndarray:
+        face = named(name, strength)
+        return Performer(25).move(replace(bare, words=(words[0], replace(words[1], face=face))), speech).weights
+
+    half, full, without = shown(0.5), shown(1.0), Performer(25).move(bare, speech).weights
+    assert np.array_equal(full[:30], without[:30])
+    for shape, weight in named(name, 1.0).items():
+        k = ARKIT.index(shape)
+        assert full[-1, k] == pytest.approx(weight, abs=0.12), shape
+        assert full[-1, k] >= half[-1, k] or weight == 0.0
 
 
 @pytest.mark.parametrize("name", sorted(SHAPES))

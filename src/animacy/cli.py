@@ -21,6 +21,7 @@ from .errors import AnimacyError, UsageError
 
 if TYPE_CHECKING:
     from .avatar import GeneratorWeights
+    from .types import Score
 
 MAX_CHARACTERS = 2_000_000
 _signals: list[int] = []  # that came to end this process
@@ -144,6 +145,7 @@ def _parser() -> Parser:
     read.add_argument("--input", metavar="FILE", help="read each line of FILE as a text of its own: one JSON object a line")
     read.add_argument("--json", action="store_true", help="print JSON")
     read.add_argument("--ssml", action="store_true", help="print the score as markup, to edit and then perform")
+    read.add_argument("--plot", metavar="FILE.png", help="speak it, too, and draw what was read over what came of it")
     read.add_argument("--language", default="auto", help="auto, en or zh (auto)")
     read.add_argument("--emotion", metavar="NAME:WEIGHT[,...]", help="in place of the emotion that is found")
     read.set_defaults(run=_read)
@@ -403,10 +405,16 @@ def _read(arguments: argparse.Namespace) -> None:
 
     if arguments.json and arguments.ssml:
         raise UsageError("--json and --ssml given: give one of them")
+    if arguments.plot is not None and Path(arguments.plot).suffix.lower() != ".png":
+        raise UsageError(f"--plot {arguments.plot}: needed a name that ends in .png")
+    if arguments.plot is not None and arguments.input is not None:
+        raise UsageError("--input and --plot given: --plot draws one text; give it as TEXT or --file")
     if arguments.input is None:
         text = _text(arguments)
         reader = make_reader(arguments.language, _emotion(arguments), _markup(arguments, text))
         score = score_of(tuple(reader.read(text)))
+        if arguments.plot is not None:
+            _plot(score, arguments.plot)
         if arguments.ssml:
             sys.stdout.write(score_as_markup(score))
             return
@@ -428,6 +436,16 @@ def _read(arguments: argparse.Namespace) -> None:
             _print_json(score_of(tuple(reader.read(line))).as_json())
         except UsageError as error:  # one line in, one line out: a line with nothing to say is an object without sentences
             _print_json({"language": "en", "sentences": [], "error": str(error)})
+
+
+def _plot(score: Score, path: str) -> None:
+    if score.language not in ("en", "zh"):
+        raise UsageError(f"--plot with language {score.language!r}: needed English or Mandarin, which the neural voices speak")
+    from . import plot
+    from .move import Performer
+    from .speak import make_speaker
+
+    plot.save(path, lambda: plot.performed(score.sentences, make_speaker(None), Performer(50), 50))
 
 
 def _evaluate_read(arguments: argparse.Namespace) -> None:

@@ -56,6 +56,11 @@ class Timeline:
         return round(self._samples / self._rate, 6) if self._rate else 0.0
 
     @property
+    def motion(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Weights [T, 52] and pose [T, 6] of all frames."""
+        return np.concatenate(self._weights), np.concatenate(self._pose)
+
+    @property
     def score(self) -> Score:
         return score_of(tuple(self._sentences))
 

@@ -152,6 +152,9 @@ class Gaze:
 
 # --- head and brows ------------------------------------------------------------------------------------------------------
 
+STRONG = 0.75  # stress from which a word does not go without a beat ...
+QUICK = 0.45  # s, unless the head has just nodded and the brows have just been raised
+
 
 @dataclass(frozen=True, slots=True)
 class Beat:
@@ -205,12 +208,19 @@ class Gestures:
         rng = self.by_word
         vary, turn, brow, skip = rng.uniform(0.75, 1.25), rng.uniform(-1, 1), rng.random(), rng.random()
         lively = 0.7 + 0.6 * excitement
-        if vowel - self.nodded >= 0.75 and skip < 0.55 + 0.45 * stress:
+        strong, since = stress >= STRONG, vowel - self.nodded
+        nods = since >= (QUICK if strong else 0.75) and (strong or skip < 0.55 + 0.45 * stress)
+        if nods:
+            vary *= min(since / 0.75, 1.0)  # in quick succession they are small
             onset = max(vowel - 0.22, start)
             peak = max(vowel, onset + 0.16)
             self.nods.append(Beat(onset, peak, peak + 0.42, (0.7 + 2.0 * stress) * lively * vary * DEGREE, turn * 0.5))
             self.nodded = vowel
-        if vowel - self.raised >= 1.4 and brow < 0.25 + 0.6 * stress:
+        if strong and not nods:
+            raises = vowel - self.raised >= 0.6
+        else:
+            raises = vowel - self.raised >= 1.4 and brow < 0.25 + 0.6 * stress
+        if raises:
             onset = max(vowel - 0.24, start)
             peak = max(vowel, onset + 0.2)
             self.brows.append(Beat(onset, peak, peak + 0.5, (0.10 + 0.22 * stress) * lively * vary))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 from ..types import ARKIT, Motion, Sentence, Speech, Word
-from .expression import expression
+from .expression import ASKED, LEFT, expression, pace
 from .life import DEGREE, Blinks, Gaze, Gestures, drift
 from .mouth import FORGET, Segment, articulate, mouth_weights, segments
 from .visemes import is_vowel
@@ -17,7 +17,8 @@ from .visemes import is_vowel
 Array = NDArray[np.float64]
 
 INDEX = {name: i for i, name in enumerate(ARKIT)}
-EASE = 0.12  # s, time constant of each of three lags: an expression takes about half a second from 10 to 90 %
+LAGS = 3  # in a row, each a first-order one, that an expression is eased by
+RISE = 4.22  # time constants of one of them from 10 to 90 % of the whole
 LINGER = 0.8  # s that an expression outlasts its sentence
 EARLY = 0.15  # s before a word with an expression of its own that it begins to show
 PAUSE = 0.12  # s without a phone that part two phrases
@@ -25,6 +26,9 @@ EYE_SIDE, EYE_UP, EYE_DOWN = 14 * DEGREE, 9.5 * DEGREE, 10.5 * DEGREE  # how far
 STRESSED = 0.6  # words from here on are beaten
 SHUT = 0.15  # s in which a mouth that is cut off eases shut; less would be a jump at 25 fps
 BACK = 32  # frames that a Performer can go back
+# What a target holds: weights; liveliness; seconds in which it comes, in which it goes, and in which the one before it goes.
+FACE, LIVELY, ONSET, DECAY, BEFORE = slice(0, len(ARKIT)), *range(len(ARKIT), len(ARKIT) + 4)
+AT_REST = np.concatenate([np.zeros(len(ARKIT) + 1), pace({}), pace({})[1:]])
 
 
 class Performer:
@@ -57,15 +61,16 @@ class Performer:
         self._gaze = Gaze(seed)
         self._gestures = Gestures(seed)
         self._spoke = -9.0  # when the last phone ended
-        self._target = np.zeros(len(ARKIT) + 1)  # expression, and liveliness at the end
-        self._lags = np.zeros((3, len(ARKIT) + 1))
+        self._target = AT_REST
+        self._lags = np.tile(AT_REST, (LAGS, 1))
         self._plan: list[tuple[float, Array]] = []  # targets to come and of late, and the second from which each holds
         self._dropped, self._shown = 0, 0  # of all targets that were ever planned: how many were forgotten, and were shown
         self._past: deque[tuple[int, int, Array, Array]] = deque(
             maxlen=BACK
         )  # a frame's number; before it: shown, target, lags
         rng = np.random.default_rng((seed, 5))
-        self._sides = 1.0 + 0.07 * rng.uniform(-1, 1, len(ARKIT))  # nobody smiles evenly
+        self._sides = 1.0 + 0.05 * rng.uniform(-1, 1, len(ARKIT))  # nobody smiles evenly
+        self._sides += [LEFT * (name.endswith("Left") - name.endswith("Right")) for name in ARKIT]
 
     def move(self, sentence: Sentence | None, speech: Speech) -> Motion:
         """The next frames, [T, 52] and [T, 6]; T may be 0 for a stretch shorter than a frame."""
@@ -177,7 +182,7 @@ class Performer:
     def _frames(self, sentence: Sentence | None, times: Array, first: int) -> Motion:
         seed = self.seed
         held = self._hold_expression(sentence is None, times, first)
-        face, lively = held[:, :-1] * self._sides, 0.45 + held[:, -1]
+        face, lively = held[:, FACE] * self._sides, 0.45 + held[:, LIVELY]
 
         # a face at rest is never quite still
         face[:, INDEX["browInnerUp"]] += 0.03 * (1 + drift(times, seed, 10, 0.05, 0.5) / 2)
@@ -229,22 +234,31 @@ class Performer:
         return found
 
     def _hold_expression(self, silent: bool, times: Array, first: int) -> Array:
-        """The expression eased towards each planned target in turn, [T, 53]."""
-        step = 1.0 - np.exp(-1.0 / (self.fps * EASE))
+        """The expression eased towards each planned target in turn, [T, 56].
+
+        What rises does so at the new one's pace, what falls at the pace of the one that was shown.
+        """
         held = np.empty((len(times), len(self._target)))
         for i, t in enumerate(times):
             self._past.append((first + i, self._shown, self._target, self._lags.copy()))
             while self._shown < self._dropped + len(self._plan) and t >= self._plan[self._shown - self._dropped][0]:
-                self._target = self._plan[self._shown - self._dropped][1]
+                self._aim(self._plan[self._shown - self._dropped][1])
                 self._shown += 1
             if silent and t > self._spoke + LINGER:
-                self._target = np.zeros_like(self._target)
-            value = self._target if self._mood is None else np.append(self._mood, self._target[-1])
+                self._aim(AT_REST)
+            value = self._target if self._mood is None else np.concatenate([self._mood, self._target[LIVELY:]])
+            seconds = np.where(value > self._lags[-1], value[ONSET], value[BEFORE])
+            step = 1.0 - np.exp(-RISE / (self.fps * seconds))
             for lag in self._lags:
                 lag += step * (value - lag)
                 value = lag
             held[i] = value
         return held
+
+    def _aim(self, target: Array) -> None:
+        """Turn to another target, if it is one: what was shown goes as it goes."""
+        if not np.array_equal(self._target[:BEFORE], target[:BEFORE]):
+            self._target = np.append(target[:BEFORE], self._target[DECAY])
 
     def _eyes(self, weights: Array, pose: Array, times: Array) -> None:
         """Keep the eyes on what is looked at while the head moves; lids go with them."""
@@ -265,12 +279,14 @@ class Performer:
 
 
 def _target(sentence: Sentence, word: Word | None) -> Array:
-    """The expression of a sentence, or of a word in it, and liveliness at the end: [53]."""
+    """The target [56] of a sentence, or of a word in it."""
     emotion, valence = sentence.emotion, sentence.valence
     if word is not None and word.emotion is not None:
         emotion, valence = word.emotion, 0.0  # the sentence's valence is of another feeling
     face = expression(emotion, valence, sentence.excitement)
+    seconds = pace(emotion)
     if word is not None and word.face is not None:
+        seconds = ASKED
         for name, weight in word.face.items():
             face[INDEX[name]] = weight
-    return np.append(face, 0.6 + 0.4 * sentence.excitement)
+    return np.concatenate([face, [0.6 + 0.4 * sentence.excitement], seconds, seconds[1:]])

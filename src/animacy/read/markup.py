@@ -13,6 +13,7 @@ from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
 from ..errors import UsageError
+from ..move.expression import NAMED, named
 from ..speak.mandarin import from_pinyin
 from ..speak.phones import from_ipa
 from ..types import ARKIT, EMOTIONS, Language, Score, Sentence, Word
@@ -58,7 +59,7 @@ _ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "sub": ("alias",),
     "lang": ("xml:lang",),
     "emotion": ("name", "strength", "weights"),
-    "expression": ("weights",),
+    "expression": ("name", "strength", "weights"),
 }
 _INSTEAD = {
     "voice": "give --voice to the whole performance",
@@ -243,9 +244,7 @@ class _Builder:
         elif name == "emotion":
             style = replace(style, emotion=_named_emotion(given, place))
         elif name == "expression":
-            if "weights" not in given:
-                raise place.error('<expression> names no weights: needed weights="browInnerUp:0.5,..."')
-            style = replace(style, face={**(style.face or {}), **_face(given["weights"], place)})
+            style = replace(style, face={**(style.face or {}), **_expression(given, place)})
         elif name == "s":
             if given.get("words", "marked") != "marked":
                 raise place.error(f'words={shorten(given["words"])!r}: needed "marked", where nothing but <w> is said')
@@ -413,6 +412,19 @@ def _named_emotion(given: Mapping[str, str], place: _Place) -> Mapping[str, floa
     return _emotion(f"{given['name']}:{_number('strength', given.get('strength', '1'), 0, 1, place)!r}", place)
 
 
+def _expression(given: Mapping[str, str], place: _Place) -> dict[str, float]:
+    if "weights" in given:
+        if len(given) > 1:
+            raise place.error("<expression> has weights beside a name or strength: give one of them")
+        return _face(given["weights"], place)
+    if given.get("name", "") not in NAMED:
+        raise place.error(
+            f"expression {shorten(given.get('name', ''))!r} is not known: choose from {', '.join(NAMED)}, "
+            'or give weights="browInnerUp:0.5,..."'
+        )
+    return named(given["name"], _number("strength", given.get("strength", "1"), 0, 1, place))
+
+
 def _face(weights: str, place: _Place) -> dict[str, float]:
     face: dict[str, float] = {}
     for item in weights.split(","):
@@ -564,6 +576,8 @@ def _bracket(inside: str, place: _Place) -> tuple[str, dict[str, str]]:
         return "emphasis", {"level": emphasis[inside]}
     if word.partition(":")[0] in EMOTIONS:
         return "emotion", {"weights": inside}
+    if (name := word.partition(":")[0]) in NAMED and not rest:
+        return "expression", {"name": name} | ({"strength": word.partition(":")[2]} if ":" in word else {})
     if inside in ("en", "zh"):
         return "lang", {"xml:lang": inside}
     if inside == "pause" or (word == "pause" and rest in STRENGTHS):

@@ -21,6 +21,9 @@ from .words import Token, mark_in, said_for, tokens
 _log = logging.getLogger(__name__)
 BACK = 0.7  # the most stress of words beside one that the author stresses strongly
 REMEMBERED = 2  # sentences whose words are given to the one that follows
+# Share of the way from one sentence's excitement to the next one's that it goes: what stirs is felt at once, and what it has
+# stirred dies down slowly, into what comes next (Zillmann, 1971, "Excitation transfer").
+STIR, SETTLE = 0.65, 0.5
 _SPOKEN_LIMIT = 400  # of one sentence, as _size counts
 
 
@@ -62,6 +65,7 @@ class TextReader:
             usual = language_of(text[:2000], usual)
         breaks = 0  # how many of the marked ones are taken
         recent: deque[set[str]] = deque(maxlen=REMEMBERED)
+        excitement: float | None = None  # of the sentence before
         for start, end, whole, said in marked.spans():
             piece = text[start:end]
             language = self._language_of(marked, start, end, said, usual)
@@ -83,7 +87,8 @@ class TextReader:
                     pause += at.seconds
                 breaks += 1
             for part, begin, stop in _cut(found, len(piece)):
-                sentence = self._sentence(piece, start, begin, stop, part, language, said, set().union(*recent))
+                sentence = self._sentence(piece, start, begin, stop, part, language, said, set().union(*recent), excitement)
+                excitement = sentence.excitement
                 recent.append(content(part, [w.stress for w in sentence.words]))
                 yield replace(sentence, pause=pause) if pause else sentence
                 pause = 0.0
@@ -106,10 +111,13 @@ class TextReader:
         language: Language,
         said: MarkedSentence | None,
         given: set[str],
+        before: float | None,
     ) -> Sentence:
         text = piece[begin:end]
         feeling = self._feelings.of(text)
         emotion, valence, excitement = feeling.emotion, feeling.valence, feeling.excitement
+        if before is not None:  # it builds and ebbs over a passage
+            excitement = before + (STIR if excitement > before else SETTLE) * (excitement - before)
         if self._emotion is not None:
             emotion, valence = self._emotion, valence_of_emotion(self._emotion)
         of_words = [t.style.emotion if t.style else None for t in part]
