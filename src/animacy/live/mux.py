@@ -23,6 +23,7 @@ from av.error import FFmpegError
 AUDIO_RATE = 48_000
 AAC_FRAME = 1024  # samples a packet
 BEFORE = 100  # packets of sound that are kept until the first key frame is there
+APART = 10  # s by which sound and picture may be apart
 SILENT = 20  # s without a packet, or in one call of the network's, after which a push ends by itself
 OPTIONS = {
     "mp4": {"movflags": "frag_keyframe+delay_moov+default_base_moof+frag_discont"},
@@ -50,15 +51,17 @@ def record(piece: Piece) -> bytes:
 class Muxer:
     """Pieces of one session -> a container; `target` is a file object to be written to, or an address.
 
-    The container's time 0 is the first key frame; sound from before is dropped. A frame waits until the sound up to its end is
-    there, so that whenever it ends, sound and picture are of one length to within a frame. Raises OSError or FFmpegError if
-    `target` refuses.
+    The container's time 0 is the first key frame; sound from before is dropped. A frame and the sound
+    up to its end are muxed once both are there, so that sound and picture are of one length to within a frame whenever it ends;
+    sound waits so for APART seconds at most. Raises OSError or FFmpegError if `target` refuses, OSError where frames come
+    without sound.
     """
 
     def __init__(self, target: Any, form: str, size: int, fps: int) -> None:
-        self._fps, self._first, self._heard = fps, -1, 0  # the first frame's number; up to which sample sound is muxed
+        self._fps, self._first = fps, -1  # the first frame's number
+        self._heard = 0  # up to which sample there is sound
         self._frames: deque[Piece] = deque()
-        self._sounds: deque[Piece] = deque(maxlen=BEFORE)
+        self._sounds: deque[Piece] = deque()
         self._container = av.open(target, "w", format=form, options=OPTIONS[form])
         self._video = self._container.add_mux_stream("h264", rate=fps, width=size, height=size, time_base=Fraction(1, fps))
         # An encoder that is never fed: from it the muxer knows what AAC's header has to tell.
@@ -66,30 +69,41 @@ class Muxer:
 
     def put(self, piece: Piece) -> None:
         """Mux it, or keep it until its turn comes."""
-        (self._sounds if piece.kind == "audio" else self._frames).append(piece)
+        if piece.kind == "video":
+            if self._first < 0:
+                if not piece.key:
+                    return
+                self._first = piece.time
+                while self._sounds and self._sounds[0].time < self._edge(0):
+                    self._sounds.popleft()
+            self._frames.append(piece)
+        elif piece.time >= self._edge(max(self._first, 0)):
+            self._sounds.append(piece)
+            self._heard = piece.time + AAC_FRAME
         if self._first < 0:
-            if not (piece.kind == "video" and piece.key):
-                self._frames.clear()
-                return
-            self._first = piece.time
-        while self._sounds:
-            sound = self._sounds.popleft()
-            at = sound.time - self._edge(0)
-            if at >= 0:
-                self._mux(self._audio, sound, at, AAC_FRAME, AUDIO_RATE)
-                self._heard = sound.time + AAC_FRAME
-        while self._frames and self._edge(self._frames[0].time + 1 - self._first) <= self._heard:
+            while len(self._sounds) > BEFORE:
+                self._sounds.popleft()
+            return
+        while self._frames and (end := self._edge(self._frames[0].time + 1)) <= self._heard:
+            while self._sounds and self._sounds[0].time < end:
+                self._mux_sound(self._sounds.popleft())
             frame = self._frames.popleft()
             self._mux(self._video, frame, frame.time - self._first, 1, self._fps)
+        while len(self._sounds) > APART * AUDIO_RATE // AAC_FRAME:
+            self._mux_sound(self._sounds.popleft())
+        if len(self._frames) > APART * self._fps:
+            raise OSError(None, f"{APART} s of frames came without sound")
 
     def close(self) -> None:
-        """End the container. Frames whose sound has not come are left out."""
-        self._frames.clear()
+        """End the container. What still waits is left out."""
         self._container.close()
 
     def _edge(self, frame: int) -> int:
-        """The sample at which a frame begins, counted from the first one that is muxed."""
-        return (self._first + frame) * AUDIO_RATE // self._fps
+        """The sample at which a frame begins."""
+        return frame * AUDIO_RATE // self._fps
+
+    def _mux_sound(self, piece: Piece) -> None:
+        self._mux(self._audio, piece, piece.time - self._edge(self._first), AAC_FRAME, AUDIO_RATE)
 
     def _mux(self, stream: Any, piece: Piece, at: int, length: int, rate: int) -> None:
         packet = av.Packet(piece.data)

@@ -247,6 +247,7 @@ class Push:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            pipesize=4096,  # what waits, waits in the queue, which is counted
             start_new_session=True,  # Ctrl-C is the server's, which ends this one
         )
         self._ended = False
@@ -299,7 +300,10 @@ def open_output(asked: Asked, places: Places, stream: Stream, address: str, fail
         sink, kind, to = Recording(file, path, size, fps), "file", asked.file
     else:
         kind, to = _allowed(asked.url, places.push_to)
-        sink = Push(asked.url, FORMS[kind], size, fps)
+        try:
+            sink = Push(asked.url, FORMS[kind], size, fps)
+        except OSError as error:
+            raise AnimacyError(f"no process for {to} can be started: {error.strerror}") from error
     try:
         return Output(stream, kind, to, sink, failed)
     except AnimacyError:
