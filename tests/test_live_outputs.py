@@ -269,15 +269,16 @@ def test_srt_is_refused_where_ffmpeg_has_none(server: Running, monkeypatch: pyte
 
 
 def _pieces(seconds: float, keys: float = 2.0) -> Iterator[mux.Piece]:
-    """A grey face and silence; sound and frames as they leave a stream that began long ago."""
+    """A grey face and noise; sound and frames as they leave a stream that began long ago."""
     video, audio = av.CodecContext.create("libx264", "w"), av.CodecContext.create("aac", "w")
     assert isinstance(video, av.VideoCodecContext) and isinstance(audio, av.AudioCodecContext)
     video.width = video.height = SIZE
     video.pix_fmt, video.framerate, video.profile = "yuv420p", 25, "Baseline"
     video.options = {"tune": "zerolatency", "g": str(round(25 * keys)), "sc_threshold": "0"}
     audio.sample_rate, audio.format, audio.layout = 48_000, "fltp", "mono"
+    noise = np.random.default_rng(0)
     for number in range(round(seconds * 25)):
-        sound = av.AudioFrame.from_ndarray(np.zeros((1, 1920), np.float32), "fltp", "mono")
+        sound = av.AudioFrame.from_ndarray(noise.normal(0, 0.1, (1, 1920)).astype(np.float32), "fltp", "mono")
         sound.sample_rate, sound.pts = 48_000, (1000 + number) * 1920
         for packet in audio.encode(sound):
             yield mux.Piece("audio", True, packet.pts or 0, bytes(packet))
@@ -316,6 +317,50 @@ def test_sound_and_picture_end_together_whenever_it_ends() -> None:
                     muxer.put(piece)
             muxer.close()
             _check(_times(BytesIO(fragments.init + b"".join(fragments.whole))))
+
+
+@pytest.mark.parametrize("form", ["mp4", "flv", "mpegts"])
+def test_times_in_the_container_are_the_session_s(form: str) -> None:
+    pieces = list(_pieces(3))
+    kept = mux.Fragments() if form == "mp4" else BytesIO()
+    muxer = mux.Muxer(kept, form, SIZE, 25)
+    for piece in pieces:
+        muxer.put(piece)
+    muxer.close()
+    data = kept.getvalue() if isinstance(kept, BytesIO) else kept.init + b"".join(kept.whole)
+    sent = {piece.data: (piece.time - 1000 * 1920) / 48_000 for piece in pieces if piece.kind == "audio"}
+    sent = {data: at for data, at in sent.items() if [piece.data for piece in pieces].count(data) == 1}
+    with av.open(BytesIO(data)) as container:
+        read = [(bytes(p), p.pts * p.time_base) for p in container.demux(audio=0) if p.size]
+    assert read[0][1] == pytest.approx(0, abs=0.022) and read[0][1] >= 0 and len(read) > 130
+    for data, at in read:
+        assert data not in sent or float(at) == pytest.approx(sent[data], abs=0.001)
+
+
+def test_aac_is_heard_when_opus_is(server: Running) -> None:
+    session = server.open()
+    stream = server.server._held[session].stream
+    taps = {"aac": Tap(), "opus": Tap()}
+    for sound, tap in taps.items():
+        stream.watch(tap, sound)  # type: ignore[arg-type]
+    until(lambda: len(taps["aac"].kind("audio")) > 20)
+    server.call("POST", f"/v1/sessions/{session}/say", {"text": "one two three four."})
+    until(lambda: "finished" in [e.kind for e in taps["aac"].events])
+    server.call("DELETE", f"/v1/sessions/{session}")
+    begins = {}
+    for sound, tap in taps.items():
+        decoder = av.CodecContext.create(sound, "r")
+        assert isinstance(decoder, av.AudioCodecContext)
+        decoder.sample_rate, decoder.layout = 48_000, "mono"
+        if sound == "aac":
+            decoder.extradata = bytes.fromhex("1188")  # AAC-LC, 48 kHz, mono (ISO/IEC 14496-3, 1.6.2.1)
+        for encoded in tap.kind("audio"):
+            for frame in decoder.decode(av.Packet(bytes(encoded.packet))):
+                loud = np.flatnonzero(np.abs(frame.to_ndarray()[0]) > 0.05)
+                if len(loud) and sound not in begins:
+                    begins[sound] = float(encoded.packet.pts * encoded.packet.time_base) + loud[0] / 48_000
+    said = next(e.time for e in taps["aac"].events if e.kind == "started")
+    assert begins["aac"] == pytest.approx(begins["opus"], abs=0.01) and abs(begins["aac"] - said) < 0.2
 
 
 def test_frames_without_sound_are_not_kept_for_ever() -> None:

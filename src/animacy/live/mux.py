@@ -74,7 +74,7 @@ class Muxer:
                 if not piece.key:
                     return
                 self._first = piece.time
-                while self._sounds and self._sounds[0].time < self._edge(0):
+                while self._sounds and self._sounds[0].time < self._edge(piece.time):
                     self._sounds.popleft()
             self._frames.append(piece)
         elif piece.time >= self._edge(max(self._first, 0)):
