@@ -108,7 +108,7 @@ def test_whatever_comes_is_answered_as_documented(
 ) -> None:
     method, path = operation
     known = server.open() if "{id}" in path else ""
-    path = path.replace("{id}", known).replace("{viewer}", "x")
+    path = path.replace("{id}", known).replace("{viewer}", "x").replace("{output}", "x").replace("{name}", "index.m3u8")
     data = {} if method == "get" else {"data": raw} if raw is not None else {"value": value}
     status, answer, _ = server.call(method.upper(), path, **data, Content_Type=kind)
     assert str(status) in document()["paths"][operation[1]][method]["responses"], (status, answer)
@@ -269,6 +269,7 @@ def test_the_command_serves_drains_and_ends(
     given_ = {"port": 0, "max_sessions": 4, "max_sessions_per_key": 4, "requests_per_second": 50.0, "idle": 60.0, "drain": 5.0}
     given_ |= {"host": "127.0.0.1", "key_file": None, "cert": None, "private_key": None, "debug": False, "avatar": ["grey"]}
     given_ |= {"size": 64, "fps": 25, "voice": "tone", "renderer": "cpu", "generator": "none", "origin": [], "ice_server": []}
+    given_ |= {"push_to": ["live.example.com"], "record": str(tmp_path)}
     for wrong in (
         {"port": 70_000},
         {"idle": -1.0},
@@ -277,6 +278,8 @@ def test_the_command_serves_drains_and_ends(
         {"cert": "x", "private_key": "y"},
         {"max_sessions": 0},
         {"requests_per_second": 0.0},
+        {"push_to": ["rtmp://x/"]},
+        {"record": str(tmp_path / "none")},
     ):
         with pytest.raises(UsageError):
             command.serve(Namespace(**given_ | wrong))

@@ -265,6 +265,10 @@ def _add_live(commands: Any, benches: Any, common: Parser) -> None:
     serve.add_argument("--private-key", metavar="FILE.pem", help="TLS: its key")
     serve.add_argument("--origin", action="append", default=[], help="of a web page elsewhere that may call (none)")
     serve.add_argument("--ice-server", action="append", default=[], metavar="URL", help="stun: or turn: for viewers (none)")
+    serve.add_argument(
+        "--push-to", action="append", default=[], metavar="HOST[:PORT]", help="sessions may be pushed to it (none)"
+    )
+    serve.add_argument("--record", metavar="FOLDER", help="sessions may be recorded into it (none)")
     serve.set_defaults(run=_serve)
 
     live = benches.add_parser("live", parents=[common, painting], help="live sessions, from text to packets")

@@ -9,11 +9,13 @@ import logging
 import ssl
 import sys
 import time
+from pathlib import Path
 
 from ..avatar import shipped
 from ..errors import UsageError
 from .host import make_host
 from .metrics import Metrics
+from .outputs import Places
 from .server import Limits, Server, is_loopback, read_keys
 from .server import serve as run
 
@@ -49,6 +51,7 @@ def serve(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--host {arguments.host} without --key-file: anybody could call; give one, or a loopback's address")
     keys = None if arguments.key_file is None else read_keys(arguments.key_file)
     tls = _tls(arguments.cert, arguments.private_key)
+    places = Places(tuple(arguments.push_to), None if arguments.record is None else Path(arguments.record))
     _log_as_json(arguments.debug)
     log = logging.getLogger("animacy.live")
     metrics = Metrics()
@@ -71,7 +74,13 @@ def serve(arguments: argparse.Namespace) -> None:
         observe=metrics.lateness.observe,
     ) as host:
         server = Server(
-            host, metrics, keys=keys, limits=limits, origins=tuple(arguments.origin), ice_servers=tuple(arguments.ice_server)
+            host,
+            metrics,
+            keys=keys,
+            limits=limits,
+            origins=tuple(arguments.origin),
+            ice_servers=tuple(arguments.ice_server),
+            places=places,
         )
 
         def ready(url: str) -> None:

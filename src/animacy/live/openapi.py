@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from .. import __version__
-from .requests import Audio, Feel, Interrupt, Open, Say, Wear, schema
+from .requests import Audio, Feel, Interrupt, Open, Output, Say, Wear, schema
 
 METHODS = ("GET", "POST", "DELETE", "OPTIONS")
 
@@ -70,6 +70,20 @@ def document() -> dict[str, Any]:
         "parameters": [*one, _part("viewer")],
         "delete": _does("Watch no more", {200: None}, of_session),
     }
+    output = {"$ref": "#/components/schemas/Output"}
+    paths["/v1/sessions/{id}/outputs"] = {
+        "parameters": one,
+        "get": _does("What the session is sent to", {200: {"type": "object"}}, of_session),
+        "post": _does(str(Output.__doc__), {201: output}, (*of_session, 400, 409, 413, 415, 503), Output),
+    }
+    paths["/v1/sessions/{id}/outputs/{output}"] = {
+        "parameters": [*one, _part("output")],
+        "delete": _does("End an output", {204: None}, of_session),
+    }
+    paths["/v1/sessions/{id}/outputs/{output}/{name}"] = {
+        "parameters": [*one, _part("output"), _part("name")],
+        "get": _does("HLS: index.m3u8 and what it names", {200: "application/vnd.apple.mpegurl"}, (403, 404), public=True),
+    }
     return {
         "openapi": "3.1.0",
         "info": {"title": "Animacy", "version": __version__, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
@@ -79,6 +93,17 @@ def document() -> dict[str, Any]:
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
             "schemas": {
                 "Error": _ERROR,
+                "Output": {
+                    "type": "object",
+                    "properties": {
+                        "id": _TEXT,
+                        "kind": {"type": "string", "enum": ["rtmp", "srt", "file", "hls"]},
+                        "to": {"type": "string", "description": "without what may be secret; of hls the playlist's address"},
+                        "state": {"type": "string", "enum": ["open", "failed"]},
+                        "error": {"type": "string", "description": "why it failed"},
+                    },
+                    "required": ["id", "kind", "to", "state"],
+                },
                 "Session": {
                     "type": "object",
                     "properties": {

@@ -79,6 +79,15 @@ class Audio:
 
 
 @dataclass(frozen=True, slots=True)
+class Output:
+    """Send what the session gives somewhere else too: one of url, file and hls."""
+
+    url: str = field(default="", metadata=_named(1000, "rtmp:// or srt:// to a host that --push-to names") | {"minLength": 0})
+    file: str = field(default="", metadata=_named(100, "NAME.mp4, a new one in --record's folder") | {"minLength": 0})
+    hls: bool = field(default=False, metadata={"type": "boolean", "description": "a playlist under the session"})
+
+
+@dataclass(frozen=True, slots=True)
 class Interrupt:
     """Stop talking at once, and drop what waits to be said."""
 
@@ -141,6 +150,8 @@ def _check(name: str, value: Any, limits: Mapping[str, Any]) -> None:
         whole = isinstance(value, int) or kinds[0] == "number"
         if not whole or not math.isfinite(value) or not limits["minimum"] <= value <= limits["maximum"]:
             raise UsageError(f"{name} is {_shown(value)}: needed {kinds[0]} {limits['minimum']} to {limits['maximum']}")
+    elif kinds[0] == "boolean" and isinstance(value, bool):
+        return
     elif kinds[0] == "object" and isinstance(value, dict):
         for key, item in value.items():
             if key not in limits["properties"]:

@@ -33,12 +33,15 @@ from . import openapi, whep
 from .host import Host
 from .incoming import receive
 from .metrics import Metrics
+from .outputs import FORMS, Hls, Output, Places, open_output
 from .requests import MOST_BYTES, Audio, Feel, Interrupt, Open, Say, Wear, body, parsed
+from .requests import Output as OutputAsked
 from .scheduler import Busy
 from .stream import Encoded, Stream
 from .values import Event
 
 RETRY = 5  # s after which one who was refused may try again
+FAILED = 8  # outputs that failed are listed, at most
 WAITING = 256  # events for a WebSocket that does not read: then it is cut off
 PAGES = {
     "/": ("studio.html", "text/html"),
@@ -60,6 +63,7 @@ class Limits:
     sessions: int = 16  # at a time
     sessions_per_key: int = 8
     viewers: int = 8  # of one session
+    outputs: int = 4  # of one session
     requests_per_second: float = 20.0  # of one key; twice as many in a burst
     idle: float = 60.0  # s after which a session that nobody watches or calls is closed
     drain: float = 10.0  # s that sessions may speak on once the server is to end
@@ -86,6 +90,8 @@ class Held:
     touched: float
     viewers: dict[str, whep.Viewer] = field(default_factory=dict)
     sockets: set[web.WebSocketResponse] = field(default_factory=set)
+    outputs: dict[str, Output] = field(default_factory=dict)
+    opening: asyncio.Lock = field(default_factory=asyncio.Lock)  # one output at a time
 
 
 class Refused(Exception):
@@ -130,7 +136,8 @@ class Server:
     """The application around a host. `application` is what aiohttp runs.
 
     keys: by name the SHA-256 of what each caller has to send; None: no keys, on loopback alone. origins: of web pages elsewhere
-    that may call (CORS), none by default. ice_servers: STUN or TURN addresses that viewers' connections may use.
+    that may call (CORS), none by default. ice_servers: STUN or TURN addresses that viewers' connections may use. places: where
+    outputs may go.
     """
 
     def __init__(
@@ -142,10 +149,12 @@ class Server:
         limits: Limits | None = None,
         origins: tuple[str, ...] = (),
         ice_servers: tuple[str, ...] = (),
+        places: Places | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.host, self.limits, self.draining = host, limits or Limits(), False
         self._metrics, self._keys, self._origins, self._ice, self._clock = metrics, keys, origins, ice_servers, clock
+        self._places = places or Places()
         self._held: dict[str, Held] = {}
         self._opening = 0
         self._callers: dict[str, Caller] = {}
@@ -171,6 +180,10 @@ class Server:
             ("GET", "/v1/sessions/{id}/audio", self._known(self._audio)),
             ("POST", "/v1/sessions/{id}/whep", self._known(self._whep)),
             ("DELETE", "/v1/sessions/{id}/whep/{viewer}", self._known(self._whep_end)),
+            ("GET", "/v1/sessions/{id}/outputs", self._known(self._outputs)),
+            ("POST", "/v1/sessions/{id}/outputs", self._known(self._output)),
+            ("DELETE", "/v1/sessions/{id}/outputs/{output}", self._known(self._output_end)),
+            ("GET", "/v1/sessions/{id}/outputs/{output}/{name}", self._hls),
         ):
             add(method, path, handler)
         self.application.cleanup_ctx.append(self._housekeeping)
@@ -468,6 +481,54 @@ class Server:
         await viewer.end()
         return web.Response(status=200)
 
+    async def _outputs(self, request: web.Request) -> web.Response:
+        return _json({"outputs": [output.as_json(name) for name, output in self._of(request).outputs.items()]})
+
+    async def _output(self, request: web.Request) -> web.Response:
+        held = self._of(request)
+        asked = parsed(OutputAsked, await _body(request))
+        name = secrets.token_urlsafe(16)
+        place = f"/v1/sessions/{held.id}/outputs/{name}"
+        session = held.stream.session
+
+        def failed(why: str) -> None:  # in whichever thread
+            _log.warning("an output failed", extra={"session": held.id, "output": name, "caller": held.caller, "why": why})
+            now = time.monotonic() - session.opened
+            held.stream.tell(Event("output_failed", session.epoch, 0, now, why, output=name))
+
+        async with held.opening:
+            over = [n for n, output in held.outputs.items() if output.error]
+            for old in over[: max(len(over) - FAILED + 1, 0)]:
+                del held.outputs[old]
+            if len(held.outputs) - len(over) >= self.limits.outputs:
+                raise Refused(503, f"{self.limits.outputs} outputs are open: close one", RETRY)
+            output = await asyncio.to_thread(open_output, asked, self._places, held.stream, place, failed)
+            held.outputs[name] = output
+        if held.id not in self._held:  # closed meanwhile
+            await asyncio.to_thread(output.end)
+            raise Refused(404, "no such session")
+        _log.info("output opened", extra={"session": held.id, "output": name, "caller": held.caller, "to": output.to})
+        return _json(output.as_json(name), 201, {"Location": place})
+
+    async def _output_end(self, request: web.Request) -> web.Response:
+        output = self._of(request).outputs.pop(request.match_info["output"], None)
+        if output is None:
+            raise Refused(404, "no such output")
+        await asyncio.to_thread(output.end)
+        return web.Response(status=204)
+
+    async def _hls(self, request: web.Request) -> web.Response:
+        """A plain player sends no key: whoever has the address, which nobody can guess, may watch."""
+        if self._keys is None:
+            self._name_of(request)
+        held = self._held.get(request.match_info["id"])
+        output = None if held is None else held.outputs.get(request.match_info["output"])
+        found = output.sink.read(request.match_info["name"]) if output is not None and isinstance(output.sink, Hls) else None
+        if held is None or found is None:
+            raise Refused(404, "no such file: it is not there yet, or not any more")
+        held.touched = self._clock()
+        return web.Response(body=found[0], content_type=found[1], headers={"Cache-Control": "no-cache"})
+
     # --- sessions
 
     def _of(self, request: web.Request) -> Held:
@@ -509,6 +570,7 @@ class Server:
             await viewer.end()
         for socket in list(held.sockets):
             await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the session is closed")
+        await asyncio.gather(*(asyncio.to_thread(output.end) for output in held.outputs.values()))
         await asyncio.to_thread(self.host.close_session, held.stream)
         _log.info("session closed", extra={"session": held.id, "caller": held.caller, "why": why})
 
@@ -517,7 +579,9 @@ class Server:
             while True:
                 await asyncio.sleep(min(1.0, self.limits.idle / 4))
                 for held in list(self._held.values()):
-                    unused = not held.viewers and not held.sockets and self._clock() - held.touched > self.limits.idle
+                    pushed = any(output.kind in FORMS and not output.error for output in held.outputs.values())
+                    watched = held.viewers or held.sockets or pushed
+                    unused = not watched and self._clock() - held.touched > self.limits.idle
                     if unused or held.stream.ended.is_set():
                         try:
                             await self._close(held, "nobody watches" if unused else "it failed")
@@ -571,6 +635,8 @@ def event_as_json(event: Event) -> dict[str, Any]:
     told: dict[str, Any] = {"event": event.kind, "epoch": event.epoch, "say": event.say, "time": round(event.time, 4)}
     if event.text:
         told |= {"text": event.text, "start": event.start, "end": event.end}
+    if event.output:
+        told["output"] = event.output
     return told if event.sentence is None else told | {"sentence": event.sentence.as_json()}
 
 

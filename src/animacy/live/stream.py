@@ -1,4 +1,4 @@
-"""What a session gives, encoded once for all who watch: H.264 and Opus, each packet when its time has come.
+"""What a session gives, encoded once for all who watch: H.264, Opus and AAC, each packet when its time has come.
 
 A packet leaves when the instant that it shows is there, `opened + pts`, never before, so that sound and picture leave in step
 however far ahead they were made, and an interruption takes back all that was made ahead. A face that was painted late leaves at
@@ -26,13 +26,15 @@ from numpy.typing import NDArray
 from ..errors import AnimacyError
 from ..send.mp4 import BT709, LIMITED
 from ..send.yuv import i420_over
+from .mux import AAC_FRAME, AUDIO_RATE
 from .session import Session
 from .values import Event, Moment
 
 OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)  # that libopus takes as they are
 OPUS_SECONDS = Fraction(1, 50)  # a packet
+Sound = Literal["opus", "aac"]  # AAC: 48 kHz, mono, a frame of 1024 samples a packet
 WAITING = 8  # faces that wait for their time: more than the scheduler paints ahead
-KEY_SECONDS = 2  # between key frames, unless one is asked for
+KEY_SECONDS = 2  # between key frames at most
 KEY_SOONEST = 0.5  # s between those that are asked for
 
 _log = logging.getLogger(__name__)
@@ -43,7 +45,7 @@ class Encoded:
     """One packet, not to be changed."""
 
     kind: Literal["video", "audio"]
-    packet: av.Packet[Any]  # with pts and time base; video in Annex B with SPS and PPS before each key frame
+    packet: av.Packet[Any]  # with pts and time base; video in Annex B with SPS and PPS before each key frame, AAC as it is
     key: bool  # a decoder may begin here; so it may with each packet of sound
     due: float  # by the session's clock
     left: float  # when it left the encoder, by the same
@@ -89,9 +91,10 @@ class Stream:
         self.session, self.size, self.figures, self.ended = session, size, Figures(), threading.Event()
         self._backgrounds, self._clock, self._observe = backgrounds, clock, observe
         self._changed = threading.Condition()
-        self._watchers: tuple[Watcher, ...] = ()
+        self._watchers: tuple[tuple[Watcher, Sound], ...] = ()
         self._closed = False
-        self._key, self._last_key = True, -KEY_SOONEST  # one is wanted; when there was one
+        self._key, self._last_key = True, -KEY_SOONEST  # one is wanted; when there was one ...
+        self._key_number = 0  # ... and which frame it was
         self._faces: deque[tuple[int, int, NDArray[np.uint8]]] = deque(maxlen=WAITING)  # number, epoch, I420
         self._shown = -1  # the newest frame that was encoded
         self._heard_epoch = 0
@@ -102,6 +105,7 @@ class Stream:
         self._rate, self._packet = rate, int(rate * OPUS_SECONDS)
         self._resampler = None if rate == session.rate else AudioResampler("flt", "mono", rate, frame_size=self._packet)
         self._video, self._audio = _h264(size, session.fps), _opus(rate)
+        self._aac: Aac | None = None  # while anybody takes it
         self._thread = threading.Thread(target=self._run, name="stream", daemon=True)
         self._thread.start()
 
@@ -135,18 +139,21 @@ class Stream:
 
     # --- the watchers' side
 
-    def watch(self, watcher: Watcher) -> None:
-        """Give `watcher` all that leaves from now on; a key frame comes soon. Raises AnimacyError if the stream has ended."""
+    def watch(self, watcher: Watcher, sound: Sound = "opus") -> None:
+        """Give `watcher` all that leaves from now on, with this sound; a key frame comes soon.
+
+        Raises AnimacyError if the stream has ended.
+        """
         with self._changed:
             if self._closed:
                 raise AnimacyError("this session is closed; open another one")
-            self._watchers += (watcher,)
+            self._watchers += ((watcher, sound),)
             self._key = True
 
     def leave(self, watcher: Watcher) -> None:
         """Give `watcher` no more. One that does not watch is fine."""
         with self._changed:
-            self._watchers = tuple(w for w in self._watchers if w is not watcher)
+            self._watchers = tuple(pair for pair in self._watchers if pair[0] is not watcher)
 
     @property
     def watched(self) -> int:
@@ -157,6 +164,11 @@ class Stream:
         """Let the next frame be one that a decoder may begin with; at most one each KEY_SOONEST."""
         with self._changed:
             self._key = True
+
+    def tell(self, event: Event) -> None:
+        """Tell an event to all who watch."""
+        for watcher, _ in self._watchers:
+            self._to(watcher, lambda w: w.told(event))
 
     def asked(self, say: int) -> None:
         """Note that text number `say` was given now, to measure when its first frame leaves."""
@@ -227,22 +239,35 @@ class Stream:
             if epoch != self.session.epoch or number <= self._shown:
                 continue
             now = self._clock()
-            key = self._key and now - self._last_key >= KEY_SOONEST
+            # x264 counts frames: of those that were never painted its own interval knows nothing.
+            wanted = self._key or number - self._key_number >= KEY_SECONDS * self.session.fps
+            key = wanted and now - self._last_key >= KEY_SOONEST
             if key:
-                self._key, self._last_key = False, now
+                self._key, self._last_key, self._key_number = False, now, number
             return number, i420, key
         return None
 
     def _encode_sound(self, first: int, samples: NDArray[np.float32]) -> None:
         due = self.session.opened + first / self.session.rate
         frame = _sound_frame(samples, self.session.rate, first)
+        wanted = {sound for _, sound in self._watchers}
+        if "aac" not in wanted:
+            self._aac = None
+        else:
+            self._aac = self._aac or Aac()
+            for packet in self._aac.encode(frame):
+                at = self.session.opened + (packet.pts or 0) / AUDIO_RATE
+                self._give(Encoded("audio", packet, True, at, self._clock()), "aac")
+        if "opus" not in wanted:
+            self.figures.drift = self._clock() - due
+            return
         for block in [frame] if self._resampler is None else self._resampler.resample(frame):
             block.pts, block.time_base = first * self._rate // self.session.rate, Fraction(1, self._rate)
             for packet in self._audio.encode(block):
                 packet.time_base = Fraction(1, self._rate)
                 left = self._clock()
                 self.figures.drift = left - due
-                self._give(Encoded("audio", packet, True, due, left))
+                self._give(Encoded("audio", packet, True, due, left), "opus")
 
     def _encode_face(self, number: int, i420: NDArray[np.uint8], key: bool) -> None:
         begun = self._clock()
@@ -263,17 +288,17 @@ class Stream:
             self._observe(left - due)
             self._give(Encoded("video", packet, bool(packet.is_keyframe), due, left))
 
-    def _give(self, encoded: Encoded) -> None:
+    def _give(self, encoded: Encoded, sound: Sound | None = None) -> None:
         self.figures.bytes += encoded.packet.size
-        for watcher in self._watchers:
-            self._to(watcher, lambda w: w.take(encoded))
+        for watcher, takes in self._watchers:
+            if sound in (None, takes):
+                self._to(watcher, lambda w: w.take(encoded))
 
     def _tell(self) -> None:
         for event in self.session.events():
             if event.kind == "started":
                 self._answered(event)
-            for watcher in self._watchers:
-                self._to(watcher, lambda w, e=event: w.told(e))  # type: ignore[misc]
+            self.tell(event)
 
     def _answered(self, event: Event) -> None:
         asked = dict(self.figures.asked)
@@ -311,7 +336,7 @@ def _h264(size: int, fps: int) -> av.VideoCodecContext:
         "crf": "21",
         "maxrate": f"{kbps}k",
         "bufsize": f"{kbps // 2}k",
-        "g": str(KEY_SECONDS * fps),
+        "g": str(KEY_SECONDS * fps + 1),  # `_face_due` asks for them: it knows of frames that are missing
         "forced-idr": "1",
     }
     codec.open()
@@ -326,3 +351,24 @@ def _opus(rate: int) -> av.AudioCodecContext:
     codec.options = {"application": "lowdelay"}  # 2.5 ms of look-ahead, in place of 6.5
     codec.open()
     return codec
+
+
+class Aac:
+    """Frames of a session's sound -> AAC-LC packets. pts: what is heard when the packet is decoded, in samples of 48 kHz."""
+
+    def __init__(self) -> None:
+        self._resampler = AudioResampler("fltp", "mono", AUDIO_RATE, frame_size=AAC_FRAME)
+        codec = av.CodecContext.create("aac", "w")
+        assert isinstance(codec, av.AudioCodecContext)
+        codec.sample_rate, codec.format, codec.layout, codec.bit_rate = AUDIO_RATE, "fltp", "mono", 96_000
+        codec.time_base = Fraction(1, AUDIO_RATE)
+        codec.open()
+        self._codec = codec
+
+    def encode(self, frame: av.AudioFrame) -> list[av.Packet[Any]]:
+        packets: list[av.Packet[Any]] = []
+        for block in self._resampler.resample(frame):
+            packets += self._codec.encode(block)
+        for packet in packets:
+            packet.time_base = Fraction(1, AUDIO_RATE)
+        return packets

@@ -28,10 +28,10 @@ class Event:
 
     "started" and "finished" frame each text that was said; "failed" comes in place of "finished", or of both, where it could
     not be said, and `text` tells why. "interrupted" tells from when on nothing older is heard; nothing of an older epoch
-    follows it, and a text that it cut off does not finish.
+    follows it, and a text that it cut off does not finish. "output_failed" is of one output: `text` tells why it was closed.
     """
 
-    kind: Literal["started", "sentence", "word", "finished", "failed", "interrupted"]
+    kind: Literal["started", "sentence", "word", "finished", "failed", "interrupted", "output_failed"]
     epoch: int
     say: int  # what `say` gave for the text; 0 for an interruption
     time: float  # seconds after the session's opening
@@ -39,3 +39,4 @@ class Event:
     start: int = 0  # of the sentence or the word in the text given to `say`, in characters
     end: int = 0
     sentence: Sentence | None = None  # of "sentence": what was read, with the stress of each word
+    output: str = ""  # of "output_failed": which one it was
