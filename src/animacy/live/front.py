@@ -170,6 +170,8 @@ class Front:
             events, commands = (asyncio.create_task(_pumped(*ends)) for ends in ((inner, socket), (socket, inner)))
             try:
                 await asyncio.wait([events, commands], return_when=asyncio.FIRST_COMPLETED)
+                if commands.done() and commands.exception() is not None:  # a command met a dying process: that is told below
+                    await asyncio.wait([events], timeout=ANSWER)
                 if events.done():
                     await self._closed(socket, events.result(), ended)
             except ConnectionError:  # the caller has left
