@@ -14,7 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from animacy.errors import AnimacyError
 from animacy.live.client import Client, Lost, Refused
@@ -151,6 +153,27 @@ def test_a_killed_worker_costs_its_own_sessions_alone(served: Process) -> None:
     asyncio.run(use())
     until(lambda: len(served.pids()) == 2 and set(served.pids()) != before, 20)
     until(lambda: "animacy_workers_ready 2.0" in served.get("/metrics"), 20)
+
+
+def test_a_viewer_watches_through_the_address(served: Process) -> None:
+    async def use() -> None:
+        peer, tracks = RTCPeerConnection(RTCConfiguration([])), {}
+        peer.on("track", lambda track: tracks.update({track.kind: track}))
+        peer.addTransceiver("video", direction="recvonly")
+        await peer.setLocalDescription(await peer.createOffer())
+        async with Client(served.url) as client, await client.open() as session, aiohttp.ClientSession() as http:
+            place, kind = f"{served.url}/v1/sessions/{session.id}/whep", {"Content-Type": "application/sdp"}
+            async with http.post(place, data=peer.localDescription.sdp, headers=kind) as answer:
+                assert answer.status == 201
+                await peer.setRemoteDescription(RTCSessionDescription(await answer.text(), "answer"))
+                viewer = answer.headers["Location"]
+            shown = [(await asyncio.wait_for(tracks["video"].recv(), 20)).pts for _ in range(10)]
+            assert shown == sorted(shown)
+            async with http.delete(served.url + viewer) as answer:
+                assert answer.status == 200
+        await peer.close()
+
+    asyncio.run(use())
 
 
 def _number(pid: int) -> str:
