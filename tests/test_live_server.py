@@ -24,9 +24,10 @@ from hypothesis import strategies as st
 import browser
 from animacy.errors import UsageError
 from animacy.live import command
+from animacy.live.door import is_loopback, read_keys
 from animacy.live.openapi import document
 from animacy.live.requests import MOST_BYTES
-from animacy.live.server import Limits, is_loopback, read_keys
+from animacy.live.server import Limits
 from live import Running, quick_host, until
 
 TEXT = "one two three four. five six seven eight. one two three four. five six seven eight"
@@ -270,6 +271,7 @@ def test_the_command_serves_drains_and_ends(
     given_ |= {"host": "127.0.0.1", "key_file": None, "cert": None, "private_key": None, "debug": False, "avatar": ["grey"]}
     given_ |= {"size": 64, "fps": 25, "voice": "tone", "renderer": "cpu", "generator": "none", "origin": [], "ice_server": []}
     given_ |= {"push_to": ["live.example.com"], "record": str(tmp_path)}
+    given_ |= {"workers": 1, "mps": False}
     for wrong in (
         {"port": 70_000},
         {"idle": -1.0},
@@ -280,12 +282,14 @@ def test_the_command_serves_drains_and_ends(
         {"requests_per_second": 0.0},
         {"push_to": ["rtmp://x/"]},
         {"record": str(tmp_path / "none")},
+        {"workers": 0},
+        {"mps": True},
     ):
         with pytest.raises(UsageError):
             command.serve(Namespace(**given_ | wrong))
     host = quick_host()
     monkeypatch.setattr(command, "make_host", lambda *_, **__: host)
-    monkeypatch.setattr(command, "_log_as_json", lambda debug: None)
+    monkeypatch.setattr(command, "log_as_json", lambda debug: None)
 
     def end() -> None:
         until(lambda: host.looks)

@@ -102,6 +102,8 @@ def _terminated(number: int, frame: object) -> NoReturn:
 
 
 def _parser() -> Parser:
+    from . import cli_live  # which imports this module
+
     common = Parser(add_help=False)
     common.add_argument("--debug", action="store_true", help="log everything and show tracebacks")
     parser = Parser(prog="animacy", description="Text in, a talking, feeling face out.")
@@ -227,7 +229,7 @@ def _parser() -> Parser:
     streams_.add_argument("--rasteriser", choices=("cuda", "gl"), default="cuda", help="what draws (%(default)s)")
     streams_.add_argument("--json", action="store_true", help="print JSON")
     streams_.set_defaults(run=_bench_streams)
-    _add_live(commands, verbs, common)
+    cli_live.add(commands, verbs, common)
 
     doctor = commands.add_parser("doctor", parents=[common], help="show what works here", description="Show what works here.")
     doctor.add_argument(
@@ -238,64 +240,6 @@ def _parser() -> Parser:
     )
     doctor.set_defaults(run=_doctor)
     return parser
-
-
-def _add_live(commands: Any, benches: Any, common: Parser) -> None:
-    """`serve`, and `bench live`."""
-    painting = Parser(add_help=False)
-    painting.add_argument("--size", type=int, default=256, help="pixels a side, an even number (256)")
-    painting.add_argument("--fps", type=int, default=25, help="frames a second (25)")
-    painting.add_argument("--voice", default="auto", help="used unless another is asked for; auto: one a language (auto)")
-    painting.add_argument("--renderer", choices=("auto", "gl", "cpu"), default="auto", help="what rasterises (auto)")
-    painting.add_argument("--generator", choices=("auto", "none", "lite", "full"), default="auto", help="what paints (auto)")
-
-    serve = commands.add_parser(
-        "serve", parents=[common, painting], help="serve live sessions", description="Serve live sessions. Needs animacy[live]."
-    )
-    serve.add_argument("--host", default="127.0.0.1", help="where to listen; without --key-file a loopback's (127.0.0.1)")
-    serve.add_argument("--port", type=int, default=8080, help="0: any that is free (8080)")
-    serve.add_argument("--avatar", action="append", help="a name or a bundle's path; more than once for more (all that ship)")
-    serve.add_argument("--max-sessions", type=int, default=16, help="at a time (16)")
-    serve.add_argument("--max-sessions-per-key", type=int, default=8, help="at a time (8)")
-    serve.add_argument("--requests-per-second", type=float, default=20.0, help="of one key (20)")
-    serve.add_argument("--idle", type=float, default=60.0, help="seconds until a session is closed that nobody watches (60)")
-    serve.add_argument("--drain", type=float, default=10.0, help="seconds that sessions may speak on after SIGTERM (10)")
-    serve.add_argument("--key-file", metavar="FILE", help="lines NAME KEY: who may call")
-    serve.add_argument("--cert", metavar="FILE.pem", help="TLS: the certificate, with --private-key")
-    serve.add_argument("--private-key", metavar="FILE.pem", help="TLS: its key")
-    serve.add_argument("--origin", action="append", default=[], help="of a web page elsewhere that may call (none)")
-    serve.add_argument("--ice-server", action="append", default=[], metavar="URL", help="stun: or turn: for viewers (none)")
-    serve.add_argument(
-        "--push-to", action="append", default=[], metavar="HOST[:PORT]", help="sessions may be pushed to it (none)"
-    )
-    serve.add_argument("--record", metavar="FOLDER", help="sessions may be recorded into it (none)")
-    serve.set_defaults(run=_serve)
-
-    live = benches.add_parser("live", parents=[common, painting], help="live sessions, from text to packets")
-    live.add_argument("--avatar", default="default", help="a name or a bundle's path (default)")
-    live.add_argument("--sessions", type=int, default=1, help="at a time (1)")
-    live.add_argument("--seconds", type=float, default=60.0, help="of which they speak half (60)")
-    live.add_argument("--json", action="store_true", help="print JSON")
-    live.set_defaults(run=_bench_live)
-
-
-def _serve(arguments: argparse.Namespace) -> None:
-    try:
-        from .live.command import serve
-    except ModuleNotFoundError as error:
-        raise AnimacyError(f"the server needs {error.name}: pip install 'animacy[live]'") from error
-    serve(arguments)
-
-
-def _bench_live(arguments: argparse.Namespace) -> None:
-    from .live.bench import bench
-
-    figures = bench(arguments)
-    if arguments.json:
-        _print_json(figures)
-    else:
-        for name, value in figures.items():
-            print(f"{name:<24} {value}")
 
 
 def _add_text(parser: argparse.ArgumentParser) -> None:
@@ -315,8 +259,8 @@ def _text(arguments: argparse.Namespace) -> str:
         given = "both TEXT and --file" if arguments.file is not None else "no text"
         raise UsageError(f"{given} given: give TEXT, --file FILE, or - for standard input")
     if arguments.text is not None and arguments.text != "-":
-        return _limited(arguments.text, "TEXT")
-    return _limited(_contents(arguments.file or "-"), arguments.file or "standard input")
+        return limited(arguments.text, "TEXT")
+    return limited(contents(arguments.file or "-"), arguments.file or "standard input")
 
 
 def _markup(arguments: argparse.Namespace, text: str) -> str:
@@ -327,7 +271,8 @@ def _markup(arguments: argparse.Namespace, text: str) -> str:
     return markup_of(text, arguments.markup)
 
 
-def _contents(name: str) -> str:
+def contents(name: str) -> str:
+    """A file's text; "-" reads standard input. Raises UsageError for what is no UTF-8, or too much."""
     with _opened(name) as file:
         return _decoded(file.read(MAX_BYTES + 1), "standard input" if name == "-" else name)
 
@@ -352,7 +297,8 @@ def _decoded(data: bytes, name: str) -> str:
         raise UsageError(f"{name} is not UTF-8 (byte {error.start}): save it as UTF-8 text") from error
 
 
-def _limited(text: str, name: str) -> str:
+def limited(text: str, name: str) -> str:
+    """`text`. Raises UsageError if it is too much."""
     if len(text) > MAX_CHARACTERS:
         raise UsageError(f"{name} has {len(text)} characters, the limit is {MAX_CHARACTERS}: split it")
     return text
@@ -423,7 +369,7 @@ def _read(arguments: argparse.Namespace) -> None:
             sys.stdout.write(score_as_markup(score))
             return
         if arguments.json:
-            _print_json(score.as_json())
+            print_json(score.as_json())
             return
         for sentence in score.sentences:
             mood = ", ".join(f"{name} {weight:.2f}" for name, weight in _strongest(sentence.emotion))
@@ -437,9 +383,9 @@ def _read(arguments: argparse.Namespace) -> None:
     reader = make_reader(arguments.language, _emotion(arguments), arguments.markup)
     for line in _lines(arguments.input):
         try:
-            _print_json(score_of(tuple(reader.read(line))).as_json())
+            print_json(score_of(tuple(reader.read(line))).as_json())
         except UsageError as error:  # one line in, one line out: a line with nothing to say is an object without sentences
-            _print_json({"language": "en", "sentences": [], "error": str(error)})
+            print_json({"language": "en", "sentences": [], "error": str(error)})
 
 
 def _plot(score: Score, path: str) -> None:
@@ -460,7 +406,7 @@ def _evaluate_read(arguments: argparse.Namespace) -> None:
     written = {} if arguments.written is None else evaluate.written(Path(arguments.written))
     corpora = {} if arguments.data is None else evaluate.on_corpora(Path(arguments.data))
     if arguments.json:
-        _print_json(
+        print_json(
             ({"corpora": corpora} if corpora else {})
             | ({"written": {k: {n: asdict(a) for n, a in by.items()} for k, by in written.items()}} if written else {})
         )
@@ -478,14 +424,15 @@ def _lines(name: str) -> Iterator[str]:
     with _opened(name) as file:
         for number, data in enumerate(iter(lambda: file.readline(MAX_BYTES + 1), b""), 1):
             place = f"line {number} of {'standard input' if name == '-' else name}"
-            yield _limited(_decoded(data, place).removesuffix("\n").removesuffix("\r"), place)
+            yield limited(_decoded(data, place).removesuffix("\n").removesuffix("\r"), place)
 
 
 def _strongest(emotion: Any) -> list[tuple[str, float]]:
     return sorted(emotion.items(), key=lambda pair: -pair[1])[:2]
 
 
-def _print_json(value: Any) -> None:
+def print_json(value: Any) -> None:
+    """Print `value` as one line of JSON."""
     text = json.dumps(value, ensure_ascii=False)
     if any("\ud800" <= c <= "\udfff" for c in text):  # a lone surrogate has no UTF-8: escape it, as JSON allows
         text = json.dumps(value)
@@ -507,7 +454,7 @@ def _avatar_info(arguments: argparse.Namespace) -> None:
         sizes = {"triangles": len(face.triangles), "vertices": len(face.positions), "frame_size": face.frame_size}
         networks = [_figures(g) | {"training": asdict(g.training)} for g in face.generators]
         about = {"name": arguments.avatar, "title": face.name, "licence": face.licence, "provenance": list(face.provenance)}
-        _print_json({**about, **sizes, "generators": networks})
+        print_json({**about, **sizes, "generators": networks})
         return
     print(f"{face.name}: {len(face.triangles)} triangles, {len(face.positions)} vertices, 52 shapes, {face.frame_size} pixels")
     print(f"licence: {face.licence}")
@@ -529,7 +476,7 @@ def _avatar_list(arguments: argparse.Namespace) -> None:
 
     faces = {name: avatar.load(avatar.find(name)) for name in avatar.shipped()}
     if arguments.json:
-        _print_json(
+        print_json(
             [
                 {"name": name, "title": f.name, "licence": f.licence, "generators": [_figures(g) for g in f.generators]}
                 for name, f in faces.items()
@@ -617,7 +564,7 @@ def _bench_stages(arguments: argparse.Namespace) -> None:
         compiled=not arguments.no_compile,
         tell=lambda what: print(what, file=sys.stderr, flush=True),
     )
-    _print_json(report) if arguments.json else print(json.dumps(report, indent=1, ensure_ascii=False))
+    print_json(report) if arguments.json else print(json.dumps(report, indent=1, ensure_ascii=False))
 
 
 def _bench_streams(arguments: argparse.Namespace) -> None:
@@ -631,7 +578,7 @@ def _bench_streams(arguments: argparse.Namespace) -> None:
         seconds=arguments.seconds,
         rasteriser=arguments.rasteriser,
     )
-    _print_json(report) if arguments.json else print(json.dumps(report, indent=1, ensure_ascii=False))
+    print_json(report) if arguments.json else print(json.dumps(report, indent=1, ensure_ascii=False))
 
 
 def _numbers(name: str, text: str) -> tuple[int, ...]:

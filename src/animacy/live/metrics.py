@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 
 from .host import Host
 
@@ -57,3 +63,36 @@ class Metrics:
     def text(self) -> tuple[bytes, str]:
         """The exposition, and its content type."""
         return generate_latest(self._registry), CONTENT_TYPE_LATEST
+
+
+class _Families(Collector):
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = list(families)
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def merged(texts: Mapping[str, str], front: Metrics, *, ready: int, restarts: Mapping[str, int]) -> tuple[bytes, str]:
+    """The exposition of several processes, each process's figures with the label `worker`, and its content type.
+
+    texts: what each gave. What the address in front answered and refused is counted there alone, in `front`.
+    """
+    own = [*front.requests.collect(), *front.refused.collect()]
+    once = tuple(family.name for family in own)
+    families: dict[str, Metric] = {}
+    for worker, text in texts.items():
+        for family in text_string_to_metric_families(text):
+            if family.name.startswith(once):
+                continue
+            whole = families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
+            for sample in family.samples:
+                whole.add_sample(sample.name, {**sample.labels, "worker": worker}, sample.value)
+    again = CounterMetricFamily("animacy_worker_restarts", "Processes that were started again", labels=["worker"])
+    for worker, count in restarts.items():
+        again.add_metric([worker], count)
+    registry = CollectorRegistry()
+    registry.register(
+        _Families([*own, GaugeMetricFamily("animacy_workers_ready", "Processes that work", ready), again, *families.values()])
+    )
+    return generate_latest(registry), CONTENT_TYPE_LATEST

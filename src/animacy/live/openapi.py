@@ -12,12 +12,13 @@ METHODS = ("GET", "POST", "DELETE", "OPTIONS")
 
 _TEXT = {"type": "string"}
 _ERROR = {"type": "object", "properties": {"error": _TEXT}, "required": ["error"]}
-_ANSWERS = {
+ANSWERS = {
     400: "What was asked for cannot be, and the error tells why",
     401: "No key, or an unknown one",
     403: "Called by another name than a loopback's, without keys",
     404: "No such session, or not this key's",
     409: "Not now: a queue is full, or the session is ending",
+    410: "The process that held it has ended: open another session",
     413: "Too much",
     415: "Another content type",
     426: "WebSocket is needed",
@@ -32,7 +33,7 @@ def document() -> dict[str, Any]:
     session = {"$ref": "#/components/schemas/Session"}
     one = [_part("id")]
     common = (401, 403, 429)
-    of_session = (*common, 404)
+    of_session = (*common, 404, 410)
     paths = {
         "/healthz": {"get": _does("Whether the process works", {200: None}, (503,), public=True)},
         "/readyz": {"get": _does("Whether sessions can be opened", {200: None}, (503,), public=True)},
@@ -140,7 +141,7 @@ def _does(
         elif answer is not None:
             responses[str(status)]["content"] = {"application/json": {"schema": answer}}
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
-    responses |= {str(status): {"description": _ANSWERS[status], "content": error} for status in sorted(errors)}
+    responses |= {str(status): {"description": ANSWERS[status], "content": error} for status in sorted(errors)}
     does: dict[str, Any] = {"summary": summary, "responses": responses}
     if takes is not None:
         does["requestBody"] = {"content": {"application/json": {"schema": schema(takes)}}}

@@ -7,21 +7,17 @@ keys the server listens on loopback alone, and answers only those who call it by
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
-import ipaddress
-import json
 import logging
 import secrets
 import signal
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
@@ -30,6 +26,8 @@ from ..errors import AnimacyError, UsageError
 from ..read import spoken_text
 from ..types import EMOTIONS
 from . import openapi, whep
+from .door import CALLER, RETRY, Door, Refused, dumped
+from .door import as_json as _json
 from .host import Host
 from .incoming import receive
 from .metrics import Metrics
@@ -40,7 +38,6 @@ from .scheduler import Busy
 from .stream import Encoded, Stream
 from .values import Event
 
-RETRY = 5  # s after which one who was refused may try again
 FAILED = 8  # outputs that failed are listed, at most
 WAITING = 256  # events for a WebSocket that does not read: then it is cut off
 PAGES = {
@@ -48,12 +45,9 @@ PAGES = {
     "/studio.js": ("studio.js", "text/javascript"),
     "/studio.css": ("studio.css", "text/css"),
 }
-POLICY = "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'"
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
-CALLER = web.RequestKey("caller", str)
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +61,6 @@ class Limits:
     requests_per_second: float = 20.0  # of one key; twice as many in a burst
     idle: float = 60.0  # s after which a session that nobody watches or calls is closed
     drain: float = 10.0  # s that sessions may speak on once the server is to end
-
-
-@dataclass(slots=True)
-class Caller:
-    """One key's present use."""
-
-    name: str
-    tokens: float
-    at: float
 
 
 @dataclass(slots=True)
@@ -94,50 +79,13 @@ class Held:
     opening: asyncio.Lock = field(default_factory=asyncio.Lock)  # one output at a time
 
 
-class Refused(Exception):
-    """An answer other than success, as JSON."""
-
-    def __init__(self, status: int, error: str, retry: float | None = None) -> None:
-        super().__init__(error)
-        self.status, self.error, self.retry = status, error, retry
-
-
-def read_keys(path: str | Path) -> dict[str, bytes]:
-    """Keys by the name of whoever has it: a line `NAME KEY` each, # begins a comment. Keys are kept as their SHA-256.
-
-    Raises UsageError if the file cannot be read, holds no key, or one shorter than 16 characters.
-    """
-    try:
-        lines = Path(path).read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--key-file {path} cannot be read: {error}") from error
-    keys: dict[str, bytes] = {}
-    for number, line in enumerate(lines, 1):
-        parts = line.split("#")[0].split()
-        if not parts:
-            continue
-        if len(parts) != 2 or len(parts[1]) < 16 or parts[0] in keys:
-            raise UsageError(f"line {number} of --key-file: needed a new NAME and a KEY of 16 characters or more")
-        keys[parts[0]] = hashlib.sha256(parts[1].encode()).digest()
-    if not keys:
-        raise UsageError(f"--key-file {path} holds no key: needed a line NAME KEY")
-    return keys
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` is a name or address of this machine alone."""
-    name = host.strip("[]")
-    with suppress(ValueError):
-        return ipaddress.ip_address(name).is_loopback
-    return name == "localhost"
-
-
 class Server:
     """The application around a host. `application` is what aiohttp runs.
 
     keys: by name the SHA-256 of what each caller has to send; None: no keys, on loopback alone. origins: of web pages elsewhere
     that may call (CORS), none by default. ice_servers: STUN or TURN addresses that viewers' connections may use. places: where
-    outputs may go.
+    outputs may go. prefix: of its sessions' names, if it is one of several processes behind one address; then it tells them its
+    load, too.
     """
 
     def __init__(
@@ -150,18 +98,20 @@ class Server:
         origins: tuple[str, ...] = (),
         ice_servers: tuple[str, ...] = (),
         places: Places | None = None,
+        prefix: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.host, self.limits, self.draining = host, limits or Limits(), False
-        self._metrics, self._keys, self._origins, self._ice, self._clock = metrics, keys, origins, ice_servers, clock
+        self._metrics, self._ice, self._clock, self._prefix = metrics, ice_servers, clock, prefix
         self._places = places or Places()
         self._held: dict[str, Held] = {}
         self._opening = 0
-        self._callers: dict[str, Caller] = {}
-        self.application = web.Application(client_max_size=MOST_BYTES, middlewares=[self._around])
+        door = self._door = Door(metrics, keys=keys, often=self.limits.requests_per_second, origins=origins, clock=clock)
+        self._known = door.known
+        self.application = web.Application(client_max_size=MOST_BYTES, middlewares=[door.around])
         add = self.application.router.add_route
         for path in PAGES:
-            add("GET", path, _page)
+            add("GET", path, page)
         for method, path, handler in (
             ("GET", "/healthz", self._healthz),
             ("GET", "/readyz", self._readyz),
@@ -186,100 +136,9 @@ class Server:
             ("GET", "/v1/sessions/{id}/outputs/{output}/{name}", self._hls),
         ):
             add(method, path, handler)
+        if prefix:
+            add("GET", "/load", self._load)
         self.application.cleanup_ctx.append(self._housekeeping)
-
-    # --- around each request
-
-    @web.middleware
-    async def _around(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        begun = time.perf_counter()
-        try:
-            if request.method == "OPTIONS" and self._allowed(request):
-                response: web.StreamResponse = web.Response(status=204)
-            else:
-                response = await handler(request)
-        except Refused as refused:
-            response = _json({"error": refused.error}, refused.status)
-            if refused.retry is not None:
-                response.headers["Retry-After"] = str(max(1, round(refused.retry)))
-            if refused.status == 401:
-                response.headers["WWW-Authenticate"] = "Bearer"
-        except Busy as error:
-            self._metrics.refused.inc()
-            response = _json({"error": str(error)}, 503)
-            response.headers["Retry-After"] = str(RETRY)
-        except UsageError as error:
-            response = _json({"error": str(error)}, 400)
-        except AnimacyError as error:  # a queue that is full, a session that has just been closed
-            response = _json({"error": str(error)}, 409)
-        except web.HTTPException as error:
-            response = _json({"error": error.reason}, error.status)
-            if "Allow" in error.headers:
-                response.headers["Allow"] = error.headers["Allow"]
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            _log.error("%s %s failed: %s", request.method, request.path, error, exc_info=error)
-            response = _json({"error": "the server failed; its log tells why"}, 500)
-        if not response.prepared:
-            response.headers.update({"X-Content-Type-Options": "nosniff", "Content-Security-Policy": POLICY})
-            if self._allowed(request):
-                response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
-                response.headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE"
-                response.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
-                response.headers["Access-Control-Expose-Headers"] = "Location, Retry-After"
-                response.headers["Vary"] = "Origin"
-        self._metrics.requests.labels(request.method if request.method in openapi.METHODS else "other", response.status).inc()
-        _log.info(
-            "request",
-            extra={
-                "method": request.method,
-                "path": request.path,
-                "status": response.status,
-                "ms": round(1000 * (time.perf_counter() - begun), 1),
-                "caller": request.get(CALLER, ""),
-            },
-        )
-        return response
-
-    def _allowed(self, request: web.Request) -> bool:
-        return request.headers.get("Origin") in self._origins
-
-    def _known(self, handler: Handler) -> Handler:
-        """Let `handler` be called only by whom we know, and not too often."""
-
-        async def checked(request: web.Request) -> web.StreamResponse:
-            name = self._name_of(request)
-            request[CALLER] = name
-            now, most = self._clock(), 2 * self.limits.requests_per_second
-            caller = self._callers.setdefault(name, Caller(name, most, now))
-            caller.tokens = min(most, caller.tokens + (now - caller.at) * self.limits.requests_per_second)
-            caller.at = now
-            if caller.tokens < 1:
-                raise Refused(429, "too many requests: retry later", (1 - caller.tokens) / self.limits.requests_per_second)
-            caller.tokens -= 1
-            return await handler(request)
-
-        return checked
-
-    def _name_of(self, request: web.Request) -> str:
-        if self._keys is None:
-            # A page elsewhere could have its own name point here, and call in the name of whoever looks at it.
-            if not is_loopback(request.url.host or ""):
-                raise Refused(403, "without keys only loopback is served: call it localhost, or give --key-file")
-            return "local"
-        given = ""
-        authorization = request.headers.get("Authorization", "")
-        if authorization[:7].lower() == "bearer ":
-            given = authorization[7:].strip()
-        elif request.headers.get("Upgrade", "").lower() == "websocket":  # where a browser cannot send a header of its own
-            offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
-            given = next((p.strip().removeprefix("key.") for p in offered if p.strip().startswith("key.")), "")
-        digest = hashlib.sha256(given.encode("utf-8", "surrogateescape")).digest()
-        found = [name for name, key in self._keys.items() if hmac.compare_digest(key, digest)]  # all of them, in equal time
-        if not found:
-            raise Refused(401, "no key, or an unknown one: send Authorization: Bearer KEY")
-        return found[0]
 
     # --- what is asked
 
@@ -298,6 +157,10 @@ class Server:
         self._metrics.note(self.host, sum(len(h.viewers) for h in self._held.values()))
         text, kind = self._metrics.text()
         return web.Response(body=text, headers={"Content-Type": kind})
+
+    async def _load(self, request: web.Request) -> web.Response:
+        """For the address in front, which counts the sessions of all processes together."""
+        return _json({"sessions": Counter(h.caller for h in self._held.values()), "need": self.host.scheduler.need})
 
     async def _openapi(self, request: web.Request) -> web.Response:
         return _json(openapi.document())
@@ -336,7 +199,7 @@ class Server:
             stream = await asyncio.to_thread(self.host.open, avatar, voice, asked.markup, asked.seed)
         finally:
             self._opening -= 1
-        held = Held(secrets.token_urlsafe(16), stream, request[CALLER], asked.markup, voice, self._clock())
+        held = Held(self._prefix + secrets.token_urlsafe(16), stream, request[CALLER], asked.markup, voice, self._clock())
         if asked.emotion is not None:
             try:
                 stream.session.set_emotion(asked.emotion)
@@ -416,9 +279,7 @@ class Server:
         return socket
 
     async def _upgraded(self, request: web.Request) -> web.WebSocketResponse:
-        origin = request.headers.get("Origin")
-        if origin is not None and origin not in self._origins and origin.split("://")[-1] != request.host:
-            raise Refused(403, f"a page of {origin[:100]} may not call here")
+        self._door.refuse_other_pages(request)
         socket = web.WebSocketResponse(protocols=("animacy",), heartbeat=20, max_msg_size=MOST_BYTES)
         if not socket.can_prepare(request).ok:
             raise Refused(426, "this address speaks WebSocket")
@@ -519,8 +380,7 @@ class Server:
 
     async def _hls(self, request: web.Request) -> web.Response:
         """A plain player sends no key: whoever has the address, which nobody can guess, may watch."""
-        if self._keys is None:
-            self._name_of(request)
+        self._door.let_in(request)
         held = self._held.get(request.match_info["id"])
         output = None if held is None else held.outputs.get(request.match_info["output"])
         found = output.sink.read(request.match_info["name"]) if output is not None and isinstance(output.sink, Hls) else None
@@ -594,6 +454,11 @@ class Server:
         await asyncio.gather(task, return_exceptions=True)
         await asyncio.gather(*(self._close(held, "the server ends") for held in list(self._held.values())))
 
+    @property
+    def failure(self) -> BaseException | None:
+        """Why nothing is painted any more."""
+        return self.host.failure
+
     async def drain(self) -> None:
         """Open no more sessions, and wait until nobody speaks any more, `limits.drain` seconds at most."""
         self.draining = True
@@ -627,7 +492,7 @@ class Ear:
 async def _tell(socket: web.WebSocketResponse, ear: Ear) -> None:
     with suppress(ConnectionError):
         while True:
-            await socket.send_json(event_as_json(await ear.events.get()), dumps=_dumped)
+            await socket.send_json(event_as_json(await ear.events.get()), dumps=dumped)
 
 
 def event_as_json(event: Event) -> dict[str, Any]:
@@ -640,7 +505,8 @@ def event_as_json(event: Event) -> dict[str, Any]:
     return told if event.sentence is None else told | {"sentence": event.sentence.as_json()}
 
 
-async def _page(request: web.Request) -> web.Response:
+async def page(request: web.Request) -> web.Response:
+    """The studio's page, or what belongs to it."""
     name, kind = PAGES[request.path]
     return web.Response(
         body=files(__package__).joinpath(name).read_bytes(),
@@ -672,16 +538,21 @@ def _utf8(data: bytes) -> str:
         raise UsageError(f"the body is not UTF-8 (byte {error.start})") from error
 
 
-def _dumped(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=True)
+class Served(Protocol):
+    """What `serve` serves."""
 
+    application: web.Application
 
-def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    return web.json_response(value, status=status, headers=headers, dumps=_dumped)
+    @property
+    def failure(self) -> BaseException | None:
+        """Why it cannot go on; then serving ends."""
+
+    async def drain(self) -> None:
+        """Take no more, and wait until what goes on has ended, or for so long as that may take."""
 
 
 async def serve(
-    server: Server,
+    server: Served,
     address: str,
     port: int,
     tls: ssl.SSLContext | None = None,
@@ -689,36 +560,38 @@ async def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second one ends at once. `ready` is told the address.
 
-    Raises UsageError if the address cannot be listened on, AnimacyError if the scheduler fails.
+    An address with a slash is a socket's path, in place of a host and its port.
+    Raises UsageError if the address cannot be listened on, AnimacyError if what is served fails.
     """
     # Handlers that still run are cancelled after a second: a socket's would run for as long as its client likes.
     runner = web.AppRunner(server.application, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, address, port, ssl_context=tls)
+        local = "/" in address
+        site = web.UnixSite(runner, address) if local else web.TCPSite(runner, address, port, ssl_context=tls)
         try:
             await site.start()
         except OSError as error:
-            raise UsageError(
-                f"{address}:{port} cannot be listened on: {error.strerror}; give another --host or --port"
-            ) from error
+            where = address if local else f"{address}:{port}"
+            raise UsageError(f"{where} cannot be listened on: {error.strerror}; give another --host or --port") from error
         ending = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, ending.set)
-        bound = runner.addresses[0][1]
-        ready(f"{'https' if tls else 'http'}://{f'[{address}]' if ':' in address else address}:{bound}/")
-        while not ending.is_set() and server.host.failure is None:
+        bound = "" if local else f":{runner.addresses[0][1]}/"
+        ready(f"{'unix' if local else 'https' if tls else 'http'}://{f'[{address}]' if ':' in address else address}{bound}")
+        while not ending.is_set() and server.failure is None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(ending.wait(), 0.5)
-        if server.host.failure is None:
+        if server.failure is None:
             ending.clear()
             drained = asyncio.create_task(server.drain())
             again = asyncio.create_task(ending.wait())
             await asyncio.wait([drained, again], return_when=asyncio.FIRST_COMPLETED)
             for task in (drained, again):
                 task.cancel()
+            await asyncio.gather(drained, again, return_exceptions=True)
     finally:
         await runner.cleanup()
-    if server.host.failure is not None:
-        raise AnimacyError(f"nothing is painted any more: {server.host.failure}")
+    if server.failure is not None:
+        raise AnimacyError(f"nothing is painted any more: {server.failure}")

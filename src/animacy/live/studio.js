@@ -18,6 +18,7 @@ async function call(method, path, value) {
   if (answer.status === 401) { await askKey(); return call(method, path, value); }
   const text = await answer.text();
   const json = text ? JSON.parse(text) : {};
+  if (answer.status === 410) reopen(); // the session's process has ended
   if (!answer.ok) throw new Error(json.error || answer.statusText);
   return json;
 }
@@ -51,6 +52,20 @@ async function close() {
   if (session) await fetch(`/v1/sessions/${session.id}`, {method: "DELETE", headers: headers(), keepalive: true});
 }
 
+let reopening = false;
+async function reopen() { // the session is gone, and the server may take a while until it has room again
+  if (reopening) return;
+  reopening = true;
+  $("speak").disabled = $("interrupt").disabled = true;
+  let problem = null;
+  for (let attempt = 0; attempt < 20; attempt++) {
+    try { await close(); await open(); problem = null; break; } catch (error) { problem = error; state("wait", "the session was lost: opening another"); }
+    await new Promise((done) => setTimeout(done, 1500));
+  }
+  reopening = false;
+  if (problem) { state("bad", "the session was lost: reload"); failed(problem); }
+}
+
 async function watch() {
   const peer = studio.peer = new RTCPeerConnection({iceServers: studio.about.ice_servers.map((urls) => ({urls}))});
   const stream = new MediaStream();
@@ -82,6 +97,7 @@ function listen() {
 function told(event) {
   const now = performance.now() / 1000;
   if (event.error) return failed(new Error(event.error));
+  if (event.event === "lost") return void reopen();
   if (event.time !== undefined && event.event !== "interrupted") studio.opened = now - event.time;
   if (event.event === "started") {
     state("speaking", "speaking");
