@@ -109,7 +109,7 @@ def test_one_who_does_not_read_events_is_cut_off_and_no_other(server: Running, n
     held = server.server._held[session]
     with _raw(server, f"/v1/sessions/{session}/events", 4096) as deaf:
         until(lambda: held.stream.watched == 1)
-        ear = held.stream._watchers[0]
+        ear, _ = held.stream._watchers[0]
         assert isinstance(ear, Ear)
         for _ in range(4 * WAITING):
             ear.told(Event("word", 0, 1, 0.0, "x" * 50_000))

@@ -1,8 +1,8 @@
 """Feeling -> facial action units -> weights, and how fast they come and go. The one table of what a face does for a feeling.
 
 Action units are FACS's (Ekman and Friesen, "Facial Action Coding System", 1978; Ekman, Friesen and Hager, 2002). Which of them
-an emotion shows is after EMFACS (Friesen and Ekman, 1983), held against the share of 230 people who used each one in Du, Tao
-and Martinez, "Compound facial expressions of emotion" (PNAS 2014, table 1). How strongly is ours: the presenter's register,
+an emotion shows is after EMFACS (Friesen and Ekman, 1983) and the prototypes of Du, Tao and Martinez, "Compound facial
+expressions of emotion" (PNAS 2014), as both are commonly cited. How strongly is ours: the presenter's register,
 with only what can be held while speaking, so that lips part (AU 25, 26) by hardly more than speech parts them. Mixed emotions
 add up: a compound shows the units of both its parts, which is what Du et al. found. docs/performance-of-text.md has it all.
 """
