@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from animacy.errors import UsageError
@@ -77,6 +77,7 @@ PIECES = st.one_of(
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.lists(PIECES, max_size=25).map("".join))
+@example("0;0;1,2,3" + "1" * 300)  # the last cut leaves much of what came before
 def test_offsets_are_true_for_any_text(reader: TextReader, text: str) -> None:
     try:
         sentences = list(reader.read(text))

@@ -214,7 +214,7 @@ def _cut(found: list[Token], length: int) -> Iterator[tuple[list[Token], int, in
     part: list[Token] = []
     begin = size = 0
     for token in found:
-        if part and size + _size(token) > _SPOKEN_LIMIT:
+        while part and size + _size(token) > _SPOKEN_LIMIT:  # what is left of the last cut may be too long still
             cut = next((i + 1 for i in range(len(part) - 1, len(part) // 3, -1) if part[i].after), len(part))
             part[cut - 1].after = part[cut - 1].after or ","
             yield part[:cut], begin, part[cut - 1].end
