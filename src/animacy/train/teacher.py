@@ -82,7 +82,7 @@ class Teacher:
         for name, (hair, colour) in curves.items():
             scene[name] = _curve(hair.points(rest[0][0], rest[1][0]), _hair_bsdf(colour))
         self._path = mitsuba.load_dict({"type": "path", "max_depth": BOUNCES})
-        self._scene = mitsuba.load_dict(scene)
+        self._scene = mitsuba.load_dict(scene, parallel=False)  # in this order: emitters are drawn by their number
         self._parameters = mitsuba.traverse(self._scene)
 
     def paint(self, weights: Floats, pose: Floats, *, spp: int, seed: int) -> NDArray[np.uint8]:
