@@ -21,7 +21,7 @@ import synthetic
 from animacy.generate import Shaded
 from animacy.live.host import Host, Look
 from animacy.live.metrics import Metrics
-from animacy.live.server import Server
+from animacy.live.server import Limits, Server
 from animacy.live.stream import Encoded
 from animacy.live.values import Event
 from animacy.render.cpu import CpuRenderer
@@ -121,3 +121,12 @@ class Running:
         self._thread.join()
         self.loop.close()
         assert not self.faults, self.faults
+
+
+@contextmanager
+def serving() -> Iterator[Running]:
+    """A server of quick fakes that refuses nobody for calling often."""
+    with quick_host() as host:
+        running = Running(host, limits=Limits(requests_per_second=1e6, sessions_per_key=16))
+        yield running
+        running.close()

@@ -28,17 +28,15 @@ from animacy.live.door import is_loopback, read_keys
 from animacy.live.openapi import document
 from animacy.live.requests import MOST_BYTES
 from animacy.live.server import Limits
-from live import Running, quick_host, until
+from live import Running, quick_host, serving, until
 
 TEXT = "one two three four. five six seven eight. one two three four. five six seven eight"
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Running]:
-    with quick_host() as host:
-        running = Running(host, limits=Limits(requests_per_second=1e6, sessions_per_key=16))
+    with serving() as running:
         yield running
-        running.close()
 
 
 def test_a_session_by_http(server: Running) -> None:

@@ -32,7 +32,7 @@ from . import openapi
 from .door import CALLER, RETRY, Door, Refused, as_json, dumped
 from .metrics import Metrics, merged
 from .requests import MOST_BYTES
-from .server import PAGES, Limits, page
+from .server import Limits, application
 from .workers import GRACE, Worker
 
 ANSWER = 2.0  # s in which a process has to tell its load, or to be found dead
@@ -53,11 +53,8 @@ class Front:
         self._metrics = Metrics()
         self._counted = asyncio.Lock()  # sessions are opened one at a time, so that none is missed in counting
         door = Door(self._metrics, keys=keys, often=limits.requests_per_second, origins=origins)
-        self.application = web.Application(client_max_size=MOST_BYTES, middlewares=[door.around])
-        add = self.application.router.add_route
-        for path in PAGES:
-            add("GET", path, page)
-        for method, path, handler in (
+        self.application = application(
+            door,
             ("GET", "/healthz", self._healthz),
             ("GET", "/readyz", self._readyz),
             ("GET", "/openapi.json", self._openapi),
@@ -67,8 +64,7 @@ class Front:
             ("POST", "/v1/sessions", door.known(self._open)),
             ("GET", "/v1/sessions/{id}/outputs/{output}/{name}", self._forward),  # players send no key
             ("*", "/v1/sessions/{id}{rest:(/.*)?}", door.known(self._forward)),
-        ):
-            add(method, path, handler)
+        )
 
     async def drain(self) -> None:
         """Open no more sessions, and wait until all workers have let theirs speak on."""

@@ -91,11 +91,7 @@ class Scheduler:
         self._closing = threading.Event()
         seconds = 0.0
         for renderer, generator in self._avatars.values():
-            for count in (
-                BATCH,
-                TRIAL,
-                TRIAL,
-            ):  # at first kernels and buffers are made, the largest that there will be
+            for count in (BATCH, TRIAL, TRIAL):  # at first kernels and buffers are made, the largest that there will be
                 still = np.zeros((count, len(ARKIT)), np.float32), np.zeros((count, len(POSE)), np.float32)
                 begun = clock()
                 generator.generate(renderer.render(Motion(*still, 0, 25)))

@@ -26,7 +26,7 @@ from ..errors import AnimacyError, UsageError
 from ..read import spoken_text
 from ..types import EMOTIONS
 from . import openapi, whep
-from .door import CALLER, RETRY, Door, Refused, dumped
+from .door import CALLER, RETRY, Door, Handler, Refused, dumped
 from .door import as_json as _json
 from .host import Host
 from .incoming import receive
@@ -107,37 +107,33 @@ class Server:
         self._held: dict[str, Held] = {}
         self._opening = 0
         door = self._door = Door(metrics, keys=keys, often=self.limits.requests_per_second, origins=origins, clock=clock)
-        self._known = door.known
-        self.application = web.Application(client_max_size=MOST_BYTES, middlewares=[door.around])
-        add = self.application.router.add_route
-        for path in PAGES:
-            add("GET", path, page)
-        for method, path, handler in (
+        known = door.known
+        self.application = application(
+            door,
             ("GET", "/healthz", self._healthz),
             ("GET", "/readyz", self._readyz),
             ("GET", "/openapi.json", self._openapi),
-            ("GET", "/metrics", self._known(self._metrics_page)),
-            ("GET", "/v1", self._known(self._about)),
-            ("GET", "/v1/sessions", self._known(self._list)),
-            ("POST", "/v1/sessions", self._known(self._open)),
-            ("GET", "/v1/sessions/{id}", self._known(self._show)),
-            ("DELETE", "/v1/sessions/{id}", self._known(self._delete)),
-            ("POST", "/v1/sessions/{id}/say", self._known(self._say)),
-            ("POST", "/v1/sessions/{id}/interrupt", self._known(self._interrupt)),
-            ("POST", "/v1/sessions/{id}/emotion", self._known(self._feel)),
-            ("POST", "/v1/sessions/{id}/avatar", self._known(self._wear)),
-            ("GET", "/v1/sessions/{id}/events", self._known(self._events)),
-            ("GET", "/v1/sessions/{id}/audio", self._known(self._audio)),
-            ("POST", "/v1/sessions/{id}/whep", self._known(self._whep)),
-            ("DELETE", "/v1/sessions/{id}/whep/{viewer}", self._known(self._whep_end)),
-            ("GET", "/v1/sessions/{id}/outputs", self._known(self._outputs)),
-            ("POST", "/v1/sessions/{id}/outputs", self._known(self._output)),
-            ("DELETE", "/v1/sessions/{id}/outputs/{output}", self._known(self._output_end)),
+            ("GET", "/metrics", known(self._metrics_page)),
+            ("GET", "/v1", known(self._about)),
+            ("GET", "/v1/sessions", known(self._list)),
+            ("POST", "/v1/sessions", known(self._open)),
+            ("GET", "/v1/sessions/{id}", known(self._show)),
+            ("DELETE", "/v1/sessions/{id}", known(self._delete)),
+            ("POST", "/v1/sessions/{id}/say", known(self._say)),
+            ("POST", "/v1/sessions/{id}/interrupt", known(self._interrupt)),
+            ("POST", "/v1/sessions/{id}/emotion", known(self._feel)),
+            ("POST", "/v1/sessions/{id}/avatar", known(self._wear)),
+            ("GET", "/v1/sessions/{id}/events", known(self._events)),
+            ("GET", "/v1/sessions/{id}/audio", known(self._audio)),
+            ("POST", "/v1/sessions/{id}/whep", known(self._whep)),
+            ("DELETE", "/v1/sessions/{id}/whep/{viewer}", known(self._whep_end)),
+            ("GET", "/v1/sessions/{id}/outputs", known(self._outputs)),
+            ("POST", "/v1/sessions/{id}/outputs", known(self._output)),
+            ("DELETE", "/v1/sessions/{id}/outputs/{output}", known(self._output_end)),
             ("GET", "/v1/sessions/{id}/outputs/{output}/{name}", self._hls),
-        ):
-            add(method, path, handler)
+        )
         if prefix:
-            add("GET", "/load", self._load)
+            self.application.router.add_get("/load", self._load)
         self.application.cleanup_ctx.append(self._housekeeping)
 
     # --- what is asked
@@ -503,6 +499,16 @@ def event_as_json(event: Event) -> dict[str, Any]:
     if event.output:
         told["output"] = event.output
     return told if event.sentence is None else told | {"sentence": event.sentence.as_json()}
+
+
+def application(door: Door, *routes: tuple[str, str, Handler]) -> web.Application:
+    """The studio's pages and `routes` (method, path, handler), behind `door`."""
+    made = web.Application(client_max_size=MOST_BYTES, middlewares=[door.around])
+    for path in PAGES:
+        made.router.add_route("GET", path, page)
+    for method, path, handler in routes:
+        made.router.add_route(method, path, handler)
+    return made
 
 
 async def page(request: web.Request) -> web.Response:

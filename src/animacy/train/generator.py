@@ -125,7 +125,7 @@ def as_input(conditions: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a network is trained; the defaults are those of the shipped weights."""
+    """How a network is trained. Each bundle tells the commit and command of its own weights."""
 
     steps: int = 8000
     batch: int = 16

@@ -38,7 +38,7 @@ STAGES = ("motions", "trace", "fit", "judge")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What `animacy train` is asked for; the defaults are those of the shipped weights, times aside."""
+    """What `animacy train` is asked for. Each bundle tells the command of its own weights."""
 
     avatar: str
     folder: Path

@@ -76,13 +76,14 @@ class Teacher:
             "sky": _sky(mitsuba, avatar),
         }
         for i, _ in enumerate(avatar.lights):
-            scene[f"light{i}"] = _light(mitsuba, avatar, i)
+            scene[f"light{i}"] = mitsuba.load_dict(_light(mitsuba, avatar, i))
         for surface in self._surfaces:
             scene[surface.name] = surface.mesh(mitsuba, *(x[0] for x in rest))
         for name, (hair, colour) in curves.items():
-            scene[name] = _curve(hair.points(rest[0][0], rest[1][0]), _hair_bsdf(colour))
+            scene[name] = mitsuba.load_dict(_curve(hair.points(rest[0][0], rest[1][0]), _hair_bsdf(colour)))
         self._path = mitsuba.load_dict({"type": "path", "max_depth": BOUNCES})
-        self._scene = mitsuba.load_dict(scene, parallel=False)  # in this order: emitters are drawn by their number
+        # Shapes are made above, one by one: load_dict makes many in any order, and emitters are drawn by their number.
+        self._scene = mitsuba.load_dict(scene)
         self._parameters = mitsuba.traverse(self._scene)
 
     def paint(self, weights: Floats, pose: Floats, *, spp: int, seed: int) -> NDArray[np.uint8]:

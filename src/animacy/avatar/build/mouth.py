@@ -56,9 +56,8 @@ def teeth(body: Body, front: Floats, upper: bool) -> list[Part]:
             w, h = w * size, h * size
             middle, start = start + w / 2, start + w
             x, y = grid[:, 0], grid[:, 1]  # y: 0 at the gum, 1 at the edge
-            half = (
-                w * 0.498 * (0.92 + 0.08 * np.sin(np.pi * np.clip(y, 0, 1) * 0.62))
-            )  # neighbours touch: no gap is seen through
+            # neighbours touch: no gap is seen through
+            half = w * 0.498 * (0.92 + 0.08 * np.sin(np.pi * np.clip(y, 0, 1) * 0.62))
             q, n = arch(width, depth, side * middle + half * x)
             bulge = w * 0.16 * (1 - x**2) - 0.0011 * np.abs(x) ** 3 - 0.0022 * np.clip(y - 0.55, 0, 1) ** 2 * 3
             point = 0.10 if k == 2 else 0.03  # canines are pointed
