@@ -64,7 +64,7 @@ class Painter:
     def shoot(self, weights, pose, sizes, *, spp, seed):
         self.asked.append((spp, seed))
         value = round(255 * float(weights[17]))
-        return [(np.full((s, s, 4), value, np.uint8), np.full((s, s, 4), value // 2, np.uint8)) for s in sizes]
+        return [(np.full((s, s, 4), value, np.uint8), np.full((2, s, s, 4), value // 2, np.uint8)) for s in sizes]
 
 
 def few(count: int = 6) -> data.Motions:
@@ -91,7 +91,7 @@ def test_a_folder_holds_what_the_rasteriser_and_the_painter_give(tmp_path):
     np.testing.assert_array_equal(pairs.conditions[3, 4:8], c.unlit[0].transpose(2, 0, 1))
     np.testing.assert_array_equal(pairs.conditions[3, 8:], c.normal[0].transpose(2, 0, 1))
     assert pairs.target[3, 0, 0, 0] == round(255 * float(few().weights[3, 17]))
-    assert pairs.half[3, 0, 0, 0] == pairs.target[3, 0, 0, 0] // 2
+    assert pairs.halves[3, 1, 0, 0, 0] == pairs.target[3, 0, 0, 0] // 2
     # the held-out frame, the last, comes first and is cleaner; a frame that follows has the noise of the one before
     assert painter.asked[0] == (64, 7 + 4)
     assert sorted(painter.asked[1:]) == [(4, 7), (4, 7), (4, 9), (4, 9), (4, 11)]
@@ -137,14 +137,14 @@ def test_frames_that_were_not_traced_in_time_can_be_given_up(tmp_path):
     assert pairs.manifest["held_out"] == 1
 
 
-def test_targets_of_one_s_own_need_no_half_and_no_parts(tmp_path):
+def test_targets_of_one_s_own_need_no_halves_and_no_parts(tmp_path):
     folder = make(tmp_path, Painter())
     path = folder / "frames" / "00001.npz"
     with np.load(path) as file:
-        kept = {k: file[k] for k in file.files if k not in ("half", "parts")}
+        kept = {k: file[k] for k in file.files if k not in ("halves", "parts")}
     np.savez(path, **kept)
     pairs = data.load(folder)
-    np.testing.assert_array_equal(pairs.half[1], pairs.target[1])
+    np.testing.assert_array_equal(pairs.halves[1, 1], pairs.target[1])
     assert not pairs.parts[1].any()
 
 
@@ -194,3 +194,18 @@ def test_regions_hold_the_eyes_as_drawn():
     assert inside.mean() > 0.95
     assert boxes[0, 0] < boxes[1, 0]  # the right eye is on the image's left
     assert boxes[2, 1] > boxes[0, 1]
+
+
+def test_a_frame_at_which_a_process_ended_is_left_out_and_an_error_is_no_end(tmp_path):
+    class Falls(Painter):
+        def shoot(self, *given, **how):
+            raise OSError("no space")
+
+    with pytest.raises(OSError, match="no space"):
+        make(tmp_path, Falls())
+    assert not list((tmp_path / "32" / "frames").glob("*.tried"))
+    (tmp_path / "32" / "frames" / "00002.tried").touch()
+    painter = Painter()
+    folder = make(tmp_path, painter)
+    assert len(painter.asked) == 5
+    assert not (folder / "frames" / "00002.npz").exists()

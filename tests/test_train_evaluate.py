@@ -24,7 +24,7 @@ def pairs_of(target: np.ndarray, shaded: np.ndarray) -> data.Pairs:
     )
     boxes = np.tile(np.array([[8, 8, 14, 14], [26, 8, 32, 14], [14, 28, 28, 34]], np.float32), (count, 1, 1))
     parts = np.full((count, size, size), data.PARTS.index("hair"), np.uint8)
-    return data.Pairs(motions, conditions, target, target, parts, boxes, {"size": size, "spp_held_out": 512})
+    return data.Pairs(motions, conditions, target, np.stack([target] * 2, 1), parts, boxes, {"size": size, "spp_held_out": 512})
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_the_teacher_s_noise_is_no_error(frames):
     lit = [evaluate.light(np.clip(h, 0, 255) / 255) for h in halves]
     both = byte(255 * evaluate.encoded((lit[0] + lit[1]) / 2))  # a path tracer takes the mean of light
     both[:, 3] = 255
-    noisy = dataclasses.replace(pairs_of(both, byte(off)), half=byte(halves[0]))
+    noisy = dataclasses.replace(pairs_of(both, byte(off)), halves=np.stack([byte(h) for h in halves], 1))
     told = evaluate.evaluate(noisy, byte(off))
     assert told["generator"]["frame"]["psnr"] == pytest.approx(known["frame"]["psnr"], abs=0.4)
     assert told["generator"]["frame"]["ssim"] == pytest.approx(known["frame"]["ssim"], abs=0.01)

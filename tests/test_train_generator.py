@@ -38,7 +38,7 @@ def made_up(count=8, size=32, held=2) -> data.Pairs:
     )
     boxes = np.tile(np.array([[4, 4, 8, 8], [20, 4, 24, 8], [10, 20, 20, 26]], np.float32), (count, 1, 1))
     parts = np.zeros((count, size, size), np.uint8)
-    return data.Pairs(motions, conditions, target, target, parts, boxes, {"size": size, "spp_held_out": 1})
+    return data.Pairs(motions, conditions, target, np.stack([target] * 2, 1), parts, boxes, {"size": size, "spp_held_out": 1})
 
 
 @pytest.mark.parametrize("name", generator.SHAPES)
@@ -138,7 +138,9 @@ def test_noise_in_linear_light_leaves_the_mean_where_it_is():
         criterion = generator._Criterion(network, generator.Settings(soft=2.0), "cpu")
         hair = torch.zeros(1, 512, 512, dtype=torch.bool)
         conditions = torch.zeros(1, 10, 512, 512, dtype=torch.uint8)
-        lost, _ = criterion(conditions, bytes_of, bytes_of, torch.ones(1, 512, 512), hair, torch.zeros(()), 0)
+        lost, _ = criterion(
+            conditions, bytes_of, torch.stack([bytes_of] * 2, 1), torch.ones(1, 512, 512), hair, torch.zeros(()), 0
+        )
         lost.backward()
         return float(network.bias.grad[:3].sum())
 
@@ -157,7 +159,7 @@ def test_textures_are_led_to_the_strength_of_what_two_noisy_pictures_share():
     for _ in range(500):
         noisy = (true + 0.15 * torch.randn_like(true) for _ in range(2))  # much stronger than what they share
         optimizer.zero_grad()
-        generator._textures(found, *noisy, torch.ones(1, 1, 96, 96)).backward()
+        generator._textures(found, *noisy, torch.ones(1, 1, 96, 96), torch.ones(1, 1, 96, 96)).backward()
         optimizer.step()
     painted, true = (x.detach()[..., :80, 16:80] for x in (found, true))  # what was compared
     slant, wanted = (float((x[..., 2:, 1:] * x[..., :-2, :-1]).mean() / (true**2).mean()) for x in (painted, true))
@@ -179,7 +181,9 @@ def test_a_single_bright_pixel_costs_as_much_as_it_is_wrong():
         network.frame = target.float() / 255
         network.frame[..., where, where] = value
         criterion = generator._Criterion(network, generator.Settings(gradient=0.0, texture=0.0), "cpu")
-        return float(criterion(conditions, target, target, torch.ones(1, 64, 64), hair, torch.zeros(()), 0)[0])
+        return float(
+            criterion(conditions, target, torch.stack([target] * 2, 1), torch.ones(1, 64, 64), hair, torch.zeros(()), 0)[0]
+        )
 
     # one pixel that is 0.6 too bright, four that are 0.25 too bright
     one, several = loss(80 / 255 + 0.6, slice(30, 31)), loss(80 / 255 + 0.25, slice(30, 32))

@@ -151,7 +151,7 @@ def test_a_process_that_cannot_trace_is_not_started_for_ever(frames, tmp_path):
     with np.load(frames / "pairs" / "motions.npz") as file:
         data.Motions(*(file[name] for name in data.Motions.__slots__)).save(tmp_path / "motions.npz")
     bad = plan(frames, tmp_path, pairs=None, variant="no_such", processes=1)
-    with pytest.raises(AnimacyError, match="failed twice with no frame between"):
+    with pytest.raises(AnimacyError, match="failed three times with no frame between"):
         pipeline.trace(bad, lambda line: None)
 
 

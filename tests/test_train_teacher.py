@@ -175,10 +175,12 @@ def test_head_turns_with_the_pose_as_the_rasteriser_s(mitsuba):
 def test_a_frame_comes_at_half_its_size_and_as_halves_of_its_samples(mitsuba):
     avatar = synthetic.avatar(8, 12)
     painter = teacher.Teacher(avatar, 48, variant="scalar_rgb", hairs=50)
-    (whole, half), (small, _) = painter.shoot(REST.weights[0], REST.pose[0], (48, 24), spp=8, seed=1)
+    (whole, halves), (small, _) = painter.shoot(REST.weights[0], REST.pose[0], (48, 24), spp=8, seed=1)
     assert whole.shape == (48, 48, 4)
     assert small.shape == (24, 24, 4)
     np.testing.assert_array_equal(whole, painter.paint(REST.weights[0], REST.pose[0], spp=8, seed=1))
-    assert (whole != half).any()
+    assert halves.shape == (2, 48, 48, 4)
+    assert (halves[0] != halves[1]).any()
+    assert np.abs(halves.mean(0)[..., 3] - whole[..., 3]).max() <= 1  # of cover, which no film bends
     mean = whole.reshape(24, 2, 24, 2, 4).mean((1, 3))
     assert np.abs(mean - small).mean() < 4

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..errors import AnimacyError
 
 CHANNELS = 10  # of Conditions
+SCALED = 8  # of these, by a gain for each folded pixel
 NEEDED = "needed one that `animacy train` wrote"
 
 
@@ -76,27 +77,39 @@ def folded_half(data: bytes, source: str = "network") -> bytes:
     weights = read_weights(data, source)
     graph, fold, side = model.graph, weights.fold, weights.size // weights.fold
     (first,) = (n for n in graph.node if n.op_type == "SpaceToDepth")
-    last = next(n for n in graph.node if n.op_type == "DepthToSpace")
-    cast = {n.output[0] for n in graph.node if n.op_type == "Cast"}
-    gone = {first.output[0], last.output[0], *cast, graph.output[0].name}
-    sliced = next(n for n in graph.node if n.op_type == "Slice")
-    gone.add(sliced.output[0])
+    (outmost,) = (n for n in graph.node if n.op_type == "Conv" and n.input[1] == "leave.2.weight")
     values = _values(graph)
     values["enter.0.weight"] = weights.state["enter.0.weight"]
-    values = {k: v for k, v in values.items() if k not in sliced.input}
+    needed, own = {outmost.output[0]}, {first.output[0], *(n.output[0] for n in graph.node if n.op_type == "Cast")}
+    nodes: list[Any] = []
+    for n in reversed(graph.node):  # what its last convolution rests on
+        if needed.intersection(n.output) and n.output[0] not in own:
+            needed.update(n.input)
+            n.input[:] = ["folded" if x == first.output[0] else x for x in n.input]
+            nodes.insert(0, n)
     inits = [
         numpy_helper.from_array(v.astype(np.float16) if v.dtype == np.float32 and k != "twice" else v, k)
         for k, v in values.items()
+        if k in needed
     ]
-    for name, number in (("from", 0), ("to", 4 * fold**2), ("axis", 1)):
+    added = 4 * fold**2
+    for name, number in (("zero", 0), ("added", added), ("both", 2 * added), ("all", added + SCALED), ("axis", 1)):
         inits.append(numpy_helper.from_array(np.array([number], np.int64), name))
-    nodes = []
-    for n in graph.node:
-        if n.output[0] not in gone:
-            n.input[:] = ["folded" if x == first.output[0] else x for x in n.input]
-            nodes.append(n)
-    nodes.append(helper.make_node("Slice", ["folded", "from", "to", "axis"], ["shaded"]))
-    nodes.append(helper.make_node("Add", ["shaded", last.input[0]], ["painted"]))
+    inits.append(numpy_helper.from_array(np.arange(SCALED).repeat(fold**2), "gain_of"))
+
+    def node(kind: str, inputs: list[str], output: str, **how: Any) -> str:
+        nodes.append(helper.make_node(kind, inputs, [output], **how))
+        return output
+
+    def part(x: str, start: str, end: str, output: str) -> str:
+        return node("Slice", [x, start, end, "axis"], output)
+
+    last = outmost.output[0]
+    gains = node("Gather", [part(last, "added", "all", "gains"), "gain_of"], "each_gain", axis=1)
+    scaled = node("Mul", [part("folded", "zero", "both", "drawn"), gains], "scaled")
+    x = node("Add", [part("folded", "zero", "added", "shaded"), part(last, "zero", "added", "change")], "changed")
+    x = node("Add", [x, part(scaled, "zero", "added", "from_shaded")], "lit")
+    node("Add", [x, part(scaled, "added", "both", "from_unlit")], "painted")
     taken, given = (
         [helper.make_tensor_value_info(name, TensorProto.FLOAT16, ["batch", channels * fold**2, side, side])]
         for name, channels in (("folded", CHANNELS), ("painted", 4))

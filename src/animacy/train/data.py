@@ -1,10 +1,11 @@
 """What a generator learns from: motions that cover what a face does, and a folder of (conditions, target) pairs.
 
 A folder holds `motions.npz` (what each frame shows), `manifest.json` (how it was made) and `frames/00000.npz` and so on, each
-with shaded, unlit, normal (one frame of `Conditions`), target [S, S, 4] (uint8 sRGB, premultiplied), half (the target from
-the first half of its samples), parts [S, S] (an index into PARTS) and regions [3, 4] (x0, y0, x1, y1 in pixels of the right
-eye, the left eye and the mouth). Frames are made in any order, by any number of processes, and what is there is not made again.
-Targets of your own need no half and no parts; then no figure tells their noise, and hair, lashes, brows and teeth go unjudged.
+with shaded, unlit, normal (one frame of `Conditions`), target [S, S, 4] (uint8 sRGB, premultiplied), halves [2, S, S, 4] (the
+target from each half of its samples), parts [S, S] (an index into PARTS) and regions [3, 4] (x0, y0, x1, y1 in pixels of the
+right eye, the left eye and the mouth). Frames are made in any order, by any number of processes, and what is there is not made again.
+Targets of your own need no halves and no parts; then no figure tells their noise, and hair, lashes, brows and teeth go
+unjudged.
 """
 
 from __future__ import annotations
@@ -247,7 +248,7 @@ def make(
 
     The largest size is the painter's. spp: samples a pixel of it, held-out frames get `spp_held_out`. seed: of their noise;
     a frame shares it with the one that it follows, so that what changes between them is not noise. part: (k, n), one of n
-    shares.
+    shares. A frame at which a process ended before is left out; it has a mark NUMBER.tried beside it.
     Begins no frame after `seconds`. `report` is told how many of how many are done.
     """
     from ..render.cpu import CpuRenderer
@@ -255,27 +256,37 @@ def make(
     sizes = tuple(sorted(folders, reverse=True))
     order = np.random.default_rng(seed).permutation(len(frames))
     order = order[np.argsort(~frames.held_out[order], kind="stable")]
+    marks = folders[sizes[0]] / "frames"
     mine = [int(i) for i in order[part[0] :: part[1]] if not all((folders[s] / "frames" / name_of(i)).exists() for s in sizes)]
+    mine = [i for i in mine if not (marks / name_of(i)).with_suffix(".tried").exists()]
     began = time.monotonic()
     with ExitStack() as stack:
         renderers = {s: stack.enter_context(CpuRenderer(avatar, s, threads=1)) for s in sizes}
         labels = {s: stack.enter_context(CpuRenderer(labelled(avatar), s, threads=1)) for s in sizes}
-        for done, i in enumerate(mine):
-            if time.monotonic() - began > seconds:
-                break
+
+        def shoot(i: int) -> None:
             motion = frames.motion(i)
             samples = spp_held_out if frames.held_out[i] else spp
             own = seed + i - int(frames.follows[i])
-            for size, (target, half) in zip(
-                sizes, painter.shoot(motion.weights[0], motion.pose[0], sizes, spp=samples, seed=own), strict=True
-            ):
+            shots = painter.shoot(motion.weights[0], motion.pose[0], sizes, spp=samples, seed=own)
+            for size, (target, halves) in zip(sizes, shots, strict=True):
                 c = renderers[size].render(motion)
                 path = folders[size] / "frames" / name_of(i)
                 parts = parts_of(labels[size].render(motion).unlit[0])
                 with path.with_suffix(f".{part[0]}.part").open("wb") as file:
-                    np.savez(file, shaded=c.shaded[0], unlit=c.unlit[0], normal=c.normal[0], target=target, half=half,
+                    np.savez(file, shaded=c.shaded[0], unlit=c.unlit[0], normal=c.normal[0], target=target, halves=halves,
                              parts=parts, regions=regions(avatar, size, motion))  # fmt: skip
                 path.with_suffix(f".{part[0]}.part").replace(path)
+
+        for done, i in enumerate(mine):
+            if time.monotonic() - began > seconds:
+                break
+            mark = (marks / name_of(i)).with_suffix(".tried")
+            mark.touch()
+            try:
+                shoot(i)
+            finally:  # which is not reached where the process itself ends
+                mark.unlink()
             report(done + 1, len(mine))
 
 
@@ -337,7 +348,7 @@ class Pairs:
     motions: Motions
     conditions: NDArray[np.uint8]  # [N, 10, S, S]: shaded RGBA, unlit RGB and depth, normal xy
     target: NDArray[np.uint8]  # [N, 4, S, S] premultiplied sRGB
-    half: NDArray[np.uint8]  # likewise, from the first half of the samples; the target itself where there is none
+    halves: NDArray[np.uint8]  # [N, 2, 4, S, S] likewise, from each half of the samples; the target itself where there are none
     parts: NDArray[np.uint8]  # [N, S, S] indices into PARTS; 0 where nothing is known
     regions: Floats  # [N, 3, 4]
     manifest: dict[str, Any]
@@ -356,20 +367,20 @@ def load(folder: Path) -> Pairs:
         named = ", ".join(missing[:20]) + (f" and {len(missing) - 20} more" if len(missing) > 20 else "")
         raise AnimacyError(f"{folder} lacks {len(missing)} of {count} frames: {named}; trace them with `animacy train`")
     conditions = np.empty((count, 10, size, size), np.uint8)
-    target, half = (np.empty((count, 4, size, size), np.uint8) for _ in range(2))
+    target, halves = np.empty((count, 4, size, size), np.uint8), np.empty((count, 2, 4, size, size), np.uint8)
     parts = np.zeros((count, size, size), np.uint8)
     boxes = np.empty((count, 3, 4), np.float32)
     for i, frame in enumerate(_frames(folder, count)):
         try:
             conditions[i] = np.concatenate([frame[k] for k in ("shaded", "unlit", "normal")], -1).transpose(2, 0, 1)
             target[i] = frame["target"].transpose(2, 0, 1)
-            half[i] = frame["half"].transpose(2, 0, 1) if "half" in frame else target[i]
+            halves[i] = frame["halves"].transpose(0, 3, 1, 2) if "halves" in frame else target[i]
             if "parts" in frame:
                 parts[i] = frame["parts"]
             boxes[i] = frame["regions"]
         except (KeyError, ValueError) as error:
             raise AnimacyError(f"{folder}: frame {name_of(i)} does not fit ({error}); delete it and trace it again") from error
-    return Pairs(frames, conditions, target, half, parts, boxes, manifest)
+    return Pairs(frames, conditions, target, halves, parts, boxes, manifest)
 
 
 def _frames(folder: Path, count: int) -> Iterator[dict[str, NDArray[Any]]]:

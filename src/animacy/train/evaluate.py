@@ -33,9 +33,8 @@ def evaluate(pairs: Pairs, painted: Bytes) -> dict[str, Any]:
     held = np.flatnonzero(pairs.motions.held_out)
     if len(held) != len(painted) or not len(held):
         raise AnimacyError(f"{len(painted)} painted frames for {len(held)} held-out ones; needed one each, and at least one")
-    teacher, half = over_grey(pairs.target[held]), over_grey(pairs.half[held])
-    # of the mean of linear light and one half, the other half
-    other = encoded(2 * light(teacher) - light(half))
+    teacher = over_grey(pairs.target[held])
+    half, other = (over_grey(pairs.halves[held, k]) for k in range(2))
     masks = _masks(pairs.regions[held], teacher.shape[-1])
     parts = {name: _near(pairs.parts[held] == PARTS.index(name), teacher.shape[-1]) for name in JUDGED}
     pairs_of = np.flatnonzero(pairs.motions.follows[held])
@@ -63,7 +62,7 @@ def evaluate(pairs: Pairs, painted: Bytes) -> dict[str, Any]:
             figures["flicker"] = round(float(np.abs(change).mean() / np.abs(own).mean()), 3)
             figures["flicker_rms"] = round(float(np.sqrt((change**2).mean() / max((a * b).mean(), 1e-9))), 3)
         report[name] = figures
-    noise = ((teacher - half) ** 2).mean(1)
+    noise = ((half - other) ** 2).mean(1) / 4
     report["noise"] = {region: round(float(np.mean(_psnr(noise, mask))), 2) for region, mask in masks.items()}
     return report
 

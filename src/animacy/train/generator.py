@@ -1,7 +1,9 @@
 # mypy: disable-error-code="misc,no-any-return,import-not-found,unused-ignore"
 """The generator: a U-Net that folds pixels into channels first, trained to paint what the teacher traces.
 
-It gives a correction to the shaded render, so that it begins as good as that and spends itself on the difference.
+It gives a correction to the shaded render, so that it begins as good as that and spends itself on the difference: what is
+added to each pixel, and by how much the pixel's own colours, shaded and unlit, are scaled there. Scaling keeps a silhouette, or
+fades a drawn strand, at the pixel's own precision, which passes no layer of a quarter of the side.
 It folds because a GPU works channels faster than pixels: the same cost buys a wider view.
 """
 
@@ -26,6 +28,7 @@ from ..errors import AnimacyError, UsageError
 from .data import PARTS, Pairs
 
 CHANNELS = 10  # of Conditions: shaded RGBA, unlit RGB and depth, normal xy
+SCALED = 8  # of them, by a gain for each folded pixel; the second four are added to the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class Network(nn.Module):
         self.down3 = nn.Sequential(_conv(c, d, 2), _Block(d), _Block(d))
         self.up2 = nn.Sequential(_conv(d + c, c), _Block(c))
         self.up1 = nn.Sequential(_conv(c + b, b), _Block(b))
-        self.leave = nn.Sequential(_conv(b + a, a), _Block(a), nn.Conv2d(a, 4 * shape.fold**2, 3, 1, 1))
+        self.leave = nn.Sequential(_conv(b + a, a), _Block(a), nn.Conv2d(a, 4 * shape.fold**2 + SCALED, 3, 1, 1))
         last = self.leave[-1]
         assert isinstance(last, nn.Conv2d)
         assert last.bias is not None
@@ -95,7 +98,10 @@ class Network(nn.Module):
         d = self.down3(c)
         c = self.up2(torch.cat([F.interpolate(d, scale_factor=2.0, mode="nearest"), c], 1))
         b = self.up1(torch.cat([F.interpolate(c, scale_factor=2.0, mode="nearest"), b], 1))
-        return self.leave(torch.cat([F.interpolate(b, scale_factor=2.0, mode="nearest"), a], 1))
+        out = self.leave(torch.cat([F.interpolate(b, scale_factor=2.0, mode="nearest"), a], 1))
+        added = 4 * self.fold**2
+        scaled = folded[:, : 2 * added] * out[:, added:].repeat_interleave(self.fold**2, 1)
+        return out[:, :added] + scaled[:, :added] + scaled[:, added:]
 
 
 def gflop(network: Network, size: int) -> float:
@@ -137,7 +143,7 @@ class Settings:
     motion: float = 0.25  # weight of the difference between neighbouring frames' changes
     texture: float = 15.0  # weight of the local autocovariance's difference, to begin with ...
     sharpness: float = 0.95  # ... and the energy of hair's edges over the teacher's that the weight is then led to
-    focus: float = 3.0  # how much more a pixel of the eyes and the mouth counts
+    focus: float = 4.0  # how much more a pixel of the eyes and the mouth counts
     crop: int = 32  # pixels less a side in training, anywhere in the frame: a pixel's noise then never comes back alike
     every: int = 500  # steps from one saved state to the next
     average: float = 0.998  # of the weights over steps: what is kept is their moving mean
@@ -175,12 +181,17 @@ def train(
         restore(network, begin)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     mean = {k: v.detach().clone() for k, v in network.state_dict().items()}
-    optimizer = torch.optim.AdamW(network.parameters(), settings.rate, weight_decay=settings.decay, betas=(0.9, 0.99))
+    averaged = (list(mean.values()), list(network.state_dict().values()))
+    gpu = device.startswith("cuda")
+    rate: float | Tensor = torch.tensor(settings.rate, device=device) if gpu else settings.rate
+    optimizer = torch.optim.AdamW(
+        network.parameters(), rate, weight_decay=settings.decay, betas=(0.9, 0.99), fused=gpu, capturable=gpu
+    )
     kept = np.flatnonzero(~pairs.motions.held_out)
     second = kept[pairs.motions.follows[kept]]
     if not len(kept):
         raise AnimacyError("no frame to train on: all are held out")
-    conditions, target, half_of = (torch.from_numpy(x).to(device) for x in (pairs.conditions, pairs.target, pairs.half))
+    conditions, target, halves = (torch.from_numpy(x).to(device) for x in (pairs.conditions, pairs.target, pairs.halves))
     hair = torch.from_numpy(pairs.parts == PARTS.index("hair")).to(device)
     # edges' energy in hair, painted and traced, as moving sums; the texture's weight
     energy, texture = torch.zeros(2, device=device), torch.tensor(settings.texture, device=device)
@@ -192,7 +203,9 @@ def train(
             raise UsageError(f"{state} was begun with other settings; give another folder or delete it")
         network.load_state_dict(old["network"])
         optimizer.load_state_dict(old["optimizer"])
-        mean, first, spent = old["mean"], old["step"], old["spent"]
+        first, spent = old["step"], old["spent"]
+        for name, value in old["mean"].items():
+            mean[name].copy_(value)
         energy, texture = old["energy"], old["texture"]
         rng = np.random.default_rng((settings.seed, first))
     began = time.monotonic() - spent
@@ -201,13 +214,15 @@ def train(
     criterion = _Criterion(network, settings, device)
     if compiled:
         criterion = torch.compile(criterion)  # type: ignore[assignment]
+    learn = _Step(criterion, optimizer, settings.clip, gpu)
     while True:
         elapsed = time.monotonic() - began
         done = max(step / settings.steps, elapsed / seconds)
         if done >= 1:
             break
+        now = settings.rate * min(1, (step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * done))
         for group in optimizer.param_groups:
-            group["lr"] = settings.rate * min(1, (step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * done))
+            group["lr"] = group["lr"].fill_(now) if isinstance(group["lr"], Tensor) else now
         half = settings.batch // 2 if len(second) else 0
         after = rng.choice(second, half // 2) if half else np.empty(0, int)
         single = rng.choice(kept, settings.batch - 2 * len(after))
@@ -215,21 +230,17 @@ def train(
         n, side = len(after), shape.size - settings.crop
         # Past the edges by a quarter, so that the frame's own edges come often.
         y, x = np.clip(rng.integers(-settings.crop // 4, settings.crop * 5 // 4 + 1, 2), 0, settings.crop)
-        batch = (v[index, ..., y : y + side, x : x + side] for v in (conditions, target, half_of, weight, hair))
-        loss, edges = criterion(*batch, texture, n)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
-        optimizer.step()
+        batch = [v[index, ..., y : y + side, x : x + side] for v in (conditions, target, halves, weight, hair)]
+        loss, edges = learn(batch, texture, n)
         step += 1
         keep = min(settings.average, step / (step + 10))
         with torch.no_grad():
             energy.lerp_(edges, 0.01)
             ratio = (energy[0] / energy[1].clamp_min(1e-9)).clamp(0, 2)
             texture.mul_(torch.exp(0.003 * (settings.sharpness - ratio))).clamp_(settings.texture / 10, settings.texture * 3)
-            torch._foreach_lerp_(list(mean.values()), list(network.state_dict().values()), 1 - keep)
+            torch._foreach_lerp_(*averaged, 1 - keep)
         if step % 100 == 0:
-            value = float(loss.detach())
+            value = float(loss)
             if not math.isfinite(value):
                 raise AnimacyError(f"the loss is {value} at step {step}: lower the rate")
             row = {"step": step, "seconds": round(time.monotonic() - began, 1), "loss": round(value, 5)}
@@ -249,6 +260,49 @@ def train(
     return network.eval()
 
 
+class _Step:
+    """One step of learning. On a GPU it is replayed as a CUDA graph: to launch its kernels takes longer than they do."""
+
+    def __init__(self, criterion: nn.Module, optimizer: torch.optim.Optimizer, clip: float, gpu: bool) -> None:
+        self._criterion, self._optimizer, self._clip = criterion, optimizer, clip
+        self._weights = [p for group in optimizer.param_groups for p in group["params"]]
+        self._graph: Any = None
+        self._batch: list[Tensor] = []
+        self._found = (torch.zeros(()), torch.zeros(2))
+        self._before = 4 if gpu else -1  # steps before it is captured: compilers and cuDNN make their choices in them
+        self._stream: Any = torch.cuda.Stream() if gpu else None  # type: ignore[no-untyped-call]
+
+    def __call__(self, batch: list[Tensor], texture: Tensor, after: int) -> tuple[Tensor, Tensor]:
+        """(loss, energies) of the step, good until the next one. texture: always the same tensor, `after` the same number."""
+        if self._graph is not None:
+            for own, new in zip(self._batch, batch, strict=True):
+                own.copy_(new)
+            self._graph.replay()
+            return self._found
+        if self._before < 0:
+            return self._run(batch, texture, after)
+        if self._before:
+            self._before -= 1
+            self._stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self._stream):
+                found = self._run(batch, texture, after)
+            torch.cuda.current_stream().wait_stream(self._stream)
+            return found
+        self._batch, graph = batch, torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=self._stream):
+            self._found = self._run(batch, texture, after)
+        self._graph = graph
+        return self(batch, texture, after)
+
+    def _run(self, batch: list[Tensor], texture: Tensor, after: int) -> tuple[Tensor, Tensor]:
+        self._optimizer.zero_grad(set_to_none=True)
+        loss, edges = self._criterion(*batch, texture, after)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self._weights, self._clip)
+        self._optimizer.step()
+        return loss.detach(), edges
+
+
 class _Criterion(nn.Module):
     """The network and its loss, in one piece for the compiler.
 
@@ -262,18 +316,18 @@ class _Criterion(nn.Module):
         self.amp = device.split(":")[0]
 
     def forward(
-        self, conditions: Tensor, target: Tensor, half: Tensor, weight: Tensor, hair: Tensor, texture: Tensor, after: int
+        self, conditions: Tensor, target: Tensor, halves: Tensor, weight: Tensor, hair: Tensor, texture: Tensor, after: int
     ) -> tuple[Tensor, Tensor]:
         """The loss, and the energy [2] of hair's edges, painted and traced.
 
-        conditions [B, 10, S, S], target and half [B, 4, S, S], uint8; weight [B, S, S]; hair [B, S, S] bool; texture: the
-        weight of `_textures`. Of the batch the frames `after`..2 `after` follow the first `after`.
+        conditions [B, 10, S, S], target [B, 4, S, S], halves [B, 2, 4, S, S], uint8; weight [B, S, S]; hair [B, S, S] bool;
+        texture: the weight of `_textures`. Of the batch the frames `after`..2 `after` follow the first `after`.
         """
         s = self.settings
-        with torch.autocast(self.amp, torch.bfloat16, enabled=self.amp == "cuda"):
+        with torch.autocast(self.amp, torch.bfloat16, enabled=self.amp == "cuda", cache_enabled=False):
             x = as_input(conditions).contiguous(memory_format=torch.channels_last)
             out = self.network(x).float()
-        y, first = target.float() / 255, _light(half[:, :3].float() / 255)
+        y = target.float() / 255
         painted, traced = _light(out[:, :3]), _light(y[:, :3])
         # of what lies around a pixel: by its own slope a single bright pixel would cost less than it is wrong
         colour = (painted - traced) / _slope(_mean(out[:, :3].detach(), 5))
@@ -284,15 +338,15 @@ class _Criterion(nn.Module):
             loss = loss + s.gradient * torch.diff(error, dim=axis).abs().mean()
         if after:
             loss = loss + s.motion * (error[after : 2 * after] - error[:after]).abs().mean()
-        flat = _slope(_mean(out[:, :3].detach().mean(1, keepdim=True), 9))
-        own, a, b = ((v - _mean(v, 9)) for v in (x.mean(1, keepdim=True) / flat for x in (painted, first, 2 * traced - first)))
-        loss = loss + texture * _textures(own, a, b, y[:, 3:])
-        within = -F.max_pool2d(-hair[:, None].float(), 7, 1, 3)[:, 0, 1:, 1:]
+        # Textures and edges as they are seen, in sRGB: in linear light a few glints outweigh all else, and are met by dots.
+        luma = [v.mean(1, keepdim=True) for v in (out[:, :3], *(halves[:, k, :3].float() / 255 for k in range(2)))]
+        own, a, b = (v - _mean(v, 9) for v in luma)
+        loss = loss + texture * _textures(own, a, b, y[:, 3:], weight[:, None].float())
         energies = []
-        for one, other in ((own, own), (a, b)):
+        for one, other in ((luma[0], luma[0]), (luma[1], luma[2])):
             down = torch.diff(one, dim=2)[..., 1:] * torch.diff(other, dim=2)[..., 1:]
             right = torch.diff(one, dim=3)[:, :, 1:] * torch.diff(other, dim=3)[:, :, 1:]
-            energies.append(((down + right)[:, 0] * within).mean().detach())
+            energies.append(((down + right)[:, 0] * hair[:, 1:, 1:]).mean().detach())
         return loss, torch.stack(energies)
 
 
@@ -303,11 +357,12 @@ LAGS = (
 )
 
 
-def _textures(painted: Tensor, a: Tensor, b: Tensor, alpha: Tensor) -> Tensor:
+def _textures(painted: Tensor, a: Tensor, b: Tensor, alpha: Tensor, weight: Tensor) -> Tensor:
     """How much the local autocovariance of `painted` differs from that of two pictures of the same with independent noise.
 
     All [B, 1, S, S], details without their local means; what is not opaque by `alpha` does not count: a silhouette is no
-    texture. What one picture's details have in common with the other's is free of noise, and their autocovariance tells how
+    texture; the rest counts by `weight`. What one picture's details have in common with the other's is free of noise, and
+    their autocovariance tells how
     strong, how fine and how directed they are. Where a network cannot know where each hair lies, squared errors alone would
     have it paint their mean; dots would meet a demand on edges alone. Autocovariance as a texture's measure: Julesz 1962,
     Portilla and Simoncelli 2000.
@@ -315,22 +370,28 @@ def _textures(painted: Tensor, a: Tensor, b: Tensor, alpha: Tensor) -> Tensor:
     size = painted.shape[-1]
     most = min(16, size // 4)
     lags = [lag for lag in LAGS if max(lag) <= most]
-    solid = (F.avg_pool2d(alpha[..., : size - most, most : size - most], 16, 8) > 0.995).float()
+    inner = (..., slice(0, size - most), slice(most, size - most))
+    solid = (_windows(alpha[inner]) > 0.995) * _windows(weight[inner])
     total, level = torch.zeros((), device=painted.device), painted
     for n, (down, right) in enumerate(lags):
-        here = (..., slice(0, size - most), slice(most, size - most))
         there = (..., slice(down, size - most + down), slice(most + right, size - most + right))
-        own = F.avg_pool2d(painted[here] * painted[there], 16, 8)
-        true = F.avg_pool2d((a[here] * b[there] + b[here] * a[there]) / 2, 16, 8)
+        own = _windows(painted[inner] * painted[there])
+        true = _windows((a[inner] * b[there] + b[inner] * a[there]) / 2)
         if n == 0:
             level = own.detach() + 4e-4
         total = total + ((own - true) ** 2 / level * solid).mean() * (4 if n == 0 else 1)
     return total / (len(lags) + 3)
 
 
+def _windows(x: Tensor) -> Tensor:
+    """Means over windows of 16 pixels, every 8: of squares of 8, so that each pixel is read once."""
+    return F.avg_pool2d(F.avg_pool2d(x, 8), 2, 1)
+
+
 def _mean(x: Tensor, side: int) -> Tensor:
-    """[B, C, S, S] means over squares of `side` pixels."""
-    return F.avg_pool2d(x, side, 1, side // 2, count_include_pad=False)
+    """[B, C, S, S] means over squares of `side` pixels: down, then across."""
+    x = F.avg_pool2d(x, (side, 1), 1, (side // 2, 0), count_include_pad=False)
+    return F.avg_pool2d(x, (1, side), 1, (0, side // 2), count_include_pad=False)
 
 
 def _light(x: Tensor) -> Tensor:
@@ -463,18 +524,22 @@ def export(network: Network, path: Path, size: int, *, half: bool) -> None:
     d = run(network.down3, c, "down3")
     weights.append(numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "twice"))
 
-    def up(x: str) -> str:
-        return node(
-            "Resize", [x, "", "twice"], mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"
-        )
+    def nearest(x: str, scale: str) -> str:
+        return node("Resize", [x, "", scale], mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")
 
-    c = run(network.up2, node("Concat", [up(d), c], axis=1), "up2")
-    b = run(network.up1, node("Concat", [up(c), b], axis=1), "up1")
-    a = run(network.leave, node("Concat", [up(b), a], axis=1), "leave")
-    change = node("DepthToSpace", [a], blocksize=fold, mode="CRD")
-    for name, values in (("from", [0]), ("to", [4]), ("axis", [1])):
+    c = run(network.up2, node("Concat", [nearest(d, "twice"), c], axis=1), "up2")
+    b = run(network.up1, node("Concat", [nearest(c, "twice"), b], axis=1), "up1")
+    a = run(network.leave, node("Concat", [nearest(b, "twice"), a], axis=1), "leave")
+    for name, values in (("zero", [0]), ("four", [4]), ("eight", [8]), ("added", [4 * fold**2]), ("all", [4 * fold**2 + 8]),
+                         ("axis", [1])):  # fmt: skip
         weights.append(numpy_helper.from_array(np.array(values, np.int64), name))
-    nodes.append(helper.make_node("Add", [node("Slice", ["conditions", "from", "to", "axis"]), change], ["rgba"]))
+    weights.append(numpy_helper.from_array(np.array([1, 1, fold, fold], np.float32), "folds"))
+    change = node("DepthToSpace", [node("Slice", [a, "zero", "added", "axis"])], blocksize=fold, mode="CRD")
+    gains = nearest(node("Slice", [a, "added", "all", "axis"]), "folds")
+    scaled = node("Mul", [node("Slice", ["conditions", "zero", "eight", "axis"]), gains])
+    for part in (["zero", "four"], ["four", "eight"]):
+        change = node("Add", [change, node("Slice", [scaled, *part, "axis"])])
+    nodes.append(helper.make_node("Add", [node("Slice", ["conditions", "zero", "four", "axis"]), change], ["rgba"]))
     graph = helper.make_graph(
         nodes,
         "generator",

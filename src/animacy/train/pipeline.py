@@ -102,6 +102,9 @@ def trace(plan: Plan, report: Report) -> None:
             return
         spps = {"spp": plan.spp, "spp_held_out": plan.spp_held_out}
         data.describe(folder, avatar, frames, size=size, seed=plan.seed, **spps)
+    marks = folders[sizes[0]] / "frames"
+    for mark in marks.glob("*.tried"):  # of a run that was killed
+        mark.unlink()
     context = multiprocessing.get_context("spawn")
     began = time.monotonic()
     limit = plan.trace_minutes * 60 if plan.trace_minutes is not None else float("inf")
@@ -116,7 +119,7 @@ def trace(plan: Plan, report: Report) -> None:
         return process
 
     running = {k: start(k) for k in range(plan.processes)}
-    had = dict.fromkeys(running, -1)
+    had = dict.fromkeys(running, (-1, 0))  # frames when a process last failed, and how often it has since one was made
     told = time.monotonic()
     while running:
         time.sleep(0.5)
@@ -128,16 +131,19 @@ def trace(plan: Plan, report: Report) -> None:
                 continue
             del running[k]
             if process.exitcode and time.monotonic() - began < limit:
-                if there() <= had[k]:
-                    raise AnimacyError(f"tracing process {k} failed twice with no frame between; see its message above")
-                had[k] = there()
+                had[k] = (there(), had[k][1] + 1 if there() <= had[k][0] else 1)
+                if had[k][1] == 3:
+                    raise AnimacyError(f"tracing process {k} failed three times with no frame between; see its message above")
                 report(f"  tracing process {k} ended with {process.exitcode}; starting it again")
                 running[k] = start(k)
-    if plan.trace_minutes is not None:
+    failed = len(list(marks.glob("*.tried")))
+    if failed:
+        report(f"at {failed} frames a process failed; they are given up")
+    if plan.trace_minutes is not None or failed:
         for folder in folders.values():
             count = data.trim(folder)
             (folder / "trimmed").touch()
-            report(f"{folder}: {count} of {len(frames)} frames were traced in {plan.trace_minutes:g} minutes; those are used")
+            report(f"{folder}: {count} of {len(frames)} frames were traced; those are used")
     report(f"traced in {time.monotonic() - began:.0f} s")
 
 

@@ -96,7 +96,7 @@ class Teacher:
     def shoot(
         self, weights: Floats, pose: Floats, sizes: tuple[int, ...], *, spp: int, seed: int
     ) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-        """The frame at each of `sizes`, which halve the teacher's; (all samples, the first half of them) [s, s, 4] each.
+        """The frame at each of `sizes`, which halve the teacher's; (of all samples [s, s, 4], of each half [2, s, s, 4]).
 
         The halves' noise is independent: how much of a frame is noise can be told from them.
         """
@@ -105,7 +105,8 @@ class Teacher:
         for size in sizes:
             k = self.size // size
             small = passes.reshape(len(passes), size, k, size, k, 4).mean((2, 4)) if k > 1 else passes
-            found.append((developed(small.mean(0)), developed(small[: max(1, len(small) // 2)].mean(0))))
+            half = max(1, len(small) // 2)
+            found.append((developed(small.mean(0)), np.stack([developed(x.mean(0)) for x in (small[:half], small[-half:])])))
         return found
 
     def passes(self, weights: Floats, pose: Floats, *, spp: int, seed: int) -> Floats:
