@@ -14,7 +14,7 @@ import numpy as np
 from animacy.gpu.device import MODULES, source
 
 SHIM = Path(__file__).parent / "cuda_on_host.h"
-KERNEL = re.compile(r'extern "C" __global__ void(?: __launch_bounds__\(\d+\))?\s+(\w+)\(([^)]*)\)\s*\{')
+KERNEL = re.compile(r'extern "C" __global__ void(?: __launch_bounds__\([\w, ]+\))?\s+(\w+)\(([^)]*)\)\s*\{')
 TYPES = {"int": ctypes.c_int, "i64": ctypes.c_longlong}
 
 
