@@ -30,7 +30,7 @@ inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __ffs(unsigned x) { return __builtin_ffs((int)x); }
 
 namespace host {
-enum State { READY, BALLOT, FROM_LANE, BLOCK, DONE };
+enum State { READY, BALLOT, FROM_LANE, MEET, BLOCK, DONE };
 struct Thread {
     alignas(16) char stack[1 << 16];
     ucontext_t start;
@@ -111,6 +111,8 @@ inline int from_lane(int value, int lane) {
     host::leave(host::FROM_LANE, value);
     return host::met[host::now / WARP * WARP + lane];
 }
+
+inline void meet() { host::leave(host::MEET, 0); }
 
 inline int float_bits(float x) {
     int bits;

@@ -20,6 +20,7 @@ __device__ __forceinline__ float from_half(u16 bits) {
 }
 __device__ __forceinline__ u32 ballot(bool yes) { return __ballot_sync(0xffffffffu, yes); }
 __device__ __forceinline__ int from_lane(int value, int lane) { return __shfl_sync(0xffffffffu, value, lane); }
+__device__ __forceinline__ void meet() { __syncwarp(); }
 __device__ __forceinline__ int float_bits(float x) { return __float_as_int(x); }
 #endif
 

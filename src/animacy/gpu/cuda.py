@@ -32,7 +32,8 @@ TILE = 32  # samples a side of a tile
 SETUP = 48  # bytes of a triangle that is set up
 FOLD = 4  # pixels a side that become channels of the network's input
 SLOTS = 4  # batches of weights and poses that may be on their way to the GPU
-PIXELS = (256, 1, 1)  # threads of a block that draws a tile
+PIXELS = (256, 1, 1)  # threads of a block that draws a tile ...
+FINDERS = (128, 1, 1)  # ... or finds only what is nearest, as in picture.cu
 
 
 class CudaRenderer:
@@ -224,7 +225,7 @@ class CudaRenderer:
         self._ready(count, None)
         n = self._on
         triangles, vertices = (np.int32(x) for x in self._counts)
-        self._device.launch("visibility", self._grid(count), PIXELS, (
+        self._device.launch("visibility", self._grid(count), FINDERS, (
             np.int32(self.size), triangles, vertices, np.int32(self._room), n["triangles"], n["vertices"], n["setups"],
             n["counts"], n["starts"], n["lists"], n["levels"], n["albedo"], numbers), stream)  # fmt: skip
 

@@ -80,21 +80,35 @@ __device__ __forceinline__ bool solid(const Cutout& c, float x, float y, const u
     return mix(albedo[t.a], albedo[t.b], albedo[t.c], albedo[t.d], t.x, t.y, 3) >= 127.5f;
 }
 
-#ifndef LANES
-#define LANES 8  // lanes that share a triangle's rows
+#ifndef FINDERS
+#define FINDERS 128  // threads of a block of `visibility`
 #endif
-#define THREADS 256       // of a block, at most
-#define PITCH (TILE + 1)  // so that a column's samples lie in different banks
+#define THREADS 256       // of a block of `draw` and `shade`: a tile's pixels
+#define PITCH (TILE + 2)  // numbers from one row of samples to the next, so that a column's lie in different banks
 #define NOTHING 0xffffffffll
 
-// A tile in shared memory. Of each sample 1/w above, and below it the complement of the triangle's number + 1: the greatest is
-// the nearest, of equally near ones the first, in whatever order they come.
-struct Tile {
+struct __align__(16) Two {
+    i64 left, right;
+};
+
+// A tile in shared memory, for blocks of COUNT threads. Of each sample 1/w above, and below it the complement of the triangle's
+// number + 1: the greatest is the nearest, of equally near ones the first, in whatever order they come.
+template <int COUNT>
+struct __align__(16) Tile {
+    enum { ROWS = COUNT * TILE / 2, QUEUE = WARP - 1 + 4 * WARP };
     i64 held[TILE * PITCH];
-    int order[THREADS];  // some of the tile's triangles: the whole ones from the front, the cutouts from the back
-    int wholes, cutouts;
+    int order[COUNT];  // COUNT of the tile's triangles
+    u16 first[COUNT];  // where the rows of pixels that each may cover begin in `owner`
+    u8 owner[ROWS];    // to which each belongs: whole triangles from the front, cutouts from the back
+    int rows[2];       // how many of these there are
+    u32 what[COUNT / WARP][QUEUE];  // of each warp: samples to be looked up: x, y (5 bits each), place in `order`
+    int near[COUNT / WARP][QUEUE];  // their 1/w
     __device__ __forceinline__ u32 number(int x, int y) const { return ~(u32)held[y * PITCH + x]; }
 };
+
+__device__ __forceinline__ i64 as_key(float w, int t) {  // below 0 where 1/w is
+    return (i64)((unsigned long long)(u32)float_bits(w) << 32 | (u32)~(t + 1));
+}
 
 // Narrows samples from..to of a row to those inside an edge. at: its value at sample 0; step: from one sample to the next;
 // inverse: 1 / step, near enough. The quotient finds the crossing but for one sample, which the edge itself settles.
@@ -114,62 +128,110 @@ __device__ __forceinline__ void narrow(number at, number step, float inverse, in
     }
 }
 
-// 1/w at a sample, worked out from its pixel's first one.
-__device__ __forceinline__ float inverse_depth(const Setup& s, int x, int y) {
-    int px = (x & ~1) * SUBPIXEL + SUBPIXEL / 2, py = (y & ~1) * SUBPIXEL + SUBPIXEL / 2;
-    float at = fmaf(fmaf((float)(px - s.x0), s.gx, (float)(py - s.y0) * s.gy), 1.0f / SUBPIXEL, s.w0);
-    if (x & 1) at += s.gx;
-    if (y & 1) at += s.gy;
-    return at;
+// Samples of a row: from `first` on, so many.
+struct Span {
+    int first;
+    u32 count;
+    __device__ __forceinline__ bool has(int x) const { return (u32)(x - first) < count; }
+};
+
+// Which samples left..right of rows y and y + 1 a triangle covers.
+template <typename number>
+__device__ __forceinline__ void spans(const Setup& s, int left, int right, int y, Span& upper, Span& lower) {
+    int px = left * SUBPIXEL + SUBPIXEL / 2, py = y * SUBPIXEL + SUBPIXEL / 2;
+    int dx[3] = {s.x2 - s.x1, s.x0 - s.x2, s.x1 - s.x0}, dy[3] = {s.y2 - s.y1, s.y0 - s.y2, s.y1 - s.y0};
+    int x[3] = {s.x1, s.x2, s.x0}, ys[3] = {s.y1, s.y2, s.y0};
+    int from = 0, to = right - left, from2 = 0, to2 = to;
+#pragma unroll
+    for (int i = 0; i < 3; i++) {
+        number at = edge<number>(dx[i], dy[i], x[i], ys[i], px, py), step = (number)-dy[i] * SUBPIXEL;
+        float inverse = 1.0f / (float)step;
+        narrow<number>(at, step, inverse, from, to);
+        narrow<number>(at + (number)dx[i] * SUBPIXEL, step, inverse, from2, to2);
+    }
+    upper.first = left + from, upper.count = (u32)max(to - from + 1, 0);
+    lower.first = left + from2, lower.count = (u32)max(to2 - from2 + 1, 0);
 }
 
-// Offers rows `lane`, `lane` + LANES, ... of a triangle to the samples of the tile that begins at (x0, y0).
-template <typename number, bool CUT>
-__device__ __forceinline__ void cover(Tile& tile, const Setup& s, int t, int x0, int y0, int lane, const quad_int* triangles,
-                                      const Vertex* vertices, Texture texture) {
-    int left = max((int)s.left, x0), right = min((int)s.right, x0 + TILE - 1);
-    int top = max((int)s.top, y0) + lane, bottom = min((int)s.bottom, y0 + TILE - 1);
-    if (top > bottom || left > right) return;
-    int px = left * SUBPIXEL + SUBPIXEL / 2, py = top * SUBPIXEL + SUBPIXEL / 2;
-    int ax = s.x2 - s.x1, ay = s.y2 - s.y1, bx = s.x0 - s.x2, by = s.y0 - s.y2, cx = s.x1 - s.x0, cy = s.y1 - s.y0;
-    number ea = edge<number>(ax, ay, s.x1, s.y1, px, py), eb = edge<number>(bx, by, s.x2, s.y2, px, py);
-    number ec = edge<number>(cx, cy, s.x0, s.y0, px, py);
-    number sa = (number)-ay * SUBPIXEL, sb = (number)-by * SUBPIXEL, sc = (number)-cy * SUBPIXEL;
-    float ia = 1.0f / (float)sa, ib = 1.0f / (float)sb, ic = 1.0f / (float)sc;
-    Cutout cut;
-    if (CUT) cut = cutout(triangles[t], vertices, texture);
-    for (int y = top; y <= bottom; y += LANES) {
-        number rows = (number)(y - top) * SUBPIXEL;
-        int from = 0, to = right - left;
-        narrow<number>(ea + rows * ax, sa, ia, from, to);
-        narrow<number>(eb + rows * bx, sb, ib, from, to);
-        narrow<number>(ec + rows * cx, sc, ic, from, to);
-        i64* row = tile.held + (y - y0) * PITCH;
-        for (int x = left + from; x <= left + to; x++) {
-            float w = inverse_depth(s, x, y);
-            i64 key = (i64)((unsigned long long)(u32)float_bits(w) << 32 | (u32)~(t + 1));
-            if (key <= row[x - x0]) continue;  // what is there only ever grows; below 0 where 1/w is
-            if (CUT && !solid(cut, (float)x + 0.5f, (float)y + 0.5f, texture.albedo)) continue;
-            atomicMax(row + (x - x0), key);
+// Looks up `count` of the samples that a warp has waiting, a lane each, from `from` on.
+template <int COUNT>
+__device__ __forceinline__ void look_up(Tile<COUNT>& tile, int from, int count, int x0, int y0, const quad_int* triangles,
+                                        const Vertex* vertices, Texture texture) {
+    int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
+    meet();
+    if (lane < count) {
+        u32 what = tile.what[warp][from + lane];
+        int x = what & 31, y = what >> 5 & 31, t = tile.order[what >> 10];
+        i64 key = (i64)((unsigned long long)(u32)tile.near[warp][from + lane] << 32 | (u32)~(t + 1));
+        i64* held = tile.held + y * PITCH + x;
+        if (key > *held && solid(cutout(triangles[t], vertices, texture), (float)(x0 + x) + 0.5f, (float)(y0 + y) + 0.5f,
+                                 texture.albedo)) atomicMax(held, key);
+    }
+    meet();
+}
+
+// Offers the whole triangles of `order`, or the cutouts, to the samples of the tile that begins at (x0, y0): a thread takes a
+// row of a triangle's pixels at a time. A cutout's samples that would win wait until a warp can look up one a lane.
+template <bool CUT, int COUNT>
+__device__ __forceinline__ void compete(Tile<COUNT>& tile, int x0, int y0, const Setup* setups, const quad_int* triangles,
+                                        const Vertex* vertices, Texture texture) {
+    int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, rows = tile.rows[CUT], waiting = 0;
+    int origin = CUT ? (int)Tile<COUNT>::ROWS - rows : 0;
+    u32 below = (1u << lane) - 1u;
+    for (int first = warp * WARP; first < rows; first += COUNT) {
+        int row = origin + min(first + lane, rows - 1), mine = tile.owner[row], t = tile.order[mine];
+        Setup s = setups[t];
+        int left = max((int)s.left, x0), right = min((int)s.right, x0 + TILE - 1);
+        int y = (max((int)s.top, y0) & ~1) + 2 * (row - tile.first[mine]);
+        Span upper, lower;
+        if (s.flags & 2) spans<int>(s, left, right, y, upper, lower);
+        else spans<i64>(s, left, right, y, upper, lower);
+        int x = TILE * TILE, last = -1;  // empty ones begin anywhere
+        if (upper.count) x = upper.first, last = x + (int)upper.count - 1;
+        if (lower.count) x = min(x, lower.first), last = max(last, lower.first + (int)lower.count - 1);
+        x &= ~1;
+        if (first + lane >= rows || last < 0) x = 0, last = -1;
+        float down = (float)(y * SUBPIXEL + SUBPIXEL / 2 - s.y0) * s.gy;
+        Two* at = (Two*)(tile.held + (y - y0) * PITCH);
+        while (CUT ? ballot(x <= last) != 0 : x <= last) {
+            bool in = x <= last;
+            // 1/w at the pixel's first sample, and from there to the others.
+            float w = fmaf(fmaf((float)(x * SUBPIXEL + SUBPIXEL / 2 - s.x0), s.gx, down), 1.0f / SUBPIXEL, s.w0);
+            float ws[4] = {w, w + s.gx, w + s.gy, w + s.gx + s.gy};
+            int column = in ? (x - x0) / 2 : 0;
+            Two above = at[column], beneath = at[column + PITCH / 2];
+            i64 keys[4] = {as_key(ws[0], t), as_key(ws[1], t), as_key(ws[2], t), as_key(ws[3], t)};
+            // What is there only ever grows, so what loses against an older value loses.
+            bool wins[4] = {upper.has(x) && keys[0] > above.left, upper.has(x + 1) && keys[1] > above.right,
+                            lower.has(x) && keys[2] > beneath.left, lower.has(x + 1) && keys[3] > beneath.right};
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                if (CUT) {
+                    u32 all = ballot(in && wins[i]);
+                    if (in && wins[i]) {
+                        int place = waiting + __popc(all & below);
+                        tile.what[warp][place] = (u32)(x - x0 + (i & 1)) | (u32)(y - y0 + (i >> 1)) << 5 | (u32)mine << 10;
+                        tile.near[warp][place] = float_bits(ws[i]);
+                    }
+                    waiting += __popc(all);
+                } else if (wins[i]) {
+                    atomicMax(tile.held + (y - y0 + (i >> 1)) * PITCH + x - x0 + (i & 1), keys[i]);
+                }
+            }
+            x += 2;
+            if (CUT) {
+                for (; waiting >= WARP; waiting -= WARP)
+                    look_up(tile, waiting - WARP, WARP, x0, y0, triangles, vertices, texture);
+            }
         }
     }
+    if (CUT) look_up(tile, 0, waiting, x0, y0, triangles, vertices, texture);
 }
 
-template <bool CUT>
-__device__ __forceinline__ void cover_all(Tile& tile, int first, int last, int x0, int y0, const Setup* setups,
-                                          const quad_int* triangles, const Vertex* vertices, Texture texture) {
-    int groups = blockDim.x / LANES, lane = threadIdx.x % LANES;
-    for (int i = first + (int)threadIdx.x / LANES; i < last; i += groups) {
-        int t = tile.order[i];
-        Setup s = setups[t];
-        if (s.flags & 2) cover<int, CUT>(tile, s, t, x0, y0, lane, triangles, vertices, texture);
-        else cover<i64, CUT>(tile, s, t, x0, y0, lane, triangles, vertices, texture);
-    }
-}
-
-// Finds the nearest triangles of the samples of tile (blockIdx.x, blockIdx.y) of frame blockIdx.z. All threads of a block, a
-// multiple of WARP, call it together; false, and nothing done, where nothing is to be seen.
-__device__ __forceinline__ bool rasterise(Tile& tile, int triangles_, int vertices_, int room, const quad_int* triangles,
+// Finds the nearest triangles of the samples of tile (blockIdx.x, blockIdx.y) of frame blockIdx.z. All COUNT threads of a block
+// call it together; false, and nothing done, where nothing is to be seen.
+template <int COUNT>
+__device__ __forceinline__ bool rasterise(Tile<COUNT>& tile, int triangles_, int vertices_, int room, const quad_int* triangles,
                                           const Vertex* vertices, const Setup* setups, const u32* counts, const int* starts,
                                           const int* lists, Texture texture) {
     int frame = blockIdx.z, side = gridDim.x, x0 = blockIdx.x * TILE, y0 = blockIdx.y * TILE;
@@ -179,31 +241,27 @@ __device__ __forceinline__ bool rasterise(Tile& tile, int triangles_, int vertic
     setups += (i64)frame * triangles_;
     vertices += (i64)frame * vertices_;
     const int* list = lists + (i64)frame * room + start;
-    for (int i = threadIdx.x; i < TILE * PITCH; i += blockDim.x) tile.held[i] = NOTHING;
-    for (int first = 0; first < count; first += blockDim.x) {
-        if (threadIdx.x == 0) tile.wholes = tile.cutouts = 0;
+    for (int i = threadIdx.x; i < TILE * PITCH; i += COUNT) tile.held[i] = NOTHING;
+    for (int first = 0; first < count; first += COUNT) {
+        if (threadIdx.x < 2) tile.rows[threadIdx.x] = 0;
         __syncthreads();
-        int mine = first + (int)threadIdx.x, t = 0, lane = threadIdx.x % WARP;
-        bool whole = false, cut = false;
+        int mine = first + (int)threadIdx.x;
         if (mine < count) {
-            t = start < 0 ? mine : list[mine];
+            int t = start < 0 ? mine : list[mine];
             const Setup* s = setups + t;
-            bool near = start >= 0 || (s->left <= s->right && s->left < x0 + TILE && s->right >= x0 && s->top < y0 + TILE &&
-                                       s->bottom >= y0);
-            cut = near && (s->flags & 1);
-            whole = near && !cut;
+            int top = max((int)s->top, y0) >> 1, rows = (min((int)s->bottom, y0 + TILE - 1) >> 1) - top + 1;
+            if (rows > 0 && max((int)s->left, x0) <= min((int)s->right, x0 + TILE - 1)) {
+                int cut = s->flags & 1, at = atomicAdd(&tile.rows[cut], rows);
+                if (cut) at = (int)Tile<COUNT>::ROWS - at - rows;
+                tile.order[threadIdx.x] = t;
+                tile.first[threadIdx.x] = (u16)at;
+                for (int i = 0; i < rows; i++) tile.owner[at + i] = (u8)threadIdx.x;
+            }
         }
-        u32 wholes = ballot(whole), cuts = ballot(cut);
-        int at_wholes = 0, at_cuts = 0;
-        if (lane == 0) at_wholes = atomicAdd(&tile.wholes, __popc(wholes)), at_cuts = atomicAdd(&tile.cutouts, __popc(cuts));
-        at_wholes = from_lane(at_wholes, 0), at_cuts = from_lane(at_cuts, 0);
-        u32 below = (1u << lane) - 1u;
-        if (whole) tile.order[at_wholes + __popc(wholes & below)] = t;
-        if (cut) tile.order[(int)blockDim.x - 1 - at_cuts - __popc(cuts & below)] = t;
         __syncthreads();
-        cover_all<false>(tile, 0, tile.wholes, x0, y0, setups, triangles, vertices, texture);
+        compete<false>(tile, x0, y0, setups, triangles, vertices, texture);
         __syncthreads();  // looking cutouts up costs most, and of those behind whole ones none is
-        cover_all<true>(tile, (int)blockDim.x - tile.cutouts, blockDim.x, x0, y0, setups, triangles, vertices, texture);
+        compete<true>(tile, x0, y0, setups, triangles, vertices, texture);
         __syncthreads();
     }
     return true;
@@ -497,7 +555,7 @@ __device__ __forceinline__ void store(Pixel p, int frame, int x, int y, int size
 
 // A tile's numbers where `rasterise` left them.
 struct InTile {
-    const Tile& tile;
+    const Tile<THREADS>& tile;
     bool any;
     __device__ __forceinline__ Samples samples_of(int pixel, int size) const {
         Place at = place(pixel);
@@ -517,7 +575,7 @@ extern "C" __global__ void __launch_bounds__(256, DRAW_BLOCKS)
          const Setup* setups, const u32* counts, const int* starts, const int* lists, const Material* materials,
          const int* levels, const u32* albedo, const u32* surface, const float* lights, int lamps,
          const Constants* constants, u16* folded, u32* shaded, u32* unlit, u16* normal) {
-    __shared__ Tile tile;
+    __shared__ Tile<THREADS> tile;
     __shared__ Shading shading;
     Texture texture = {albedo, surface, levels};
     bool any = rasterise(tile, triangles_, vertices_, room, triangles, vertices, setups, counts, starts, lists, texture);
@@ -531,16 +589,16 @@ extern "C" __global__ void __launch_bounds__(256, DRAW_BLOCKS)
     if (at.x < size && at.y < size) store(p, blockIdx.z, at.x, at.y, size, folded, shaded, unlit, normal);
 }
 
-// Its first half: numbers [B, 2S, 2S], of each sample the nearest triangle's number + 1, or 0. Grid as `draw`; blocks of 32 to
-// 256 threads.
-extern "C" __global__ void __launch_bounds__(256)
+// Its first half: numbers [B, 2S, 2S], of each sample the nearest triangle's number + 1, or 0. Grid as `draw`, blocks of
+// FINDERS threads.
+extern "C" __global__ void __launch_bounds__(FINDERS)
     visibility(int size, int triangles_, int vertices_, int room, const quad_int* triangles, const Vertex* vertices,
                const Setup* setups, const u32* counts, const int* starts, const int* lists, const int* levels,
                const u32* albedo, u32* numbers) {
-    __shared__ Tile tile;
+    __shared__ Tile<FINDERS> tile;
     Texture texture = {albedo, albedo, levels};
     bool any = rasterise(tile, triangles_, vertices_, room, triangles, vertices, setups, counts, starts, lists, texture);
-    for (int i = threadIdx.x; i < TILE * TILE; i += blockDim.x) {
+    for (int i = threadIdx.x; i < TILE * TILE; i += FINDERS) {
         int row = i / TILE, column = i % TILE, x = blockIdx.x * TILE + column, y = blockIdx.y * TILE + row;
         if (x < 2 * size && y < 2 * size)
             numbers[((i64)blockIdx.z * 2 * size + y) * 2 * size + x] = any ? tile.number(column, row) : 0u;
