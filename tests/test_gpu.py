@@ -156,12 +156,12 @@ def test_triangles_that_do_not_fit_into_the_lists_are_drawn_all_the_same(avatar:
     frames = motion(2, seed=7)
     with CudaRenderer(avatar, 64, 2, device=device) as gpu:
         listed = gpu.render(frames)
-        assert int(device.copy_out(gpu._on["used"], 2, 0).max()) < gpu._room
-        used = int(device.copy_out(gpu._on["used"], 1, 0)[0])
+        counts = device.copy_out(gpu._on["counts"], 2, 0)
+        assert 0 < counts.max() <= gpu._room
         for _ in range(2):
             gpu.render(frames)
-            assert int(device.copy_out(gpu._on["used"], 1, 0)[0]) == used  # lists begin anew with each batch
-        gpu._room = 100
+            assert np.array_equal(device.copy_out(gpu._on["counts"], 2, 0), counts)  # lists begin anew with each batch
+        gpu._room = int(counts.max()) - 1
         assert same(listed, gpu.render(frames))
         gpu._room = 0
         assert same(listed, gpu.render(frames))
@@ -326,23 +326,20 @@ def test_of_any_triangles_the_nearest_are_found_as_one_by_one(kind: str, full: b
     made = [soup(rng, size, kind) for _ in range(frames)]
     triangles = made[0][1]
     vertices = np.stack([v for v, _ in made])
-    count, room = len(triangles), 16 if full else 40 * len(triangles)
+    count, room = len(triangles), 16 if full else len(triangles)
     texture = rng.integers(0, 256, (16 * 16, 4), np.uint8)
     levels = np.array([[0, 16]] * 3, np.int32)
     shape = (np.int32(count), np.int32(vertices.shape[1]), np.int32(size))
     there = [device.array(x) for x in (triangles, np.array([0, 1, 2], np.int32), vertices, levels, texture)]
     faces, flags, points, level, texels = there
     setups, numbers = device.zeros((frames, count, 48), np.uint8), device.zeros((frames, 2 * size, 2 * size), np.uint32)
-    counts, starts = device.zeros((frames, side**2), np.uint32), device.zeros((frames, side**2), np.int32)
-    used, lists = device.zeros((frames,), np.uint64), device.zeros((frames, room), np.int32)
-    over, block = (-(-count // 128), frames, 1), (128, 1, 1)
-    device.launch("setup", over, block, (*shape, faces, flags, points, setups, counts), 0)
-    device.launch("allot", (1, frames, 1), block, (np.int32(side**2), np.int32(room), counts, starts, used), 0)
-    device.launch("fill", over, block, (shape[0], shape[2], np.int32(room), setups, counts, starts, lists), 0)
-    assert (device.copy_out(starts, frames, 0) < 0).any() == full
+    counts, lists = device.zeros((frames, side**2), np.uint32), device.zeros((frames, side**2, room), np.int32)
+    over = (-(-count // 128), frames, 1)
+    device.launch("setup", over, (128, 1, 1), (*shape, faces, flags, points, setups, np.int32(room), counts, lists), 0)
+    assert (device.copy_out(counts, frames, 0) > room).any() == full
     assert full or kind != "small" or device.copy_out(counts, frames, 0).max() > 256  # more than a block holds at once
     device.launch("visibility", (side, side, frames), FINDERS, (
-        shape[2], shape[0], shape[1], np.int32(room), faces, points, setups, counts, starts, lists, level, texels, numbers),
+        shape[2], shape[0], shape[1], np.int32(room), faces, points, setups, counts, lists, level, texels, numbers),
         0)  # fmt: skip
     found = device.copy_out(numbers, frames, 0)
     ready = device.copy_out(setups, frames, 0)

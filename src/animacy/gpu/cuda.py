@@ -1,11 +1,11 @@
 """The rasteriser in CUDA: the specification of render/shading.py, for a batch of frames at once, without OpenGL.
 
-    deform -> project -> setup -> allot -> fill -> draw
+    deform -> project -> setup -> draw
 
 Vertices are moved (52 shapes as one matrix product, then the head's turn), projected and given normals; triangles are sorted
-into tiles of 16x16 pixels; then a warp draws 8x4 pixels, a lane one pixel. The four samples of a pixel stay in registers, so
-there is no image of depths to clear, to fight over with atomics and to read back, and what is drawn does not depend on the
-order in which anything runs. The same kernel lights the pixel and writes the network's input, so no picture lies in between.
+into tiles of 16x16 pixels; then a block draws a tile, whose four samples a pixel lie in its shared memory: rows of triangles
+compete for them, shared evenly among its threads, and what is drawn does not depend on the order in which anything runs. The
+same kernel lights the pixels and writes the network's input, so no picture lies in between.
 
 Only weights and poses travel to the GPU; nothing is allocated after construction (but for `render`, whose pictures come back).
 """
@@ -63,7 +63,8 @@ class CudaRenderer:
         self.scene = s = scene(avatar, size)
         self._counts = len(s.triangles), len(s.static)
         self._side = -(-2 * size // TILE)
-        self._room = len(s.triangles) * (4 + size // 64)  # a frame's triangles over its tiles; where it ends, a slower way goes
+        # Triangles that a tile has room for, about twice as many as come; one with more looks at all of the frame.
+        self._room = min(len(s.triangles), 256 + 32 * len(s.triangles) // self._side**2)
         try:
             self._make(s)
         except Exception as error:
@@ -105,9 +106,7 @@ class CudaRenderer:
         self._on["vertices"] = zeros((batch, vertices, VERTEX), np.float32)  # as shading.py names the columns
         self._on["setups"] = zeros((batch, triangles, SETUP), np.uint8)
         self._on["counts"] = zeros((batch, tiles), np.uint32)
-        self._on["starts"] = zeros((batch, tiles), np.int32)
-        self._on["used"] = zeros((batch,), np.uint64)
-        self._on["lists"] = zeros((batch, self._room), np.int32)
+        self._on["lists"] = zeros((batch, tiles, self._room), np.int32)
 
     def __enter__(self) -> Self:
         return self
@@ -184,17 +183,13 @@ class CudaRenderer:
         over_vertices, over_triangles = ((-(-int(x) // 128), count, 1) for x in (vertices, triangles))
         launch("deform", (over_vertices[0], -(-count // GROUP), 1), block, (
             frames, vertices, n["rest"], n["follow"], n["deltas"], n["weights"], n["poses"],
-            n["constants"], n["positions"], tiles, n["counts"], n["used"]), stream)  # fmt: skip
+            n["constants"], n["positions"], tiles, n["counts"]), stream)  # fmt: skip
         launch("project", over_vertices, block, (
             vertices, size, n["positions"], n["around"], n["fans"], n["corners"], n["tangents"], n["follow"], n["poses"],
             n["static"], n["constants"], n["vertices"]), stream)  # fmt: skip
         launch("setup", over_triangles, block, (
-            triangles, vertices, size, n["triangles"], n["flags"], n["vertices"], n["setups"], n["counts"]),
+            triangles, vertices, size, n["triangles"], n["flags"], n["vertices"], n["setups"], room, n["counts"], n["lists"]),
             stream)  # fmt: skip
-        launch("allot", (-(-int(tiles) // 128), count, 1), block, (
-            tiles, room, n["counts"], n["starts"], n["used"]), stream)  # fmt: skip
-        launch("fill", over_triangles, block, (
-            triangles, size, room, n["setups"], n["counts"], n["starts"], n["lists"]), stream)  # fmt: skip
 
     def draw(
         self,
@@ -217,7 +212,7 @@ class CudaRenderer:
         triangles, vertices = (np.int32(x) for x in self._counts)
         self._device.launch("draw", self._grid(count), PIXELS, (
             np.int32(self.size), triangles, vertices, np.int32(self._room), n["triangles"], n["vertices"], n["setups"],
-            n["counts"], n["starts"], n["lists"], *self._surfaces(), folded, shaded, unlit, normal),
+            n["counts"], n["lists"], *self._surfaces(), folded, shaded, unlit, normal),
             stream)  # fmt: skip
 
     def number(self, count: int, numbers: Pointer, stream: int = 0) -> None:
@@ -227,7 +222,7 @@ class CudaRenderer:
         triangles, vertices = (np.int32(x) for x in self._counts)
         self._device.launch("visibility", self._grid(count), FINDERS, (
             np.int32(self.size), triangles, vertices, np.int32(self._room), n["triangles"], n["vertices"], n["setups"],
-            n["counts"], n["starts"], n["lists"], n["levels"], n["albedo"], numbers), stream)  # fmt: skip
+            n["counts"], n["lists"], n["levels"], n["albedo"], numbers), stream)  # fmt: skip
 
     def shade(
         self,

@@ -232,22 +232,21 @@ __device__ __forceinline__ void compete(Tile<COUNT>& tile, int x0, int y0, const
 // call it together; false, and nothing done, where nothing is to be seen.
 template <int COUNT>
 __device__ __forceinline__ bool rasterise(Tile<COUNT>& tile, int triangles_, int vertices_, int room, const quad_int* triangles,
-                                          const Vertex* vertices, const Setup* setups, const u32* counts, const int* starts,
-                                          const int* lists, Texture texture) {
+                                          const Vertex* vertices, const Setup* setups, const u32* counts, const int* lists, Texture texture) {
     int frame = blockIdx.z, side = gridDim.x, x0 = blockIdx.x * TILE, y0 = blockIdx.y * TILE;
     i64 number = ((i64)frame * side + blockIdx.y) * side + blockIdx.x;
-    int start = starts[number], count = start < 0 ? triangles_ : (int)counts[number];
+    int listed = (int)counts[number], count = listed > room ? triangles_ : listed;  // of lists that are full all are looked at
     if (count == 0) return false;
     setups += (i64)frame * triangles_;
     vertices += (i64)frame * vertices_;
-    const int* list = lists + (i64)frame * room + start;
+    const int* list = lists + number * room;
     for (int i = threadIdx.x; i < TILE * PITCH; i += COUNT) tile.held[i] = NOTHING;
     for (int first = 0; first < count; first += COUNT) {
         if (threadIdx.x < 2) tile.rows[threadIdx.x] = 0;
         __syncthreads();
         int mine = first + (int)threadIdx.x;
         if (mine < count) {
-            int t = start < 0 ? mine : list[mine];
+            int t = listed > room ? mine : list[mine];
             const Setup* s = setups + t;
             int top = max((int)s->top, y0) >> 1, rows = (min((int)s->bottom, y0 + TILE - 1) >> 1) - top + 1;
             if (rows > 0 && max((int)s->left, x0) <= min((int)s->right, x0 + TILE - 1)) {
@@ -572,13 +571,13 @@ struct InTile {
 // The whole picture in one pass. Blocks of 256 threads draw 16x16 pixels: x, y: blocks; z: frames.
 extern "C" __global__ void __launch_bounds__(256, DRAW_BLOCKS)
     draw(int size, int triangles_, int vertices_, int room, const quad_int* triangles, const Vertex* vertices,
-         const Setup* setups, const u32* counts, const int* starts, const int* lists, const Material* materials,
+         const Setup* setups, const u32* counts, const int* lists, const Material* materials,
          const int* levels, const u32* albedo, const u32* surface, const float* lights, int lamps,
          const Constants* constants, u16* folded, u32* shaded, u32* unlit, u16* normal) {
     __shared__ Tile<THREADS> tile;
     __shared__ Shading shading;
     Texture texture = {albedo, surface, levels};
-    bool any = rasterise(tile, triangles_, vertices_, room, triangles, vertices, setups, counts, starts, lists, texture);
+    bool any = rasterise(tile, triangles_, vertices_, room, triangles, vertices, setups, counts, lists, texture);
     Pixel p = {0u, 0u, 128u | 128u << 8};
     if (any) {
         InTile numbers = {tile, true};
@@ -593,11 +592,11 @@ extern "C" __global__ void __launch_bounds__(256, DRAW_BLOCKS)
 // FINDERS threads.
 extern "C" __global__ void __launch_bounds__(FINDERS)
     visibility(int size, int triangles_, int vertices_, int room, const quad_int* triangles, const Vertex* vertices,
-               const Setup* setups, const u32* counts, const int* starts, const int* lists, const int* levels,
+               const Setup* setups, const u32* counts, const int* lists, const int* levels,
                const u32* albedo, u32* numbers) {
     __shared__ Tile<FINDERS> tile;
     Texture texture = {albedo, albedo, levels};
-    bool any = rasterise(tile, triangles_, vertices_, room, triangles, vertices, setups, counts, starts, lists, texture);
+    bool any = rasterise(tile, triangles_, vertices_, room, triangles, vertices, setups, counts, lists, texture);
     for (int i = threadIdx.x; i < TILE * TILE; i += FINDERS) {
         int row = i / TILE, column = i % TILE, x = blockIdx.x * TILE + column, y = blockIdx.y * TILE + row;
         if (x < 2 * size && y < 2 * size)
