@@ -148,6 +148,8 @@ def test_two_halves_draw_what_the_whole_does(avatar: Avatar, device: Device) -> 
         gpu.shade(2, device.array(wide), pitch=pitch, unlit=unlit, normal=normal)
         halves = Conditions(*(device.copy_out(x, 2, 0) for x in (shaded, unlit, normal)))
     assert same(whole, halves)
+    with CudaRenderer(avatar, size, 2, device=device, halves=True) as gpu:
+        assert same(whole, gpu.render(motion(2, seed=6)))
     covered = (found > 0).reshape(2, size, 2, size, 2).sum((2, 4))
     assert np.array_equal(covered, np.rint(whole.shaded[..., 3] / 63.75))
 

@@ -40,12 +40,15 @@ class CudaRenderer:
     """Draws an avatar's frames with CUDA. See shading.py for what is drawn.
 
     size: pixels of the square frame, 16..2048. batch: frames drawn at once, at most, 1..64. device: where, and left open by
-    this; by default the first GPU. `info`: who draws. `render` is a stages.Renderer's; the methods below it leave everything
+    this; by default the first GPU. halves: draw in two passes, with the nearest triangles' numbers in the GPU's memory between
+    them, instead of one. `info`: who draws. `render` is a stages.Renderer's; the methods below it leave everything
     on the GPU, in order with the stream they are given. May be used by one thread at a time. Close it, or use `with`; closing
     twice is fine. Raises UsageError for a size or batch out of range, AnimacyError where CUDA cannot be had.
     """
 
-    def __init__(self, avatar: Avatar, size: int, batch: int = 16, *, device: Device | None = None) -> None:
+    def __init__(
+        self, avatar: Avatar, size: int, batch: int = 16, *, device: Device | None = None, halves: bool = False
+    ) -> None:
         if not 16 <= size <= MAX_SIZE:
             raise UsageError(f"a frame of {size} pixels cannot be drawn; give a size from 16 to {MAX_SIZE}")
         if not 1 <= batch <= MAX_BATCH:
@@ -58,7 +61,7 @@ class CudaRenderer:
         self._staged: list[NDArray[np.float32]] = []
         self._copied: list[Any] = [None] * SLOTS
         self._next = 0
-        self.size, self.batch = size, batch
+        self.size, self.batch, self._halves = size, batch, halves
         self.info = self._device.info
         self.scene = s = scene(avatar, size)
         self._counts = len(s.triangles), len(s.static)
@@ -107,6 +110,8 @@ class CudaRenderer:
         self._on["setups"] = zeros((batch, triangles, SETUP), np.uint8)
         self._on["counts"] = zeros((batch, tiles), np.uint32)
         self._on["lists"] = zeros((batch, tiles, self._room), np.int32)
+        if self._halves:
+            self._on["numbers"] = zeros((batch, 2 * self.size, 2 * self.size), np.uint32)
 
     def __enter__(self) -> Self:
         return self
@@ -162,13 +167,12 @@ class CudaRenderer:
             self._device.wait(self._copied[slot])
         staged = self._staged[slot]
         end = len(staged) - self.batch * 8
-        shares = staged[:end].reshape(-1, 52, GROUP)
-        shares[:] = 0
+        shares = np.zeros((end // 52, 52), np.float32)
+        shares[:count] = weights
+        staged[:end].reshape(-1, 52, GROUP)[:] = shares.reshape(-1, GROUP, 52).swapaxes(1, 2)
         poses = staged[end:].reshape(-1, 8)
-        for i in range(count):
-            shares[i // GROUP, :, i % GROUP] = weights[i]
-            axis, angle = geometry.axis_angle(geometry.rotation(*(float(a) for a in pose[i, :3])))
-            poses[i] = (*axis, angle, *pose[i, 3:], 0)
+        poses[:count, :3], poses[:count, 3] = geometry.turns(pose[:, :3])
+        poses[:count, 4:7] = pose[:, 3:]
         self._copied[slot] = self._device.copy_in(self._on["weights"], staged, stream)
         return count
 
@@ -209,6 +213,10 @@ class CudaRenderer:
         """
         self._ready(count, folded)
         n = self._on
+        if self._halves:
+            self.number(count, n["numbers"], stream)
+            self.shade(count, n["numbers"], folded=folded, shaded=shaded, unlit=unlit, normal=normal, stream=stream)
+            return
         triangles, vertices = (np.int32(x) for x in self._counts)
         self._device.launch("draw", self._grid(count), PIXELS, (
             np.int32(self.size), triangles, vertices, np.int32(self._room), n["triangles"], n["vertices"], n["setups"],
