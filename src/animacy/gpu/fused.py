@@ -2,10 +2,10 @@
 """The network in Triton: each convolution with its bias, residual and LeakyReLU in one pass, pixels between them padded.
 
 A compiled network writes what a convolution gives, and reads and writes it once more to add the bias and bend it: at 128x128x64
-these passes take a fifth of the time. Here a convolution is a product of matrices over pixels whose columns are found where they
-lie (NHWC, a border of zeros about each frame, so that no bound is tested): the three pixels of a row of the filter are one run of
-memory. After an upsampling by two, an output pixel of each of the four phases sees 2x2 pixels of the smaller picture, with
-weights summed beforehand: 4 products instead of 9, and neither the enlarged picture nor its concatenation is ever written.
+these passes take a fifth of the time. Here a convolution is a product of matrices over pixels whose columns are found where
+they lie (NHWC, a border of zeros about each frame, so that no bound is tested): the three pixels of a row of the filter are one
+run of memory. After an upsampling by two, an output pixel of each of the four phases sees 2x2 pixels of the smaller picture,
+with weights summed beforehand: 4 products instead of 9, and neither the enlarged picture nor its concatenation is ever written.
 
 Each layer is timed when it is made ready, by this and by cuDNN with one pass after it, and the faster stays.
 """
@@ -16,13 +16,15 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 import triton
 import triton.language as tl
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..train.generator import Network
 
@@ -30,18 +32,13 @@ SLACK = 256  # numbers behind a buffer: the last run of a row may read on, into 
 SLOPE = tl.constexpr(0.1)
 # Pixels, channels and products at a time; warps; loads under way.
 TILES = (
-    (128, 64, 64, 4, 3),
     (128, 64, 64, 4, 4),
-    (128, 64, 32, 4, 4),
     (256, 64, 64, 8, 3),
-    (256, 64, 32, 8, 4),
-    (128, 128, 64, 4, 3),
+    (128, 64, 32, 4, 5),
     (128, 128, 64, 8, 3),
-    (128, 128, 32, 8, 4),
+    (128, 128, 32, 4, 4),
     (256, 128, 64, 8, 3),
     (128, 256, 64, 8, 3),
-    (64, 256, 64, 8, 3),
-    (64, 128, 64, 4, 4),
 )
 
 
@@ -100,7 +97,7 @@ def finish(
     out_batch, out_row, out_pixel, residual_batch, residual_row, residual_pixel,
     CHANNELS: tl.constexpr, UP: tl.constexpr, LEAKY: tl.constexpr, RESIDUAL: tl.constexpr, SIZE: tl.constexpr,
 ):  # fmt: skip
-    """What follows cuDNN: high [B, height, width, CHANNELS], and of an upsampling low [B, height/2 + 1, width/2 + 1, 4 CHANNELS]."""
+    """After cuDNN: high [B, height, width, CHANNELS], low (of an upsampling) [B, height/2 + 1, width/2 + 1, 4 CHANNELS]."""
     i = tl.program_id(0) * SIZE + tl.arange(0, SIZE)
     there = i < count
     n, pixel = i % CHANNELS, i // CHANNELS
@@ -115,6 +112,21 @@ def finish(
     if LEAKY:
         total = tl.maximum(total, SLOPE * total)
     tl.store(out + b * out_batch + y * out_row + x * out_pixel + n, total.to(tl.float16), mask=there)
+
+
+_cudnn: dict[str, Any] = {}  # its handle, once it is needed
+
+
+def _later(make: Callable[[], Callable[[int], None]]) -> Callable[[int], None]:
+    """What `make` gives, made at the first call."""
+    made: list[Callable[[int], None]] = []
+
+    def run(batch: int) -> None:
+        if not made:
+            made.append(make())
+        made[0](batch)
+
+    return run
 
 
 class Padded:
@@ -150,8 +162,10 @@ class Layer:
     low: Tensor | None = None  # [B, H / 2 + 2, W / 2 + 2, C']
     residual: Tensor | None = None  # as `out`
     packed: dict[int, Tensor] = field(default_factory=dict)
+    method: str = ""
     run: Callable[[int], None] = lambda batch: None
     times: dict[str, float] = field(default_factory=dict)  # milliseconds, by method
+    failed: dict[str, str] = field(default_factory=dict)  # why others have none
 
     def __post_init__(self) -> None:
         device, channels = self.out.device, self.high.shape[3]
@@ -159,9 +173,12 @@ class Layer:
         self.old = self.weight[:, -channels:].contiguous()
         self.up = None if self.low is None else halves_of_rows(self.weight[:, :-channels])
         self.bias = self.bias.to(device)
-        layout = {"device": device, "dtype": torch.float16, "memory_format": torch.channels_last}
-        self.old_half = self.old.to(**layout)
-        self.up_half = None if self.up is None else self.up.flatten(0, 1).to(**layout)
+
+        def half(weight: Tensor) -> Tensor:
+            return weight.to(device, torch.float16).contiguous(memory_format=torch.channels_last)
+
+        self.old_half = half(self.old)
+        self.up_half = None if self.up is None else half(self.up.flatten(0, 1))
 
     def steps(self, k: int) -> tuple[int, int]:
         """Products of K that a row of the filter takes, of `low` and of `high`."""
@@ -200,9 +217,11 @@ class Layer:
             num_warps=warps, num_stages=stages)  # fmt: skip
 
     def cudnn(self, batch: int) -> None:
-        high = F.conv2d(self.high[:batch].permute(0, 3, 1, 2), self.old_half, stride=self.stride)
-        low = None if self.low is None else F.conv2d(self.low[:batch].permute(0, 3, 1, 2), self.up_half)
-        high, low = (x if x is None else x.contiguous(memory_format=torch.channels_last) for x in (high, low))
+        def convolved(x: Tensor, weight: Tensor, stride: int) -> Tensor:
+            return F.conv2d(x[:batch].permute(0, 3, 1, 2), weight, stride=stride).contiguous(memory_format=torch.channels_last)
+
+        high = convolved(self.high, self.old_half, self.stride)
+        low = None if self.low is None or self.up_half is None else convolved(self.low, self.up_half, 1)
         height, width = self.out.shape[1:3]
         count, residual = batch * height * width * len(self.weight), self.residual
         finish[(triton.cdiv(count, 2048),)](
@@ -210,12 +229,63 @@ class Layer:
             *(residual.stride()[:3] if residual is not None else (0, 0, 0)), CHANNELS=len(self.weight),
             UP=low is not None, LEAKY=self.leaky, RESIDUAL=residual is not None, SIZE=2048, num_warps=8)  # fmt: skip
 
-    def methods(self) -> dict[str, Callable[[int], None]]:
+    def frontend(self, batch: int, mode: str) -> Callable[[int], None]:
+        """cuDNN's own fusion, by the package nvidia-cudnn-frontend: one kernel, where it has one."""
+        cudnn = import_module("cudnn")
+        kind = cudnn.data_type
+        if "handle" not in _cudnn:
+            _cudnn["handle"] = cudnn.create_handle()
+        handle = _cudnn["handle"]
+        graph = cudnn.pygraph(
+            io_data_type=kind.HALF, intermediate_data_type=kind.FLOAT, compute_data_type=kind.FLOAT, handle=handle
+        )
+        n, half = len(self.weight), self.old_half
+
+        def tensor(name: str, x: Tensor, data_type: Any = kind.HALF) -> Any:
+            return graph.tensor(name=name, dim=list(x.shape), stride=list(x.stride()), data_type=data_type)
+
+        high, out = self.high[:batch].permute(0, 3, 1, 2), self.out[:batch].permute(0, 3, 1, 2)
+        bias = self.bias.view(1, n, 1, 1).contiguous(memory_format=torch.channels_last)
+        x, w, b = (
+            tensor("x", high),
+            tensor("w", half),
+            graph.tensor(name="b", dim=[1, n, 1, 1], stride=[n, 1, n, n], data_type=kind.FLOAT),
+        )
+        given = {x: high, w: half, b: bias}
+        y = graph.conv_fprop(image=x, weight=w, padding=[0, 0], stride=[self.stride] * 2, dilation=[1, 1])
+        y = graph.bias(input=y, bias=b)
+        if self.residual is not None:
+            residual = self.residual[:batch].permute(0, 3, 1, 2)
+            r = tensor("r", residual)
+            given[r] = residual
+            y = graph.add(a=y, b=r)
+        if self.leaky:
+            y = graph.leaky_relu(input=y, negative_slope=SLOPE.value)
+        y.set_output(True).set_data_type(kind.HALF).set_dim(list(out.shape)).set_stride(list(out.stride()))
+        given[y] = out
+        graph.validate()
+        graph.build_operation_graph()
+        graph.create_execution_plans([getattr(cudnn.heur_mode, mode)])
+        graph.check_support()
+        graph.build_plans()
+        workspace = torch.empty(max(graph.get_workspace_size(), 1), dtype=torch.uint8, device=out.device)
+
+        def run(batch: int) -> None:
+            cudnn.set_stream(handle=handle, stream=torch.cuda.current_stream().cuda_stream)
+            graph.execute(given, workspace, handle=handle)
+
+        return run
+
+    def methods(self, batch: int) -> dict[str, Callable[[int], None]]:
+        """By name. Some may not do on this GPU: they raise at their first call."""
         found: dict[str, Callable[[int], None]] = {"cudnn": self.cudnn}
+        if self.low is None and find_spec("cudnn") is not None:
+            for mode in ("A", "B"):
+                found[f"frontend {mode}"] = _later(lambda mode=mode: self.frontend(batch, mode))
         for tile in TILES:
-            m, n, k = tile[:3]
+            n, k = tile[1:3]
             whole = self.weight.shape[2] > 1 or self.high.shape[3] % k == 0  # without a border there is no slack behind, either
-            if self.room % n == 0 and whole and m * n <= 128 * 256:
+            if whole and (n == self.room if self.room < 256 else n > 64):
                 found["triton " + "x".join(map(str, tile))] = lambda batch, tile=tile: self.triton(batch, tile)
         return found
 
@@ -233,52 +303,51 @@ class Fused:
         out: Tensor,
         *,
         choose: Callable[[Layer, dict[str, Callable[[int], None]], int], str] | None = None,
-        like: Fused | None = None,
+        like: Fused | None = None,  # of the same network and batch: its choices and its buffers
     ) -> None:
         batch, side, device = len(x), x.shape[1], str(x.device)
-        self.batch, self.layers = batch, list[Layer]()
-        network = copy.deepcopy(network).float().cpu()
-        widths = [network.enter[0].out_channels, *(d[0][0].out_channels for d in (network.down1, network.down2, network.down3))]
+        self.batch = batch
+        self.layers: list[Layer] = []
+        n: Any = copy.deepcopy(network).float().cpu()
+        widths = [n.enter[0].out_channels, *(d[0][0].out_channels for d in (n.down1, n.down2, n.down3))]
         # Of each level what is kept for the way up, and two to go to and fro between.
-        kept = like.kept if like else [[Padded(batch, side >> i, side >> i, w, device) for _ in range(3)] for i, w in enumerate(widths)]
-        self.kept = kept
+        self.kept: list[list[Padded]] = (
+            like.kept
+            if like
+            else [[Padded(batch, side >> i, side >> i, w, device) for _ in range(3)] for i, w in enumerate(widths)]
+        )
+        kept = self.kept
 
-        def add(name: str, conv: nn.Conv2d, high: Tensor, to: Tensor, **more: Any) -> None:
+        def add(name: str, conv: Any, high: Tensor, to: Tensor, **more: Any) -> None:
             stride = conv.stride[0]
-            self.layers.append(Layer(name, conv.weight.detach(), conv.bias.detach(), high, to, stride, **more))  # type: ignore[union-attr]
+            self.layers.append(Layer(name, conv.weight.detach(), conv.bias.detach(), high, to, stride, **more))
 
         def block(name: str, body: Any, level: int, source: int, to: int, between: int) -> None:
             p = kept[level]
             add(f"{name} first", body.body[0][0], p[source].whole, p[between].inside)
             add(f"{name} second", body.body[1], p[between].whole, p[to].inside, residual=p[source].inside)
 
-        def half(name: str, level: int, conv: nn.Conv2d) -> None:
+        def half(name: str, level: int, conv: Any) -> None:
             add(name, conv, kept[level - 1][0].whole, kept[level][1].inside)
 
-        add("enter", network.enter[0], x, kept[0][1].inside)
-        block("enter", network.enter[2], 0, 1, 0, 2)
-        for level, down in enumerate((network.down1, network.down2, network.down3), 1):
+        add("enter", n.enter[0], x, kept[0][1].inside)
+        block("enter", n.enter[2], 0, 1, 0, 2)
+        for level, down in enumerate((n.down1, n.down2, n.down3), 1):
             half(f"down{level}", level, down[0][0])
             block(f"down{level}", down[1], level, 1, 0, 2)
-        block("down3 again", network.down3[2], 3, 0, 1, 2)
+        block("down3 again", n.down3[2], 3, 0, 1, 2)
         small = kept[3][1]
-        for level, up in ((2, network.up2), (1, network.up1), (0, network.leave)):
+        for level, up in ((2, n.up2), (1, n.up1), (0, n.leave)):
             p = kept[level]
             name = f"up{level}" if level else "leave"
             add(name, up[0][0], p[0].whole, p[1].inside, low=small.whole)
             block(name, up[1], level, 1, 0, 2)
             small = p[0]
-        add("leave last", network.leave[2], small.whole, out, leaky=False, residual=x[..., : out.shape[3]])
+        add("leave last", n.leave[2], small.whole, out, leaky=False, residual=x[..., : out.shape[3]])
         for i, layer in enumerate(self.layers):
-            methods = layer.methods()
-            if like:
-                layer.times = like.layers[i].times
-                best = min(layer.times, key=layer.times.__getitem__)
-            else:
-                best = (choose or fastest)(layer, methods, batch)
-            layer.run = methods[best]
-            if not like and choose is not None:
-                layer.times = {best: 0.0}
+            methods = layer.methods(batch)
+            best = like.layers[i].method if like else (choose or fastest)(layer, methods, batch)
+            layer.method, layer.run = best, methods[best]
             kept_k = {int(best.split("x")[2])} if best.startswith("triton") else set()
             layer.packed = {k: v for k, v in layer.packed.items() if k in kept_k}
 
@@ -288,21 +357,34 @@ class Fused:
 
 
 def fastest(layer: Layer, methods: dict[str, Callable[[int], None]], batch: int) -> str:
-    """By timing each; one that cannot be had on this GPU (too much shared memory, say) is left out."""
+    """By timing each; one that cannot be had on this GPU is left out."""
     for name, method in methods.items():
         try:
-            method(batch)
-            method(batch)
-            times = []
-            for _ in range(5):
-                begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-                begin.record()
-                for _ in range(3):
-                    method(batch)
-                end.record()
-                end.synchronize()
-                times.append(begin.elapsed_time(end) / 3)
-            layer.times[name] = sorted(times)[2]
-        except (triton.runtime.errors.OutOfResources, triton.CompilationError):
-            continue
+            layer.times[name] = milliseconds(lambda method=method: method(batch))
+        except Exception as error:  # too much shared memory, a fusion that cuDNN lacks: many kinds with no common base
+            layer.failed[name] = " ".join(f"{type(error).__name__}: {error}".split())[:160]
     return min(layer.times, key=layer.times.__getitem__)
+
+
+def milliseconds(work: Callable[[], Any], repeats: int = 4, rounds: int = 7) -> float:
+    """Of `work` on the GPU, as a graph, since launches from Python take longer than some layers: the median."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(2):
+            work()
+    stream.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, stream=stream):
+        for _ in range(repeats):
+            work()
+    times = []
+    with torch.cuda.stream(stream):
+        for _ in range(rounds):
+            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            begin.record()
+            graph.replay()
+            end.record()
+            end.synchronize()
+            times.append(begin.elapsed_time(end) / repeats)
+    return float(sorted(times)[rounds // 2])
