@@ -25,7 +25,11 @@ struct dim { int x, y, z; };
 static thread_local dim threadIdx, blockIdx, blockDim, gridDim;
 
 template <typename T> inline T atomicAdd(T* at, T value) { T old = *at; *at += value; return old; }
-template <typename T> inline T atomicMax(T* at, T value) { T old = *at; *at = max(old, value); return old; }
+inline long long compare_and_swap(long long* at, long long held, long long value) {
+    long long old = *at;
+    if (old == held) *at = value;
+    return old;
+}
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __ffs(unsigned x) { return __builtin_ffs((int)x); }
 
@@ -113,6 +117,8 @@ inline int from_lane(int value, int lane) {
 }
 
 inline void meet() { host::leave(host::MEET, 0); }
+
+inline float reciprocal(float x) { return 1.0f / x; }
 
 inline int float_bits(float x) {
     int bits;

@@ -22,6 +22,14 @@ __device__ __forceinline__ u32 ballot(bool yes) { return __ballot_sync(0xfffffff
 __device__ __forceinline__ int from_lane(int value, int lane) { return __shfl_sync(0xffffffffu, value, lane); }
 __device__ __forceinline__ void meet() { __syncwarp(); }
 __device__ __forceinline__ int float_bits(float x) { return __float_as_int(x); }
+__device__ __forceinline__ float reciprocal(float x) {  // to the last bit but one
+    float y;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+__device__ __forceinline__ i64 compare_and_swap(i64* at, i64 held, i64 value) {
+    return (i64)atomicCAS((unsigned long long*)at, (unsigned long long)held, (unsigned long long)value);
+}
 #endif
 
 struct vec {

@@ -110,22 +110,25 @@ __device__ __forceinline__ i64 as_key(float w, int t) {  // below 0 where 1/w is
     return (i64)((unsigned long long)(u32)float_bits(w) << 32 | (u32)~(t + 1));
 }
 
-// Narrows samples from..to of a row to those inside an edge. at: its value at sample 0; step: from one sample to the next;
-// inverse: 1 / step, near enough. The quotient finds the crossing but for one sample, which the edge itself settles.
-template <typename number>
-__device__ __forceinline__ void narrow(number at, number step, float inverse, int& from, int& to) {
-    float crossing = fminf(fmaxf(-(float)at * inverse, -1.0f), (float)TILE);
-    if (step > 0) {
-        int x = (int)floorf(crossing + 0.03f);
-        if (at + (number)x * step < 0) x++;
-        from = max(from, x);
-    } else if (step < 0) {
-        int x = (int)floorf(crossing - 0.03f);
-        if (at + (number)(x + 1) * step >= 0) x++;
-        to = min(to, x);
-    } else if (at < 0) {
-        to = -1;
+// Lets a key win over what was held when it was looked at, unless what came since is greater.
+__device__ __forceinline__ void win(i64* at, i64 held, i64 key) {
+    while (key > held) {
+        i64 found = compare_and_swap(at, held, key);
+        if (found == held) return;
+        held = found;
     }
+}
+
+// Narrows samples from..to of a row to those inside an edge. at: its value at sample 0; from one sample to the next it grows by
+// `step`, or, where `sign` is -1, not 0, falls by so much: then one looks for the first outside, where ~at is not negative.
+// inverse: 1 / step, near enough: the quotient finds the crossing but for one sample, which the edge itself settles.
+template <typename number>
+__device__ __forceinline__ void narrow(number at, number step, int sign, float inverse, int& from, int& to) {
+    at ^= (number)sign;
+    int x = (int)floorf(fminf(fmaxf(0.03f - (float)at * inverse, -1.0f), (float)TILE));  // of a step of 0 either end
+    x += at + (number)x * step < 0;
+    from = max(from, sign ? 0 : x);
+    to = min(to, sign ? x - 1 : TILE);
 }
 
 // Samples of a row: from `first` on, so many.
@@ -144,10 +147,11 @@ __device__ __forceinline__ void spans(const Setup& s, int left, int right, int y
     int from = 0, to = right - left, from2 = 0, to2 = to;
 #pragma unroll
     for (int i = 0; i < 3; i++) {
-        number at = edge<number>(dx[i], dy[i], x[i], ys[i], px, py), step = (number)-dy[i] * SUBPIXEL;
-        float inverse = 1.0f / (float)step;
-        narrow<number>(at, step, inverse, from, to);
-        narrow<number>(at + (number)dx[i] * SUBPIXEL, step, inverse, from2, to2);
+        int sign = dy[i] > 0 ? -1 : 0;
+        number at = edge<number>(dx[i], dy[i], x[i], ys[i], px, py), step = (number)(dy[i] > 0 ? dy[i] : -dy[i]) * SUBPIXEL;
+        float inverse = reciprocal((float)step);
+        narrow<number>(at, step, sign, inverse, from, to);
+        narrow<number>(at + (number)dx[i] * SUBPIXEL, step, sign, inverse, from2, to2);
     }
     upper.first = left + from, upper.count = (u32)max(to - from + 1, 0);
     lower.first = left + from2, lower.count = (u32)max(to2 - from2 + 1, 0);
@@ -164,8 +168,9 @@ __device__ __forceinline__ void look_up(Tile<COUNT>& tile, int from, int count, 
         int x = what & 31, y = what >> 5 & 31, t = tile.order[what >> 10];
         i64 key = (i64)((unsigned long long)(u32)tile.near[warp][from + lane] << 32 | (u32)~(t + 1));
         i64* held = tile.held + y * PITCH + x;
-        if (key > *held && solid(cutout(triangles[t], vertices, texture), (float)(x0 + x) + 0.5f, (float)(y0 + y) + 0.5f,
-                                 texture.albedo)) atomicMax(held, key);
+        i64 now = *held;
+        if (key > now && solid(cutout(triangles[t], vertices, texture), (float)(x0 + x) + 0.5f, (float)(y0 + y) + 0.5f,
+                               texture.albedo)) win(held, now, key);
     }
     meet();
 }
@@ -200,22 +205,22 @@ __device__ __forceinline__ void compete(Tile<COUNT>& tile, int x0, int y0, const
             float ws[4] = {w, w + s.gx, w + s.gy, w + s.gx + s.gy};
             int column = in ? (x - x0) / 2 : 0;
             Two above = at[column], beneath = at[column + PITCH / 2];
-            i64 keys[4] = {as_key(ws[0], t), as_key(ws[1], t), as_key(ws[2], t), as_key(ws[3], t)};
-            // What is there only ever grows, so what loses against an older value loses.
-            bool wins[4] = {upper.has(x) && keys[0] > above.left, upper.has(x + 1) && keys[1] > above.right,
-                            lower.has(x) && keys[2] > beneath.left, lower.has(x + 1) && keys[3] > beneath.right};
+            i64 held[4] = {above.left, above.right, beneath.left, beneath.right};
+            bool covers[4] = {upper.has(x), upper.has(x + 1), lower.has(x), lower.has(x + 1)};
 #pragma unroll
             for (int i = 0; i < 4; i++) {
+                i64 key = as_key(ws[i], t);
                 if (CUT) {
-                    u32 all = ballot(in && wins[i]);
-                    if (in && wins[i]) {
+                    bool would = in && covers[i] && key > held[i];  // what is there only ever grows
+                    u32 all = ballot(would);
+                    if (would) {
                         int place = waiting + __popc(all & below);
                         tile.what[warp][place] = (u32)(x - x0 + (i & 1)) | (u32)(y - y0 + (i >> 1)) << 5 | (u32)mine << 10;
                         tile.near[warp][place] = float_bits(ws[i]);
                     }
                     waiting += __popc(all);
-                } else if (wins[i]) {
-                    atomicMax(tile.held + (y - y0 + (i >> 1)) * PITCH + x - x0 + (i & 1), keys[i]);
+                } else if (covers[i]) {
+                    win(tile.held + (y - y0 + (i >> 1)) * PITCH + x - x0 + (i & 1), held[i], key);
                 }
             }
             x += 2;
