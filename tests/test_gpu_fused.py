@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs pip install 'animacy[train]'")
-os.environ.setdefault("TRITON_INTERPRET", "0" if torch.cuda.is_available() else "1")  # before it is imported
-pytest.importorskip("triton", reason="comes with PyTorch for CUDA")
+if importlib.util.find_spec("triton") is None:
+    pytest.skip("Triton comes with PyTorch for CUDA", allow_module_level=True)
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # before it is imported
 
 from animacy.gpu import fused  # noqa: E402
 from animacy.gpu.torch import Folded  # noqa: E402

@@ -32,6 +32,7 @@ SLACK = 256  # numbers behind a buffer: the last run of a row may read on, into 
 SLOPE = tl.constexpr(0.1)
 # Pixels, channels and products at a time; warps; loads under way.
 TILES = (
+    (128, 64, 64, 4, 3),
     (128, 64, 64, 4, 4),
     (256, 64, 64, 8, 3),
     (128, 64, 32, 4, 5),
