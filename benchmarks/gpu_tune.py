@@ -150,17 +150,18 @@ def bits(report: dict[str, Any], save: Callable[[], None]) -> None:
     for avatar in ("default", "leo"):
         expected = drawn("before", avatar)
         for variant in VARIANTS:
-            numbers, folded = drawn(variant, avatar)
-            steps = np.abs(folded.astype(np.float32) - expected[1].astype(np.float32)) * 255
-            row = {
-                "samples": int(numbers.size),
-                "samples_that_differ": int((numbers != expected[0]).sum()),
-                "input_that_differs": int((steps > 0).sum()),
-                "most_steps": round(float(steps.max()), 2),
-            }
-            report[f"{avatar} {variant}"] = row
-            told(f"  {avatar} {variant}: {row}")
-            save()
+            with guarded(report, f"{avatar} {variant}"):
+                numbers, folded = drawn(variant, avatar)
+                steps = np.abs(folded.astype(np.float32) - expected[1].astype(np.float32)) * 255
+                row = {
+                    "samples": int(numbers.size),
+                    "samples_that_differ": int((numbers != expected[0]).sum()),
+                    "input_that_differs": int((steps > 0).sum()),
+                    "most_steps": round(float(steps.max()), 2),
+                }
+                report[f"{avatar} {variant}"] = row
+                told(f"  {avatar} {variant}: {row}")
+                save()
 
 
 def draw(report: dict[str, Any], save: Callable[[], None]) -> None:
@@ -467,6 +468,7 @@ def main() -> None:
     parser.add_argument("--parts", default="bits,draw,network,whole,split")
     parser.add_argument("--seconds", type=float, default=190.0)
     parser.add_argument("--warm", help=argparse.SUPPRESS)
+    parser.add_argument("--resume", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.warm:
         warm(arguments.warm)
@@ -487,15 +489,16 @@ def main() -> None:
         if process.returncode:
             told(f"  {share} failed: {said[-1500:]}")
     cuda.scene = scene
-    report: dict[str, Any] = {}
+    report: dict[str, Any] = json.loads(arguments.out.read_text()) if arguments.resume else {}
 
     def save() -> None:
         if arguments.out:
             arguments.out.write_text(json.dumps(report, indent=1, default=str) + "\n")
 
-    with guarded(report, "machine"):
-        report["machine"] = bench.machine()
-    for part in parts:
+    if not arguments.resume:
+        with guarded(report, "machine"):
+            report["machine"] = bench.machine()
+    for i, part in enumerate(parts):
         if time.perf_counter() - BEGAN > arguments.seconds:
             told(f"{part} is left out: {arguments.seconds} s are over")
             continue
@@ -504,7 +507,24 @@ def main() -> None:
         with guarded(report, f"{part}, error"):
             PARTS[part](report[part], save)
         save()
+        if parts[i + 1 :] and arguments.out and not healthy():
+            told("the GPU refuses this process; the other parts go to a new one")
+            left = str(max(1.0, arguments.seconds - (time.perf_counter() - BEGAN)))
+            given = ["--out", str(arguments.out), "--parts", ",".join(parts[i + 1 :]), "--seconds", left, "--resume"]
+            subprocess.run([sys.executable, __file__, *given], check=False)
+            return
     told("done")
+
+
+def healthy() -> bool:
+    """Whether CUDA still does what this process asks: after a kernel's fault it does not."""
+    import torch
+
+    try:
+        torch.zeros(1, device="cuda").cpu()
+    except Exception:
+        return not torch.cuda.is_available()
+    return True
 
 
 if __name__ == "__main__":
