@@ -146,7 +146,7 @@ def times(device: CupyDevice) -> dict[str, Any]:
                     gpu.draw(batch, folded=folded, stream=stream.ptr)
                 timer.on = False
                 row: dict[str, Any] = {"avatar": name, "size": size, "batch": batch, "kernel_ms": timer.medians()}
-                row["listed"] = int(device.copy_out(gpu._on["used"], batch, stream.ptr).max())
+                row["listed"] = int(device.copy_out(gpu._on["counts"], batch, stream.ptr).max())
                 row["room"] = gpu._room
                 row["launched_ms"] = whole(device, drawn, stream.ptr)
                 for what, call in (("drawn", drawn), ("halves", halves)):
@@ -251,7 +251,7 @@ def batches(device: CupyDevice) -> dict[str, Any]:
                     gpu.place(64)
                     gpu.draw(64, folded=folded)
                 found[f"{name}: again the same"] = np.array_equal(first, device.copy_out(folded, 64, 0))
-                gpu._room = 2000
+                gpu._room = 50
                 gpu.place(4)
                 gpu.draw(4, folded=folded)
                 found[f"{name}: full lists change nothing"] = np.array_equal(first[:4], device.copy_out(folded, 4, 0))
@@ -320,7 +320,7 @@ def touch(device: CupyDevice) -> dict[str, Any]:
                 folded = None if size % 4 else device.zeros((batch, size // 4, size // 4, 160), np.float16)
                 gpu.number(batch, numbers)
                 gpu.shade(batch, numbers, shaded=shaded, folded=folded)
-                gpu._room = 500
+                gpu._room = 20
                 gpu.place(batch)
                 gpu.draw(batch, shaded=shaded, folded=folded)
                 device.copy_out(shaded, batch, 0)

@@ -1,5 +1,7 @@
-// What the CUDA sources need of CUDA, for a C++ compiler on the host. Blocks and warps run one after another, the 32 lanes of a
-// warp in turns: each on a stack of its own, up to where the warp must meet. A warp that does not meet as a whole aborts.
+// What the CUDA sources need of CUDA, for a C++ compiler on the host. Blocks run one after another, the threads of a block in
+// turns: each on a stack of its own, up to where its warp or the whole block must meet. Warps run in order in one block and
+// backwards in the next; what is shared keeps what the block before left there. A warp or a block that does not meet as a whole
+// aborts.
 #pragma once
 #include <setjmp.h>
 #include <ucontext.h>
@@ -11,8 +13,9 @@
 #include <cstring>
 #define __device__
 #define __global__
+#define __shared__ static
 #define __forceinline__ inline
-#define __launch_bounds__(threads)
+#define __launch_bounds__(...)
 #define __align__(bytes) alignas(bytes)
 #define WARP 32
 using std::max;
@@ -22,30 +25,35 @@ struct dim { int x, y, z; };
 static thread_local dim threadIdx, blockIdx, blockDim, gridDim;
 
 template <typename T> inline T atomicAdd(T* at, T value) { T old = *at; *at += value; return old; }
+inline long long compare_and_swap(long long* at, long long held, long long value) {
+    long long old = *at;
+    if (old == held) *at = value;
+    return old;
+}
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __ffs(unsigned x) { return __builtin_ffs((int)x); }
 
 namespace host {
-enum State { READY, BALLOT, FROM_LANE, DONE };
-struct Lane {
+enum State { READY, BALLOT, FROM_LANE, MEET, BLOCK, DONE };
+struct Thread {
     alignas(16) char stack[1 << 16];
     ucontext_t start;
     jmp_buf place;
-    dim thread;
+    dim index;
     State state;
     int value;  // what it brings to the meeting
     bool begun;
 };
-static Lane lanes[WARP];
-static int now;         // the lane that runs
-static int met[WARP];   // what each lane brought to the last meeting
-static jmp_buf between; // lanes
+static Thread threads[1024];
+static int now;         // the thread that runs
+static int met[1024];   // what each brought to its warp's last meeting
+static jmp_buf between; // threads
 static void (*body)(void*);
 static void* argument;
 
 inline void leave(State state, int value) {
-    lanes[now].state = state, lanes[now].value = value;
-    if (!_setjmp(lanes[now].place)) _longjmp(between, 1);
+    threads[now].state = state, threads[now].value = value;
+    if (!_setjmp(threads[now].place)) _longjmp(between, 1);
 }
 
 inline void forever() {
@@ -55,44 +63,67 @@ inline void forever() {
     }
 }
 
-__attribute__((noinline)) static void resume(int lane) {
-    now = lane;
-    threadIdx = lanes[lane].thread;
+__attribute__((noinline)) static void resume(int thread) {
+    now = thread;
+    threadIdx = threads[thread].index;
     if (_setjmp(between)) return;
-    if (lanes[lane].begun) _longjmp(lanes[lane].place, 1);
-    lanes[lane].begun = true;
-    getcontext(&lanes[lane].start);
-    lanes[lane].start.uc_stack.ss_sp = lanes[lane].stack;
-    lanes[lane].start.uc_stack.ss_size = sizeof lanes[lane].stack;
-    makecontext(&lanes[lane].start, forever, 0);
-    setcontext(&lanes[lane].start);
+    if (threads[thread].begun) _longjmp(threads[thread].place, 1);
+    threads[thread].begun = true;
+    getcontext(&threads[thread].start);
+    threads[thread].start.uc_stack.ss_sp = threads[thread].stack;
+    threads[thread].start.uc_stack.ss_size = sizeof threads[thread].stack;
+    makecontext(&threads[thread].start, forever, 0);
+    setcontext(&threads[thread].start);
 }
 
-static void run_warp() {
+static void part(const char* what, int a, int b) {
+    std::fprintf(stderr, "threads %d and %d of a %s part at a meeting\n", a, b, what);
+    std::abort();
+}
+
+// Up to where the block meets, or the end.
+static void run_warp(int first) {
     do {
-        for (int i = 0; i < WARP; i++) resume(i);
-        for (int i = 0; i < WARP; i++) {
-            if (lanes[i].state != lanes[0].state) {
-                std::fprintf(stderr, "lanes 0 and %d of a warp part at a meeting\n", i);
-                std::abort();
-            }
-            met[i] = lanes[i].value;
+        for (int i = first; i < first + WARP; i++) resume(i);
+        for (int i = first; i < first + WARP; i++) {
+            if (threads[i].state != threads[first].state) part("warp", first, i);
+            met[i] = threads[i].value;
         }
-    } while (lanes[0].state != DONE);
+    } while (threads[first].state != DONE && threads[first].state != BLOCK);
+}
+
+static void run_block(int count, bool backwards) {
+    do {
+        for (int i = 0; i < count; i += WARP) run_warp(backwards ? count - WARP - i : i);
+        for (int i = 0; i < count; i += WARP)
+            if (threads[i].state != threads[0].state) part("block", 0, i);
+    } while (threads[0].state != DONE);
 }
 
 }  // namespace host
 
+inline void __syncthreads() { host::leave(host::BLOCK, 0); }
+
 inline unsigned ballot(bool yes) {
     host::leave(host::BALLOT, yes);
     unsigned all = 0;
-    for (int i = 0; i < WARP; i++) all |= (unsigned)host::met[i] << i;
+    for (int i = 0; i < WARP; i++) all |= (unsigned)host::met[host::now / WARP * WARP + i] << i;
     return all;
 }
 
 inline int from_lane(int value, int lane) {
     host::leave(host::FROM_LANE, value);
-    return host::met[lane];
+    return host::met[host::now / WARP * WARP + lane];
+}
+
+inline void meet() { host::leave(host::MEET, 0); }
+
+inline float reciprocal(float x) { return 1.0f / x; }
+
+inline int float_bits(float x) {
+    int bits;
+    std::memcpy(&bits, &x, 4);
+    return bits;
 }
 
 inline float from_half(unsigned short bits) {
@@ -122,16 +153,11 @@ template <typename F> inline void launch(const int* grid, const int* block, F ke
     blockDim = {block[0], block[1], block[2]};
     host::body = [](void* f) { (*(F*)f)(); };
     host::argument = &kernel;
-    int threads = block[0] * block[1] * block[2];
-    if (threads % WARP) std::abort();
+    int count = block[0] * block[1] * block[2];
+    if (count % WARP || count > 1024) std::abort();
+    for (int i = 0; i < count; i++)
+        host::threads[i].index = {i % block[0], i / block[0] % block[1], i / block[0] / block[1]};
     for (blockIdx.z = 0; blockIdx.z < grid[2]; blockIdx.z++)
         for (blockIdx.y = 0; blockIdx.y < grid[1]; blockIdx.y++)
-            for (blockIdx.x = 0; blockIdx.x < grid[0]; blockIdx.x++)
-                for (int first = 0; first < threads; first += WARP) {
-                    for (int i = 0; i < WARP; i++) {
-                        int thread = first + i;
-                        host::lanes[i].thread = {thread % block[0], thread / block[0] % block[1], thread / block[0] / block[1]};
-                    }
-                    host::run_warp();
-                }
+            for (blockIdx.x = 0; blockIdx.x < grid[0]; blockIdx.x++) host::run_block(count, blockIdx.x & 1);
 }

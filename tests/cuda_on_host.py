@@ -14,12 +14,23 @@ import numpy as np
 from animacy.gpu.device import MODULES, source
 
 SHIM = Path(__file__).parent / "cuda_on_host.h"
-KERNEL = re.compile(r'extern "C" __global__ void(?: __launch_bounds__\(\d+\))?\s+(\w+)\(([^)]*)\)\s*\{')
+KERNEL = re.compile(r'extern "C" __global__ void(?: __launch_bounds__\([\w, ]+\))?\s+(\w+)\(([^)]*)\)\s*\{')
 TYPES = {"int": ctypes.c_int, "i64": ctypes.c_longlong}
 
 
 def compiler() -> str | None:
     return shutil.which("g++") or shutil.which("clang++")
+
+
+def compiled(folder: Path, name: str, text: str) -> ctypes.CDLL:
+    """A library of CUDA C++ behind the shim."""
+    path, library = folder / f"{name}.cpp", folder / f"{name}.so"
+    path.write_text(f'#include "{SHIM}"\n{text}\n')
+    command = [str(compiler()), "-std=c++17", "-O2", "-march=native", "-ffp-contract=fast", "-Wall", "-Werror",
+               "-Wno-unknown-pragmas", "-shared", "-fPIC", str(path), "-o", str(library)]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return ctypes.CDLL(str(library))
 
 
 def build(folder: Path) -> dict[str, Any]:
@@ -34,13 +45,7 @@ def build(folder: Path) -> dict[str, Any]:
             f"{{ launch(grid, block, [&] {{ {name}({', '.join(p.split()[-1].lstrip('*') for p in parameters)}); }}); }}"
             for name, parameters in found.items()
         ]
-        path, library = folder / f"{module}.cpp", folder / f"{module}.so"
-        path.write_text(f'#include "{SHIM}"\n{text}\n' + "\n".join(launchers) + "\n")
-        command = [str(compiler()), "-std=c++17", "-O2", "-march=native", "-ffp-contract=fast", "-Wall", "-Werror",
-                   "-Wno-unknown-pragmas", "-shared", "-fPIC", str(path), "-o", str(library)]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        loaded = ctypes.CDLL(str(library))
+        loaded = compiled(folder, module, text + "\n" + "\n".join(launchers))
         for name, parameters in found.items():
             kernels[name] = getattr(loaded, f"host_{name}")
             own = [ctypes.c_void_p if "*" in p else TYPES[p.split()[-2]] for p in parameters]

@@ -22,7 +22,7 @@ from animacy.errors import AnimacyError, UsageError
 from animacy.generate.onnx import as_input_slow, as_rgba_slow
 from animacy.gpu import convert, twins
 from animacy.gpu.convert import Layout, Tensors, Video, i420, nv12
-from animacy.gpu.cuda import CudaRenderer
+from animacy.gpu.cuda import FINDERS, CudaRenderer
 from animacy.gpu.device import MODULES, CupyDevice, Device, address, source
 from animacy.render.cpu import CpuRenderer
 from animacy.send.yuv import i420_over
@@ -148,6 +148,8 @@ def test_two_halves_draw_what_the_whole_does(avatar: Avatar, device: Device) -> 
         gpu.shade(2, device.array(wide), pitch=pitch, unlit=unlit, normal=normal)
         halves = Conditions(*(device.copy_out(x, 2, 0) for x in (shaded, unlit, normal)))
     assert same(whole, halves)
+    with CudaRenderer(avatar, size, 2, device=device, halves=True) as gpu:
+        assert same(whole, gpu.render(motion(2, seed=6)))
     covered = (found > 0).reshape(2, size, 2, size, 2).sum((2, 4))
     assert np.array_equal(covered, np.rint(whole.shaded[..., 3] / 63.75))
 
@@ -156,12 +158,12 @@ def test_triangles_that_do_not_fit_into_the_lists_are_drawn_all_the_same(avatar:
     frames = motion(2, seed=7)
     with CudaRenderer(avatar, 64, 2, device=device) as gpu:
         listed = gpu.render(frames)
-        assert int(device.copy_out(gpu._on["used"], 2, 0).max()) < gpu._room
-        used = int(device.copy_out(gpu._on["used"], 1, 0)[0])
+        counts = device.copy_out(gpu._on["counts"], 2, 0)
+        assert 0 < counts.max() <= gpu._room
         for _ in range(2):
             gpu.render(frames)
-            assert int(device.copy_out(gpu._on["used"], 1, 0)[0]) == used  # lists begin anew with each batch
-        gpu._room = 100
+            assert np.array_equal(device.copy_out(gpu._on["counts"], 2, 0), counts)  # lists begin anew with each batch
+        gpu._room = int(counts.max()) - 1
         assert same(listed, gpu.render(frames))
         gpu._room = 0
         assert same(listed, gpu.render(frames))
@@ -253,6 +255,105 @@ def test_of_two_triangles_in_one_place_the_first_is_drawn(avatar: Avatar, device
         gpu.place(gpu.upload(motion()))
         gpu.number(1, numbers)
         assert set(np.unique(device.copy_out(numbers, 1, 0))) == {0, 1}
+
+
+ONE_BY_ONE = r"""
+extern "C" void one_by_one(int size, int triangles_, const quad_int* triangles, const Vertex* vertices, const Setup* setups,
+                           const int* levels, const u32* albedo, u32* numbers, float* held) {
+    Texture texture = {albedo, albedo, levels};
+    for (int t = 0; t < triangles_; t++) {
+        Setup s = setups[t];
+        for (int y = s.top; s.left <= s.right && y <= s.bottom; y++)
+            for (int x = s.left; x <= s.right; x++) {
+                int px = x * SUBPIXEL + SUBPIXEL / 2, py = y * SUBPIXEL + SUBPIXEL / 2, right = x & 1, down = y & 1;
+                if (edge<i64>(s.x1 - s.x0, s.y1 - s.y0, s.x0, s.y0, px, py) < 0) continue;
+                if (edge<i64>(s.x2 - s.x1, s.y2 - s.y1, s.x1, s.y1, px, py) < 0) continue;
+                if (edge<i64>(s.x0 - s.x2, s.y0 - s.y2, s.x2, s.y2, px, py) < 0) continue;
+                px -= right * SUBPIXEL, py -= down * SUBPIXEL;
+                float w = fmaf(fmaf((float)(px - s.x0), s.gx, (float)(py - s.y0) * s.gy), 1.0f / SUBPIXEL, s.w0);
+                w = (w + (float)right * s.gx) + (float)down * s.gy;
+                int i = y * 2 * size + x;
+                if (!(w > held[i])) continue;
+                if ((s.flags & 1) && !solid(cutout(triangles[t], vertices, texture), x + 0.5f, y + 0.5f, albedo)) continue;
+                held[i] = w, numbers[i] = t + 1;
+            }
+    }
+}
+"""
+
+
+def soup(rng: np.random.Generator, size: int, kind: str) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Vertices [V, 16] and triangles [F, 4] of one kind, and others of every kind; materials whole, cutout and two-sided."""
+    side = 2 * size
+    count = {"small": 6000, "slivers": 900, "large": 200, "ties": 900}[kind]
+    middle = rng.uniform(-4, side + 4, (count, 1, 2))
+    reach: Any = {"small": 3.0, "slivers": 40.0, "large": 1.0, "ties": 12.0}[kind]
+    reach = side * 10 ** rng.uniform(-1, 0.8, (count, 1, 1)) if kind == "large" else reach
+    corners = middle + reach * rng.uniform(-1, 1, (count, 3, 2))
+    if kind == "slivers":  # the third corner all but between the others; some level, upright or diagonal
+        share = rng.random((count, 1))
+        corners[:, 2] = corners[:, 0] + share * (corners[:, 1] - corners[:, 0]) + rng.uniform(-0.4, 0.4, (count, 2))
+        corners[: count // 3, 1, 1] = corners[: count // 3, 0, 1]
+        corners[count // 3 : count // 2, 1, 0] = corners[count // 3 : count // 2, 0, 0]
+    if kind == "ties":  # corners on samples' centres, edges shared, depths alike
+        corners = np.floor(corners / 4) * 4 + 0.5
+    corners = np.rint(corners * 256) / 256
+    near = rng.uniform(0.5, 3, (count, 3))
+    if kind == "ties":
+        near = np.repeat(rng.integers(1, 3, (count, 1)), 3, 1).astype(float)
+    near[rng.random((count, 3)) < 0.01] = 0  # a corner that came too near
+    vertices = np.zeros((3 * count, 16), np.float32)
+    vertices[:, :2], vertices[:, 2], vertices[:, 10:12] = corners.reshape(-1, 2), near.ravel(), rng.random((3 * count, 2))
+    triangles = np.column_stack([np.arange(3 * count).reshape(-1, 3), rng.integers(0, 3, count)])
+    again = triangles[rng.integers(0, count, count // 4)]  # the same ones once more, some of another material
+    again[::2, 3] = rng.integers(0, 3, len(again[::2]))
+    return vertices, rng.permutation(np.concatenate([triangles, again])).astype(np.int32)
+
+
+@pytest.fixture(scope="session")
+def one_by_one(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    if cuda_on_host.compiler() is None:
+        pytest.skip("no C++ compiler")
+    folder = tmp_path_factory.mktemp("one_by_one")
+    return cuda_on_host.compiled(folder, "one_by_one", source("picture") + ONE_BY_ONE).one_by_one
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["listed", "lists full"])
+@pytest.mark.parametrize("kind", ["small", "slivers", "large", "ties"])
+def test_of_any_triangles_the_nearest_are_found_as_one_by_one(kind: str, full: bool, one_by_one: Any, device: Device) -> None:
+    """All at once over tiles and their borders, against each triangle's every sample in turn: the same numbers, bit for bit."""
+    size, frames = 50, 2
+    side = -(-2 * size // 32)
+    rng = np.random.default_rng(sorted(["small", "slivers", "large", "ties"]).index(kind))
+    made = [soup(rng, size, kind) for _ in range(frames)]
+    triangles = made[0][1]
+    vertices = np.stack([v for v, _ in made])
+    count, room = len(triangles), 16 if full else len(triangles)
+    texture = rng.integers(0, 256, (16 * 16, 4), np.uint8)
+    levels = np.array([[0, 16]] * 3, np.int32)
+    shape = (np.int32(count), np.int32(vertices.shape[1]), np.int32(size))
+    there = [device.array(x) for x in (triangles, np.array([0, 1, 2], np.int32), vertices, levels, texture)]
+    faces, flags, points, level, texels = there
+    setups, numbers = device.zeros((frames, count, 48), np.uint8), device.zeros((frames, 2 * size, 2 * size), np.uint32)
+    counts, lists = device.zeros((frames, side**2), np.uint32), device.zeros((frames, side**2, room), np.int32)
+    over = (-(-count // 128), frames, 1)
+    device.launch("setup", over, (128, 1, 1), (*shape, faces, flags, points, setups, np.int32(room), counts, lists), 0)
+    assert (device.copy_out(counts, frames, 0) > room).any() == full
+    assert full or kind != "small" or device.copy_out(counts, frames, 0).max() > 256  # more than a block holds at once
+    device.launch("visibility", (side, side, frames), FINDERS, (
+        shape[2], shape[0], shape[1], np.int32(room), faces, points, setups, counts, lists, level, texels, numbers),
+        0)  # fmt: skip
+    found = device.copy_out(numbers, frames, 0)
+    ready = device.copy_out(setups, frames, 0)
+    for frame in range(frames):
+        expected = np.zeros((2 * size, 2 * size), np.uint32)
+        held = np.zeros((2 * size, 2 * size), np.float32)
+        arrays = (triangles, vertices[frame], np.ascontiguousarray(ready[frame]), levels, texture, expected, held)
+        one_by_one(size, count, *(ctypes.c_void_p(a.ctypes.data) for a in arrays))
+        assert len(np.unique(expected)) > 10
+        kinds = triangles[expected[expected > 0].astype(int) - 1, 3]
+        assert set(kinds) == {0, 1, 2}  # whole ones, cutouts and backs are seen
+        assert np.array_equal(found[frame], expected)
 
 
 def test_nothing_is_made_after_construction(avatar: Avatar, kernels: dict[str, Any]) -> None:

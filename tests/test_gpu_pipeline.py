@@ -192,3 +192,38 @@ def test_the_cuda_renderer_is_asked_in_order() -> None:
     assert rasteriser.draw(motions(2)[0], 77, 5) == 2
     assert rasteriser.draw(None, 77, 5) == 0
     assert asked == [("upload", 5), ("place", 2, 5), ("draw", 2, 77, 5)]
+
+
+def test_full_batches_are_captured_once_for_each_place_and_replayed() -> None:
+    asked: list[Any] = []
+
+    class Renderer:
+        size, batch = 64, 2
+
+        def upload(self, motion: Motion, stream: int) -> int:
+            asked.append("upload")
+            return len(motion)
+
+        def place(self, count: int, stream: int) -> None:
+            asked.append(("place", count))
+
+        def draw(self, count: int, *, folded: int, stream: int) -> None:
+            asked.append(("draw", folded))
+
+    class Runtime:
+        def capture(self, stream: int, work: Callable[[], Any]) -> Any:
+            asked.append("capture")
+            work()
+            return stream
+
+        def replay(self, graph: Any, stream: int) -> None:
+            assert graph == stream
+            asked.append("replay")
+
+    rasteriser = CudaRasteriser(Renderer(), Runtime())  # type: ignore[arg-type]
+    for motion, out in zip(motions(2, 2, 1, 2), (7, 7, 7, 8), strict=True):
+        assert rasteriser.draw(motion, out, 5) == len(motion)
+    once = ["upload", ("place", 2), ("draw", 7), "capture", ("place", 2), ("draw", 7)]
+    part = ["upload", ("place", 1), ("draw", 7)]
+    assert asked[:11] == [*once, "upload", "replay", *part]
+    assert asked[11:] == ["upload", ("place", 2), ("draw", 8), "capture", ("place", 2), ("draw", 8)]

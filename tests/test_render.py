@@ -380,6 +380,12 @@ def test_rotation_and_axis_angle_agree_for_all_angles() -> None:
         axis, angle = geometry.axis_angle(matrix)
         k = np.cross(np.eye(3), axis)
         assert np.allclose(np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * k @ k, matrix, atol=1e-7)
+    axes, turned = geometry.turns(np.array(angles))
+    for (pitch, yaw, roll), axis, angle in zip(angles, axes, turned, strict=True):
+        k = np.cross(np.eye(3), axis)
+        matrix = np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * k @ k
+        assert 0 <= angle <= np.pi
+        assert np.allclose(matrix, geometry.rotation(pitch, yaw, roll), atol=1e-12)
 
 
 def test_normals_of_a_ball_point_outwards_across_its_seam(avatar: Avatar) -> None:

@@ -304,7 +304,7 @@ class Fast:
             if rasteriser != "gl-host":
                 renderer = enter(importlib.import_module("animacy.gpu.cuda").CudaRenderer(face, size, batch, device=device))
             if rasteriser == "cuda":
-                self.rasteriser = pipeline.CudaRasteriser(renderer)
+                self.rasteriser = pipeline.CudaRasteriser(renderer, runtime)
             else:
                 from .gpu.opengl import GlBatch, GlRasteriser, HostProjector
 

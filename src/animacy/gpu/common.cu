@@ -20,6 +20,16 @@ __device__ __forceinline__ float from_half(u16 bits) {
 }
 __device__ __forceinline__ u32 ballot(bool yes) { return __ballot_sync(0xffffffffu, yes); }
 __device__ __forceinline__ int from_lane(int value, int lane) { return __shfl_sync(0xffffffffu, value, lane); }
+__device__ __forceinline__ void meet() { __syncwarp(); }
+__device__ __forceinline__ int float_bits(float x) { return __float_as_int(x); }
+__device__ __forceinline__ float reciprocal(float x) {  // to the last bit but one
+    float y;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+__device__ __forceinline__ i64 compare_and_swap(i64* at, i64 held, i64 value) {
+    return (i64)atomicCAS((unsigned long long*)at, (unsigned long long)held, (unsigned long long)value);
+}
 #endif
 
 struct vec {
@@ -66,7 +76,7 @@ struct Constants {
 #define TILE 32       // samples a side of a bin: what one block draws
 
 // A triangle on the screen, 48 bytes: what does not depend on the sample. Corners in parts of a sample, clockwise.
-#define SMALL 24000  // parts of a sample a triangle may reach for 32 bits to hold its edges' values near its box
+#define SMALL 24000  // parts of a sample a triangle may reach for 32 bits to hold its edges' values a tile about its box
 struct __align__(16) Setup {
     short left, top, right, bottom;  // samples that it may cover; left > right: none
     int flags;                       // 1 cutout, 2 small; material from bit 8 on
@@ -85,17 +95,22 @@ __device__ __forceinline__ number edge(int dx, int dy, int x, int y, int px, int
 }
 
 // Whether an edge has any of a box's sample centres inside: the one farthest in decides.
+template <typename number>
 __device__ __forceinline__ bool reaches(int dx, int dy, int x, int y, int left, int top, int right, int bottom) {
-    return edge<i64>(dx, dy, x, y, dy < 0 ? right : left, dx > 0 ? bottom : top) >= 0;
+    return edge<number>(dx, dy, x, y, dy < 0 ? right : left, dx > 0 ? bottom : top) >= 0;
 }
 
-// Whether a triangle may cover a sample of the box left..right, top..bottom (false is certain).
-__device__ __forceinline__ bool touches(const Setup& s, int left, int top, int right, int bottom) {
-    if (left > s.right || right < s.left || top > s.bottom || bottom < s.top) return false;
-    const int half = SUBPIXEL / 2;
-    left = left * SUBPIXEL + half, right = right * SUBPIXEL + half;
-    top = top * SUBPIXEL + half, bottom = bottom * SUBPIXEL + half;
-    return reaches(s.x2 - s.x1, s.y2 - s.y1, s.x1, s.y1, left, top, right, bottom) &&
-           reaches(s.x0 - s.x2, s.y0 - s.y2, s.x2, s.y2, left, top, right, bottom) &&
-           reaches(s.x1 - s.x0, s.y1 - s.y0, s.x0, s.y0, left, top, right, bottom);
+template <typename number>
+__device__ __forceinline__ bool all_reach(const Setup& s, int left, int top, int right, int bottom) {
+    return reaches<number>(s.x2 - s.x1, s.y2 - s.y1, s.x1, s.y1, left, top, right, bottom) &&
+           reaches<number>(s.x0 - s.x2, s.y0 - s.y2, s.x2, s.y2, left, top, right, bottom) &&
+           reaches<number>(s.x1 - s.x0, s.y1 - s.y0, s.x0, s.y0, left, top, right, bottom);
+}
+
+// Whether a triangle whose box meets the tile that begins at (x, y) may cover a sample of it (false is certain).
+__device__ __forceinline__ bool touches(const Setup& s, int x, int y) {
+    int left = x * SUBPIXEL + SUBPIXEL / 2, top = y * SUBPIXEL + SUBPIXEL / 2, reach = (TILE - 1) * SUBPIXEL;
+    // A small one's corners are less than SMALL + TILE * SUBPIXEL away: 32 bits hold that times SMALL, twice.
+    return s.flags & 2 ? all_reach<int>(s, left, top, left + reach, top + reach)
+                       : all_reach<i64>(s, left, top, left + reach, top + reach);
 }

@@ -5,6 +5,7 @@ A *slot* is a set of buffers: with two of them, one batch is drawn while another
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -87,6 +88,12 @@ class Runtime(Protocol):
 
     def elapsed(self, first: Any, last: Any) -> float:
         """Milliseconds between two events that have come to pass."""
+
+    def capture(self, stream: int, work: Callable[[], Any]) -> Any:
+        """What `work` puts on `stream`, kept instead of done: a graph that `replay` starts at once."""
+
+    def replay(self, graph: Any, stream: int) -> None:
+        """Put what was captured on `stream`."""
 
     def close(self) -> None:
         """Wait for all that is under way, and free everything."""

@@ -1,11 +1,11 @@
 """The rasteriser in CUDA: the specification of render/shading.py, for a batch of frames at once, without OpenGL.
 
-    deform -> project -> setup -> allot -> fill -> draw
+    deform -> project -> setup -> draw
 
 Vertices are moved (52 shapes as one matrix product, then the head's turn), projected and given normals; triangles are sorted
-into tiles of 16x16 pixels; then a warp draws 8x4 pixels, a lane one pixel. The four samples of a pixel stay in registers, so
-there is no image of depths to clear, to fight over with atomics and to read back, and what is drawn does not depend on the
-order in which anything runs. The same kernel lights the pixel and writes the network's input, so no picture lies in between.
+into tiles of 16x16 pixels; then a block draws a tile, whose four samples a pixel lie in its shared memory: rows of triangles
+compete for them, shared evenly among its threads, and what is drawn does not depend on the order in which anything runs. The
+same kernel lights the pixels and writes the network's input, so no picture lies in between.
 
 Only weights and poses travel to the GPU; nothing is allocated after construction (but for `render`, whose pictures come back).
 """
@@ -32,19 +32,23 @@ TILE = 32  # samples a side of a tile
 SETUP = 48  # bytes of a triangle that is set up
 FOLD = 4  # pixels a side that become channels of the network's input
 SLOTS = 4  # batches of weights and poses that may be on their way to the GPU
-PIXELS = (256, 1, 1)  # threads of a block that draws a tile
+PIXELS = (256, 1, 1)  # threads of a block that draws a tile ...
+FINDERS = (128, 1, 1)  # ... or finds only what is nearest, as in picture.cu
 
 
 class CudaRenderer:
     """Draws an avatar's frames with CUDA. See shading.py for what is drawn.
 
     size: pixels of the square frame, 16..2048. batch: frames drawn at once, at most, 1..64. device: where, and left open by
-    this; by default the first GPU. `info`: who draws. `render` is a stages.Renderer's; the methods below it leave everything
+    this; by default the first GPU. halves: draw in two passes, with the nearest triangles' numbers in the GPU's memory between
+    them, instead of one. `info`: who draws. `render` is a stages.Renderer's; the methods below it leave everything
     on the GPU, in order with the stream they are given. May be used by one thread at a time. Close it, or use `with`; closing
     twice is fine. Raises UsageError for a size or batch out of range, AnimacyError where CUDA cannot be had.
     """
 
-    def __init__(self, avatar: Avatar, size: int, batch: int = 16, *, device: Device | None = None) -> None:
+    def __init__(
+        self, avatar: Avatar, size: int, batch: int = 16, *, device: Device | None = None, halves: bool = False
+    ) -> None:
         if not 16 <= size <= MAX_SIZE:
             raise UsageError(f"a frame of {size} pixels cannot be drawn; give a size from 16 to {MAX_SIZE}")
         if not 1 <= batch <= MAX_BATCH:
@@ -57,12 +61,13 @@ class CudaRenderer:
         self._staged: list[NDArray[np.float32]] = []
         self._copied: list[Any] = [None] * SLOTS
         self._next = 0
-        self.size, self.batch = size, batch
+        self.size, self.batch, self._halves = size, batch, halves
         self.info = self._device.info
         self.scene = s = scene(avatar, size)
         self._counts = len(s.triangles), len(s.static)
         self._side = -(-2 * size // TILE)
-        self._room = len(s.triangles) * (4 + size // 64)  # a frame's triangles over its tiles; where it ends, a slower way goes
+        # Triangles that a tile has room for, about twice as many as come; one with more looks at all of the frame.
+        self._room = min(len(s.triangles), 256 + 32 * len(s.triangles) // self._side**2)
         try:
             self._make(s)
         except Exception as error:
@@ -104,9 +109,9 @@ class CudaRenderer:
         self._on["vertices"] = zeros((batch, vertices, VERTEX), np.float32)  # as shading.py names the columns
         self._on["setups"] = zeros((batch, triangles, SETUP), np.uint8)
         self._on["counts"] = zeros((batch, tiles), np.uint32)
-        self._on["starts"] = zeros((batch, tiles), np.int32)
-        self._on["used"] = zeros((batch,), np.uint64)
-        self._on["lists"] = zeros((batch, self._room), np.int32)
+        self._on["lists"] = zeros((batch, tiles, self._room), np.int32)
+        if self._halves:
+            self._on["numbers"] = zeros((batch, 2 * self.size, 2 * self.size), np.uint32)
 
     def __enter__(self) -> Self:
         return self
@@ -162,13 +167,12 @@ class CudaRenderer:
             self._device.wait(self._copied[slot])
         staged = self._staged[slot]
         end = len(staged) - self.batch * 8
-        shares = staged[:end].reshape(-1, 52, GROUP)
-        shares[:] = 0
+        shares = np.zeros((end // 52, 52), np.float32)
+        shares[:count] = weights
+        staged[:end].reshape(-1, 52, GROUP)[:] = shares.reshape(-1, GROUP, 52).swapaxes(1, 2)
         poses = staged[end:].reshape(-1, 8)
-        for i in range(count):
-            shares[i // GROUP, :, i % GROUP] = weights[i]
-            axis, angle = geometry.axis_angle(geometry.rotation(*(float(a) for a in pose[i, :3])))
-            poses[i] = (*axis, angle, *pose[i, 3:], 0)
+        poses[:count, :3], poses[:count, 3] = geometry.turns(pose[:, :3])
+        poses[:count, 4:7] = pose[:, 3:]
         self._copied[slot] = self._device.copy_in(self._on["weights"], staged, stream)
         return count
 
@@ -183,17 +187,13 @@ class CudaRenderer:
         over_vertices, over_triangles = ((-(-int(x) // 128), count, 1) for x in (vertices, triangles))
         launch("deform", (over_vertices[0], -(-count // GROUP), 1), block, (
             frames, vertices, n["rest"], n["follow"], n["deltas"], n["weights"], n["poses"],
-            n["constants"], n["positions"], tiles, n["counts"], n["used"]), stream)  # fmt: skip
+            n["constants"], n["positions"], tiles, n["counts"]), stream)  # fmt: skip
         launch("project", over_vertices, block, (
             vertices, size, n["positions"], n["around"], n["fans"], n["corners"], n["tangents"], n["follow"], n["poses"],
             n["static"], n["constants"], n["vertices"]), stream)  # fmt: skip
         launch("setup", over_triangles, block, (
-            triangles, vertices, size, n["triangles"], n["flags"], n["vertices"], n["setups"], n["counts"]),
+            triangles, vertices, size, n["triangles"], n["flags"], n["vertices"], n["setups"], room, n["counts"], n["lists"]),
             stream)  # fmt: skip
-        launch("allot", (-(-int(tiles) // 128), count, 1), block, (
-            tiles, room, n["counts"], n["starts"], n["used"]), stream)  # fmt: skip
-        launch("fill", over_triangles, block, (
-            triangles, size, room, n["setups"], n["counts"], n["starts"], n["lists"]), stream)  # fmt: skip
 
     def draw(
         self,
@@ -213,10 +213,14 @@ class CudaRenderer:
         """
         self._ready(count, folded)
         n = self._on
+        if self._halves:
+            self.number(count, n["numbers"], stream)
+            self.shade(count, n["numbers"], folded=folded, shaded=shaded, unlit=unlit, normal=normal, stream=stream)
+            return
         triangles, vertices = (np.int32(x) for x in self._counts)
         self._device.launch("draw", self._grid(count), PIXELS, (
             np.int32(self.size), triangles, vertices, np.int32(self._room), n["triangles"], n["vertices"], n["setups"],
-            n["counts"], n["starts"], n["lists"], *self._surfaces(), folded, shaded, unlit, normal),
+            n["counts"], n["lists"], *self._surfaces(), folded, shaded, unlit, normal),
             stream)  # fmt: skip
 
     def number(self, count: int, numbers: Pointer, stream: int = 0) -> None:
@@ -224,9 +228,9 @@ class CudaRenderer:
         self._ready(count, None)
         n = self._on
         triangles, vertices = (np.int32(x) for x in self._counts)
-        self._device.launch("visibility", self._grid(count), PIXELS, (
+        self._device.launch("visibility", self._grid(count), FINDERS, (
             np.int32(self.size), triangles, vertices, np.int32(self._room), n["triangles"], n["vertices"], n["setups"],
-            n["counts"], n["starts"], n["lists"], n["levels"], n["albedo"], numbers), stream)  # fmt: skip
+            n["counts"], n["lists"], n["levels"], n["albedo"], numbers), stream)  # fmt: skip
 
     def shade(
         self,

@@ -17,7 +17,7 @@ REMEDY = "pip install 'animacy[gpu]', or draw with --renderer cpu"
 # What is compiled together: each file after common.cu. The pictures' divisions may be off by two of the last bit, which costs a
 # fraction of a byte's step; where triangles lie is worked out exactly.
 MODULES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "geometry": (("deform", "project", "setup", "allot", "fill"), ()),
+    "geometry": (("deform", "project", "setup"), ()),
     "picture": (("draw", "visibility", "shade"), ("--prec-div=false", "--prec-sqrt=false")),
     "convert": (("tensor", "paint", "video"), ()),
 }

@@ -10,13 +10,10 @@
 //   rest [3, V], follow [V]; deltas [52, 3, V]; weights [groups, 52, 8]; poses [B, 8]: axis, angle, shift, 0
 extern "C" __global__ void deform(int frames, int vertices, const float* rest, const float* follow, const float* deltas,
                                   const float* weights, const float* poses, const Constants* constants, quad* positions,
-                                  int tiles, u32* counts, unsigned long long* used) {
+                                  int tiles, u32* counts) {
     int v = blockIdx.x * blockDim.x + threadIdx.x, group = blockIdx.y;
     for (i64 i = (i64)group * gridDim.x * blockDim.x + v; i < (i64)frames * tiles; i += (i64)gridDim.y * gridDim.x * blockDim.x)
         counts[i] = 0;
-    if (group == 0) {
-        for (int i = v; i < frames; i += gridDim.x * blockDim.x) used[i] = 0;
-    }
     if (v >= vertices) return;
     float x[GROUP], y[GROUP], z[GROUP];
     for (int b = 0; b < GROUP; b++) x[b] = rest[v], y[b] = rest[vertices + v], z[b] = rest[2 * vertices + v];
@@ -107,11 +104,12 @@ extern "C" __global__ void project(int vertices, int size, const quad* positions
     out[(i64)frame * vertices + v] = vertex;
 }
 
-// _cull and the first lines of _rasterise: setups [B, F], and how many triangles lie in each tile (counts [B, side, side]).
-// x: triangles; y: frames. What is not drawn gets an empty box.
+// _cull and the first lines of _rasterise: setups [B, F], how many triangles lie in each tile (counts [B, side, side]), and which,
+// in any order (lists [B, side, side, room]; of what finds no room only the number is kept). x: triangles; y: frames. What is not
+// drawn gets an empty box.
 //   triangles [F]: corners, material; flags [M]: 1 cutout, 2 two-sided
 extern "C" __global__ void setup(int triangles_, int vertices_, int size, const quad_int* triangles, const int* flags,
-                                 const Vertex* vertices, Setup* setups, u32* counts) {
+                                 const Vertex* vertices, Setup* setups, int room, u32* counts, int* lists) {
     int t = blockIdx.x * blockDim.x + threadIdx.x, frame = blockIdx.y;
     if (t >= triangles_) return;
     quad_int f = triangles[t];
@@ -153,39 +151,13 @@ extern "C" __global__ void setup(int triangles_, int vertices_, int size, const 
     *to = out;
 
     int side = (2 * size + TILE - 1) / TILE;
-    u32* count = counts + (i64)frame * side * side;
-    for (int y = top / TILE; y <= bottom / TILE; y++)
-        for (int x = left / TILE; x <= right / TILE; x++)
-            if (touches(out, x * TILE, y * TILE, x * TILE + TILE - 1, y * TILE + TILE - 1)) atomicAdd(count + y * side + x, 1u);
-}
-
-// Gives each tile its place in the frame's list: starts [B, tiles]; -1 where the list, of `room` entries a frame, is full: such
-// a tile looks at all triangles. x: tiles; y: frames. Which tile comes first is left to chance, what is drawn is not.
-extern "C" __global__ void allot(int tiles, int room, u32* counts, int* starts, unsigned long long* used) {
-    int tile = blockIdx.x * blockDim.x + threadIdx.x, frame = blockIdx.y;
-    if (tile >= tiles) return;
-    u32* count = counts + (i64)frame * tiles + tile;
-    u32 n = *count;
-    unsigned long long start = n ? atomicAdd(used + frame, (unsigned long long)n) : 0;
-    starts[(i64)frame * tiles + tile] = start + n <= (unsigned long long)room ? (int)start : -1;
-    *count = 0;  // `fill` counts up again
-}
-
-// Writes the triangles' numbers into the tiles' lists [B, room], in any order. x: triangles; y: frames.
-extern "C" __global__ void fill(int triangles, int size, int room, const Setup* setups, u32* counts, const int* starts,
-                                int* lists) {
-    int t = blockIdx.x * blockDim.x + threadIdx.x, frame = blockIdx.y;
-    if (t >= triangles) return;
-    const Setup* s = setups + (i64)frame * triangles + t;
-    if (s->left > s->right) return;
-    Setup it = *s;
-    int side = (2 * size + TILE - 1) / TILE;
-    i64 first = (i64)frame * side * side;
-    for (int y = it.top / TILE; y <= it.bottom / TILE; y++)
-        for (int x = it.left / TILE; x <= it.right / TILE; x++)
-            if (touches(it, x * TILE, y * TILE, x * TILE + TILE - 1, y * TILE + TILE - 1)) {
-                i64 tile = first + y * side + x;
+    left /= TILE, right /= TILE, top /= TILE, bottom /= TILE;
+    bool one = left == right && top == bottom;
+    for (int y = top; y <= bottom; y++)
+        for (int x = left; x <= right; x++)
+            if (one || touches(out, x * TILE, y * TILE)) {
+                i64 tile = ((i64)frame * side + y) * side + x;
                 u32 k = atomicAdd(counts + tile, 1u);
-                if (starts[tile] >= 0) lists[(i64)frame * room + starts[tile] + k] = t;
+                if (k < (u32)room) lists[tile * room + k] = t;
             }
 }

@@ -1,5 +1,6 @@
 // From triangles in tiles to the ten channels of Conditions: _rasterise, _resolve and _light of render/cpu.py.
-// A warp draws 8x4 pixels, a lane one pixel with its four samples in registers; so no image of depths is kept anywhere.
+// A block holds a tile's samples in shared memory while the rows of its triangles compete for them, so no image of depths is
+// kept in the GPU's memory, and what is drawn does not depend on the order in which anything runs.
 
 enum { SKIN, EYE, TOOTH, HAIR, CLOTH };
 
@@ -57,89 +58,229 @@ __device__ __forceinline__ float mix(u32 a, u32 b, u32 c, u32 d, float fx, float
     return upper + (lower - upper) * fy;
 }
 
-__device__ bool solid(quad_int f, const Vertex* vertices, float x, float y, Texture texture) {
-    const Vertex &i = vertices[f.x], &j = vertices[f.y], &k = vertices[f.z];
-    Shares s = shares(i.screen_n, j.screen_n, k.screen_n, x, y);
-    float u = s.a * i.t_hand_uv.z + s.b * j.t_hand_uv.z + s.c * k.t_hand_uv.z;
-    float v = s.a * i.t_hand_uv.w + s.b * j.t_hand_uv.w + s.c * k.t_hand_uv.w;
-    Texels t = texels(u, v, texture.levels + 2 * f.w);
-    const u32* a = texture.albedo;
-    return mix(a[t.a], a[t.b], a[t.c], a[t.d], t.x, t.y, 3) >= 127.5f;
-}
-
-// The four samples of a pixel: the nearest triangle of each, and its 1/w. Samples: 0 1 above 2 3.
-struct Samples {
-    int id[4];
-    float w[4];
+// What of a triangle says whether a point of it is there: its corners on the screen and in the texture.
+struct Cutout {
+    quad p, q, r;  // screen_n
+    float u[3], v[3];
+    const int* level;
 };
 
-// Offers triangle `t` to the four samples of the pixel whose first sample is (x, y). Of equally near ones the first drawn stays.
-template <typename number>
-__device__ __forceinline__ void offer(Samples& held, const Setup& s, int t, int x, int y, const quad_int* triangles,
-                                      const Vertex* vertices, Texture texture) {
-    int px = x * SUBPIXEL + SUBPIXEL / 2, py = y * SUBPIXEL + SUBPIXEL / 2;
-    int ax = s.x2 - s.x1, ay = s.y2 - s.y1, bx = s.x0 - s.x2, by = s.y0 - s.y2, cx = s.x1 - s.x0, cy = s.y1 - s.y0;
-    number ea = edge<number>(ax, ay, s.x1, s.y1, px, py), eb = edge<number>(bx, by, s.x2, s.y2, px, py);
-    number ec = edge<number>(cx, cy, s.x0, s.y0, px, py);
-    float at = s.w0 + ((float)(px - s.x0) * s.gx + (float)(py - s.y0) * s.gy) * (1.0f / SUBPIXEL);
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-        int right = i & 1, down = i >> 1;
-        number fa = ea + (number)(down * ax - right * ay) * SUBPIXEL, fb = eb + (number)(down * bx - right * by) * SUBPIXEL;
-        number fc = ec + (number)(down * cx - right * cy) * SUBPIXEL;
-        if ((fa | fb | fc) < 0) continue;
-        float w = at + (float)right * s.gx + (float)down * s.gy;
-        if (w < held.w[i] || (w == held.w[i] && t > held.id[i])) continue;
-        if ((s.flags & 1) &&
-            !solid(triangles[t], vertices, (float)(x + right) + 0.5f, (float)(y + down) + 0.5f, texture)) continue;
-        held.w[i] = w;
-        held.id[i] = t;
+__device__ __forceinline__ Cutout cutout(quad_int f, const Vertex* vertices, Texture texture) {
+    const Vertex &i = vertices[f.x], &j = vertices[f.y], &k = vertices[f.z];
+    quad a = i.t_hand_uv, b = j.t_hand_uv, c = k.t_hand_uv;
+    Cutout out = {i.screen_n, j.screen_n, k.screen_n, {a.z, b.z, c.z}, {a.w, b.w, c.w}, texture.levels + 2 * f.w};
+    return out;
+}
+
+__device__ __forceinline__ bool solid(const Cutout& c, float x, float y, const u32* albedo) {
+    Shares s = shares(c.p, c.q, c.r, x, y);
+    float u = s.a * c.u[0] + s.b * c.u[1] + s.c * c.u[2];
+    float v = s.a * c.v[0] + s.b * c.v[1] + s.c * c.v[2];
+    Texels t = texels(u, v, c.level);
+    return mix(albedo[t.a], albedo[t.b], albedo[t.c], albedo[t.d], t.x, t.y, 3) >= 127.5f;
+}
+
+#ifndef FINDERS
+#define FINDERS 128  // threads of a block of `visibility`
+#endif
+#define THREADS 256       // of a block of `draw` and `shade`: a tile's pixels
+#define PITCH (TILE + 2)  // numbers from one row of samples to the next, so that a column's lie in different banks
+#define NOTHING 0xffffffffll
+
+struct __align__(16) Two {
+    i64 left, right;
+};
+
+// A tile in shared memory, for blocks of COUNT threads. Of each sample 1/w above, and below it the complement of the triangle's
+// number + 1: the greatest is the nearest, of equally near ones the first, in whatever order they come.
+template <int COUNT>
+struct __align__(16) Tile {
+    enum { ROWS = COUNT * TILE / 2, QUEUE = WARP - 1 + 4 * WARP };
+    i64 held[TILE * PITCH];
+    int order[COUNT];  // COUNT of the tile's triangles
+    u16 first[COUNT];  // where the rows of pixels that each may cover begin in `owner`
+    u8 owner[ROWS];    // to which each belongs: whole triangles from the front, cutouts from the back
+    int rows[2];       // how many of these there are
+    u32 what[COUNT / WARP][QUEUE];  // of each warp: samples to be looked up: x, y (5 bits each), place in `order`
+    int near[COUNT / WARP][QUEUE];  // their 1/w
+    __device__ __forceinline__ u32 number(int x, int y) const { return ~(u32)held[y * PITCH + x]; }
+};
+
+__device__ __forceinline__ i64 as_key(float w, int t) {  // below 0 where 1/w is
+    return (i64)((unsigned long long)(u32)float_bits(w) << 32 | (u32)~(t + 1));
+}
+
+// Lets a key win over what was held when it was looked at, unless what came since is greater.
+__device__ __forceinline__ void win(i64* at, i64 held, i64 key) {
+    while (key > held) {
+        i64 found = compare_and_swap(at, held, key);
+        if (found == held) return;
+        held = found;
     }
 }
 
-// Which pixel a lane of block (x, y) draws: warps of 8x4 pixels, lanes in two groups of 4x4, which are the network's folds.
-struct Place {
-    int x, y;                      // the lane's pixel
-    int left, top, right, bottom;  // the warp's samples
-};
-
-__device__ __forceinline__ Place place() {
-    int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    Place p;
-    int x = blockIdx.x * (TILE / 2) + (warp & 1) * 8, y = blockIdx.y * (TILE / 2) + (warp >> 1) * 4;
-    p.x = x + (lane >> 4) * 4 + (lane & 3);
-    p.y = y + ((lane >> 2) & 3);
-    p.left = 2 * x, p.top = 2 * y, p.right = 2 * x + 15, p.bottom = 2 * y + 7;
-    return p;
+// Narrows samples from..to of a row to those inside an edge. at: its value at sample 0; from one sample to the next it grows by
+// `step`, or, where `sign` is -1, not 0, falls by so much: then one looks for the first outside, where ~at is not negative.
+// inverse: 1 / step, near enough: the quotient finds the crossing but for one sample, which the edge itself settles.
+template <typename number>
+__device__ __forceinline__ void narrow(number at, number step, int sign, float inverse, int& from, int& to) {
+    at ^= (number)sign;
+    int x = (int)floorf(fminf(fmaxf(0.03f - (float)at * inverse, -1.0f), (float)TILE));  // of a step of 0 either end
+    x += at + (number)x * step < 0;
+    from = max(from, sign ? 0 : x);
+    to = min(to, sign ? x - 1 : TILE);
 }
 
-// The nearest triangles of the lane's four samples. All lanes of a warp call it together.
-__device__ __forceinline__ Samples nearest(Place at, int size, int triangles_, int vertices_, int room,
-                                           const quad_int* triangles, const Vertex* vertices, const Setup* setups,
-                                           const u32* counts, const int* starts, const int* lists, Texture texture) {
-    Samples held = {{-1, -1, -1, -1}, {0.0f, 0.0f, 0.0f, 0.0f}};
-    int frame = blockIdx.z, side = gridDim.x;
-    i64 tile = ((i64)frame * side + blockIdx.y) * side + blockIdx.x;
+// Samples of a row: from `first` on, so many.
+struct Span {
+    int first;
+    u32 count;
+    __device__ __forceinline__ bool has(int x) const { return (u32)(x - first) < count; }
+};
+
+// Which samples left..right of rows y and y + 1 a triangle covers.
+template <typename number>
+__device__ __forceinline__ void spans(const Setup& s, int left, int right, int y, Span& upper, Span& lower) {
+    int px = left * SUBPIXEL + SUBPIXEL / 2, py = y * SUBPIXEL + SUBPIXEL / 2;
+    int dx[3] = {s.x2 - s.x1, s.x0 - s.x2, s.x1 - s.x0}, dy[3] = {s.y2 - s.y1, s.y0 - s.y2, s.y1 - s.y0};
+    int x[3] = {s.x1, s.x2, s.x0}, ys[3] = {s.y1, s.y2, s.y0};
+    int from = 0, to = right - left, from2 = 0, to2 = to;
+#pragma unroll
+    for (int i = 0; i < 3; i++) {
+        int sign = dy[i] > 0 ? -1 : 0;
+        number at = edge<number>(dx[i], dy[i], x[i], ys[i], px, py), step = (number)(dy[i] > 0 ? dy[i] : -dy[i]) * SUBPIXEL;
+        float inverse = reciprocal((float)step);
+        narrow<number>(at, step, sign, inverse, from, to);
+        narrow<number>(at + (number)dx[i] * SUBPIXEL, step, sign, inverse, from2, to2);
+    }
+    upper.first = left + from, upper.count = (u32)max(to - from + 1, 0);
+    lower.first = left + from2, lower.count = (u32)max(to2 - from2 + 1, 0);
+}
+
+// Looks up `count` of the samples that a warp has waiting, a lane each, from `from` on.
+template <int COUNT>
+__device__ __forceinline__ void look_up(Tile<COUNT>& tile, int from, int count, int x0, int y0, const quad_int* triangles,
+                                        const Vertex* vertices, Texture texture) {
+    int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
+    meet();
+    if (lane < count) {
+        u32 what = tile.what[warp][from + lane];
+        int x = what & 31, y = what >> 5 & 31, t = tile.order[what >> 10];
+        i64 key = (i64)((unsigned long long)(u32)tile.near[warp][from + lane] << 32 | (u32)~(t + 1));
+        i64* held = tile.held + y * PITCH + x;
+        i64 now = *held;
+        if (key > now && solid(cutout(triangles[t], vertices, texture), (float)(x0 + x) + 0.5f, (float)(y0 + y) + 0.5f,
+                               texture.albedo)) win(held, now, key);
+    }
+    meet();
+}
+
+// Offers the whole triangles of `order`, or the cutouts, to the samples of the tile that begins at (x0, y0): a thread takes a
+// row of a triangle's pixels at a time. A cutout's samples that would win wait until a warp can look up one a lane.
+template <bool CUT, int COUNT>
+__device__ __forceinline__ void compete(Tile<COUNT>& tile, int x0, int y0, const Setup* setups, const quad_int* triangles,
+                                        const Vertex* vertices, Texture texture) {
+    int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, rows = tile.rows[CUT], waiting = 0;
+    int origin = CUT ? (int)Tile<COUNT>::ROWS - rows : 0;
+    u32 below = (1u << lane) - 1u;
+    for (int first = warp * WARP; first < rows; first += COUNT) {
+        int row = origin + min(first + lane, rows - 1), mine = tile.owner[row], t = tile.order[mine];
+        Setup s = setups[t];
+        int left = max((int)s.left, x0), right = min((int)s.right, x0 + TILE - 1);
+        int y = (max((int)s.top, y0) & ~1) + 2 * (row - tile.first[mine]);
+        Span upper, lower;
+        if (s.flags & 2) spans<int>(s, left, right, y, upper, lower);
+        else spans<i64>(s, left, right, y, upper, lower);
+        int x = TILE * TILE, last = -1;  // empty ones begin anywhere
+        if (upper.count) x = upper.first, last = x + (int)upper.count - 1;
+        if (lower.count) x = min(x, lower.first), last = max(last, lower.first + (int)lower.count - 1);
+        x &= ~1;
+        if (first + lane >= rows || last < 0) x = 0, last = -1;
+        float down = (float)(y * SUBPIXEL + SUBPIXEL / 2 - s.y0) * s.gy;
+        Two* at = (Two*)(tile.held + (y - y0) * PITCH);
+        while (CUT ? ballot(x <= last) != 0 : x <= last) {
+            bool in = x <= last;
+            // 1/w at the pixel's first sample, and from there to the others.
+            float w = fmaf(fmaf((float)(x * SUBPIXEL + SUBPIXEL / 2 - s.x0), s.gx, down), 1.0f / SUBPIXEL, s.w0);
+            float ws[4] = {w, w + s.gx, w + s.gy, w + s.gx + s.gy};
+            int column = in ? (x - x0) / 2 : 0;
+            Two above = at[column], beneath = at[column + PITCH / 2];
+            i64 held[4] = {above.left, above.right, beneath.left, beneath.right};
+            bool covers[4] = {upper.has(x), upper.has(x + 1), lower.has(x), lower.has(x + 1)};
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                i64 key = as_key(ws[i], t);
+                if (CUT) {
+                    bool would = in && covers[i] && key > held[i];  // what is there only ever grows
+                    u32 all = ballot(would);
+                    if (would) {
+                        int place = waiting + __popc(all & below);
+                        tile.what[warp][place] = (u32)(x - x0 + (i & 1)) | (u32)(y - y0 + (i >> 1)) << 5 | (u32)mine << 10;
+                        tile.near[warp][place] = float_bits(ws[i]);
+                    }
+                    waiting += __popc(all);
+                } else if (covers[i]) {
+                    win(tile.held + (y - y0 + (i >> 1)) * PITCH + x - x0 + (i & 1), held[i], key);
+                }
+            }
+            x += 2;
+            if (CUT) {
+                for (; waiting >= WARP; waiting -= WARP)
+                    look_up(tile, waiting - WARP, WARP, x0, y0, triangles, vertices, texture);
+            }
+        }
+    }
+    if (CUT) look_up(tile, 0, waiting, x0, y0, triangles, vertices, texture);
+}
+
+// Finds the nearest triangles of the samples of tile (blockIdx.x, blockIdx.y) of frame blockIdx.z. All COUNT threads of a block
+// call it together; false, and nothing done, where nothing is to be seen.
+template <int COUNT>
+__device__ __forceinline__ bool rasterise(Tile<COUNT>& tile, int triangles_, int vertices_, int room, const quad_int* triangles,
+                                          const Vertex* vertices, const Setup* setups, const u32* counts, const int* lists, Texture texture) {
+    int frame = blockIdx.z, side = gridDim.x, x0 = blockIdx.x * TILE, y0 = blockIdx.y * TILE;
+    i64 number = ((i64)frame * side + blockIdx.y) * side + blockIdx.x;
+    int listed = (int)counts[number], count = listed > room ? triangles_ : listed;  // of lists that are full all are looked at
+    if (count == 0) return false;
     setups += (i64)frame * triangles_;
     vertices += (i64)frame * vertices_;
-    int start = starts[tile], count = start < 0 ? triangles_ : (int)counts[tile];
-    const int* list = lists + (i64)frame * room + start;
-    for (int first = 0; first < count; first += WARP) {
-        int mine = first + (int)(threadIdx.x % WARP), t = 0;
-        bool near = false;
-        if (mine < count) {  // each lane looks at one triangle ...
-            t = start < 0 ? mine : list[mine];
+    const int* list = lists + number * room;
+    for (int i = threadIdx.x; i < TILE * PITCH; i += COUNT) tile.held[i] = NOTHING;
+    for (int first = 0; first < count; first += COUNT) {
+        if (threadIdx.x < 2) tile.rows[threadIdx.x] = 0;
+        __syncthreads();
+        int mine = first + (int)threadIdx.x;
+        if (mine < count) {
+            int t = listed > room ? mine : list[mine];
             const Setup* s = setups + t;
-            near = s->left <= s->right && touches(*s, at.left, at.top, at.right, at.bottom);
+            int top = max((int)s->top, y0) >> 1, rows = (min((int)s->bottom, y0 + TILE - 1) >> 1) - top + 1;
+            if (rows > 0 && max((int)s->left, x0) <= min((int)s->right, x0 + TILE - 1)) {
+                int cut = s->flags & 1, at = atomicAdd(&tile.rows[cut], rows);
+                if (cut) at = (int)Tile<COUNT>::ROWS - at - rows;
+                tile.order[threadIdx.x] = t;
+                tile.first[threadIdx.x] = (u16)at;
+                for (int i = 0; i < rows; i++) tile.owner[at + i] = (u8)threadIdx.x;
+            }
         }
-        for (u32 left = ballot(near); left; left &= left - 1) {  // ... and all draw those that touch the warp
-            int now = from_lane(t, __ffs(left) - 1);
-            Setup s = setups[now];
-            if (s.flags & 2) offer<int>(held, s, now, 2 * at.x, 2 * at.y, triangles, vertices, texture);
-            else offer<i64>(held, s, now, 2 * at.x, 2 * at.y, triangles, vertices, texture);
-        }
+        __syncthreads();
+        compete<false>(tile, x0, y0, setups, triangles, vertices, texture);
+        __syncthreads();  // looking cutouts up costs most, and of those behind whole ones none is
+        compete<true>(tile, x0, y0, setups, triangles, vertices, texture);
+        __syncthreads();
     }
-    return held;
+    return true;
+}
+
+// Which pixel number `thread` of a tile is: warps of 8x4 pixels, lanes in two groups of 4x4, which are the network's folds.
+struct Place {
+    int x, y;
+};
+
+__device__ __forceinline__ Place place(int thread) {
+    int warp = thread / 32, lane = thread % 32;
+    Place p = {(int)blockIdx.x * (TILE / 2) + (warp & 1) * 8 + (lane >> 4) * 4 + (lane & 3),
+               (int)blockIdx.y * (TILE / 2) + (warp >> 1) * 4 + ((lane >> 2) & 3)};
+    return p;
 }
 
 __device__ __forceinline__ vec unit(vec v) { return (1.0f / sqrtf(fmaxf(dot(v, v), 1e-20f))) * v; }
@@ -263,77 +404,127 @@ struct Pixel {
     u32 shaded, unlit, normal;
 };
 
-__device__ Pixel resolve(int f0, int f1, int f2, int f3, int x, int y, int size, const quad_int* triangles,
-                         const Vertex* vertices, const Material* materials, Texture texture, const float* lights, int lamps,
-                         const Constants& k) {
-    Pixel out = {0u, 0u, 128u | 128u << 8};
-    u32 pending = (f0 >= 0) | (f1 >= 0) << 1 | (f2 >= 0) << 2 | (f3 >= 0) << 3;
-    if (!pending) return out;
+enum { LIT, FLAT = 3, DEPTH = 6, NORMAL, SUMS = 9 };
+
+// What a tile's pixels add up to, and those that have surfaces left: the number of the pixel and, from bit 8 on, its samples.
+struct Shading {
+    float sums[SUMS][THREADS];
+    u16 queue[2][THREADS];
+    int queued[2];
+};
+
+// The triangles of a pixel's samples, -1 for none: 0 1 above 2 3.
+struct Samples {
+    int a, b, c, d;
+    __device__ __forceinline__ u32 same(int f) const { return (a == f) | (b == f) << 1 | (c == f) << 2 | (d == f) << 3; }
+    __device__ __forceinline__ u32 covered() const { return (a >= 0) | (b >= 0) << 1 | (c >= 0) << 2 | (d >= 0) << 3; }
+};
+
+// Adds one surface of pixel (x, y) to its sums (or begins them): the first triangle of the `pending` samples and those that
+// merge with it. Gives the samples that are left.
+__device__ __forceinline__ u32 add_surface(float* sums, bool begin, const Samples& f, u32 pending, int x, int y, int size,
+                                       const quad_int* triangles, const Vertex* vertices, const Material* materials,
+                                       Texture texture, const float* lights, int lamps, const Constants& k) {
+    vec n = make(0, 0, 0), t = make(0, 0, 0);
+    float su = 0, sv = 0, sun = 0, total = 0, hand = 0, depth = 0;
+    int material = 0;
+    u32 later = 0;
+    while (pending) {
+        int s = __ffs(pending) - 1, now = s == 0 ? f.a : s == 1 ? f.b : s == 2 ? f.c : f.d;
+        u32 same = f.same(now) & pending;
+        pending &= ~same;
+        float samples = (float)__popc(same), part = 1.0f / samples;
+        float px = (float)(2 * x) + 0.5f + part * (float)__popc(same & 10u);
+        float py = (float)(2 * y) + 0.5f + part * (float)__popc(same & 12u);
+        quad_int corners = triangles[now];
+        const Vertex &i = vertices[corners.x], &j = vertices[corners.y], &l = vertices[corners.z];
+        quad i0 = i.screen_n, j0 = j.screen_n, l0 = l.screen_n, i2 = i.t_hand_uv, j2 = j.t_hand_uv, l2 = l.t_hand_uv;
+        Shares share = shares(i0, j0, l0, px, py);
+        float u = share.a * i2.z + share.b * j2.z + share.c * l2.z, w = share.a * i2.w + share.b * j2.w + share.c * l2.w;
+        if (total > 0.0f) {
+            float apart = fmaxf(fabsf(su - u * total), fabsf(sv - w * total));
+            if (corners.w != material || !(apart < materials[material].nearby * total)) {
+                later |= same;
+                continue;
+            }
+        } else {
+            material = corners.w;
+            hand = i2.y;
+        }
+        quad i1 = i.n_t, j1 = j.n_t, l1 = l.n_t;
+        vec ni = make(i0.w, i1.x, i1.y), nj = make(j0.w, j1.x, j1.y), nl = make(l0.w, l1.x, l1.y);
+        vec ti = make(i1.z, i1.w, i2.x), tj = make(j1.z, j1.w, j2.x), tl = make(l1.z, l1.w, l2.x);
+        float flip = share.area < 0.0f ? samples : -samples;
+        n = n + flip * (share.a * ni + share.b * nj + share.c * nl);
+        t = t + samples * (share.a * ti + share.b * tj + share.c * tl);
+        su += samples * u;
+        sv += samples * w;
+        sun += samples * (share.a * i.sun.x + share.b * j.sun.x + share.c * l.sun.x);
+        depth += samples * clamp01((k.far - 1.0f / share.w) / (k.far - k.near));
+        total += samples;
+    }
     // The eye's ray; the same for all samples of a pixel.
     vec v = unit(make((float)size - (float)(2 * x + 1), (float)(2 * y + 1) - (float)size, k.focal));
-    vec lit = make(0, 0, 0), flat = make(0, 0, 0);
-    float depth = 0, nx = 0, ny = 0, covered = (float)__popc(pending);
-    while (pending) {  // one surface of the pixel each time: the first triangle left, and those that merge with it
-        vec n = make(0, 0, 0), t = make(0, 0, 0);
-        float su = 0, sv = 0, sun = 0, total = 0, hand = 0;
-        int material = 0;
-        u32 later = 0;
-        while (pending) {
-            int s = __ffs(pending) - 1, f = s == 0 ? f0 : s == 1 ? f1 : s == 2 ? f2 : f3;
-            u32 same = ((f0 == f) | (f1 == f) << 1 | (f2 == f) << 2 | (f3 == f) << 3) & pending;
-            pending &= ~same;
-            float samples = (float)__popc(same), part = 1.0f / samples;
-            float px = (float)(2 * x) + 0.5f + part * (float)__popc(same & 10u);
-            float py = (float)(2 * y) + 0.5f + part * (float)__popc(same & 12u);
-            quad_int corners = triangles[f];
-            const Vertex &i = vertices[corners.x], &j = vertices[corners.y], &l = vertices[corners.z];
-            quad i0 = i.screen_n, j0 = j.screen_n, l0 = l.screen_n, i2 = i.t_hand_uv, j2 = j.t_hand_uv, l2 = l.t_hand_uv;
-            Shares share = shares(i0, j0, l0, px, py);
-            float u = share.a * i2.z + share.b * j2.z + share.c * l2.z, w = share.a * i2.w + share.b * j2.w + share.c * l2.w;
-            if (total > 0.0f) {
-                float apart = fmaxf(fabsf(su - u * total), fabsf(sv - w * total));
-                if (corners.w != material || !(apart < materials[material].nearby * total)) {
-                    later |= same;
-                    continue;
-                }
-            } else {
-                material = corners.w;
-                hand = i2.y;
-            }
-            quad i1 = i.n_t, j1 = j.n_t, l1 = l.n_t;
-            vec ni = make(i0.w, i1.x, i1.y), nj = make(j0.w, j1.x, j1.y), nl = make(l0.w, l1.x, l1.y);
-            vec ti = make(i1.z, i1.w, i2.x), tj = make(j1.z, j1.w, j2.x), tl = make(l1.z, l1.w, l2.x);
-            float flip = share.area < 0.0f ? samples : -samples;
-            n = n + flip * (share.a * ni + share.b * nj + share.c * nl);
-            t = t + samples * (share.a * ti + share.b * tj + share.c * tl);
-            su += samples * u;
-            sv += samples * w;
-            sun += samples * (share.a * i.sun.x + share.b * j.sun.x + share.c * l.sun.x);
-            depth += samples * clamp01((k.far - 1.0f / share.w) / (k.far - k.near));
-            total += samples;
+    Texels at = texels(su / total, sv / total, texture.levels + 2 * material);
+    u32 p = texture.albedo[at.a], q = texture.albedo[at.b], r = texture.albedo[at.c], s = texture.albedo[at.d];
+    vec a = (1.0f / 255.0f) * make(mix(p, q, r, s, at.x, at.y, 0), mix(p, q, r, s, at.x, at.y, 1), mix(p, q, r, s, at.x, at.y, 2));
+    p = texture.surface[at.a], q = texture.surface[at.b], r = texture.surface[at.c], s = texture.surface[at.d];
+    float bx = (mix(p, q, r, s, at.x, at.y, 0) - 128.0f) * (1.0f / 127.0f);
+    float by = (mix(p, q, r, s, at.x, at.y, 1) - 128.0f) * (1.0f / 127.0f);
+    float rough = mix(p, q, r, s, at.x, at.y, 2) * (1.0f / 255.0f), open = mix(p, q, r, s, at.x, at.y, 3) * (1.0f / 255.0f);
+    vec g = unit(n);
+    t = unit(t - dot(g, t) * g);
+    vec bump = bx * t + by * (hand * cross(g, t)) + sqrtf(fmaxf(1.0f - bx * bx - by * by, 0.04f)) * g;
+    bump = unit(bump);
+    vec lit = light(materials[material], bump, g, t, v, linear(a), rough, open, sun / total, lights, lamps, k);
+    float adds[SUMS] = {total * lit.x, total * lit.y, total * lit.z, total * a.x, total * a.y, total * a.z, depth,
+                        total * bump.x, total * bump.y};
+#pragma unroll
+    for (int c = 0; c < SUMS; c++) sums[c * THREADS] = begin ? adds[c] : sums[c * THREADS] + adds[c];
+    return later;
+}
+
+// Shades the tile of THREADS pixels, a thread its own. Pixels have one surface, mostly; those with more queue, so that warps stay
+// full. numbers: whose `samples_of` gives a pixel's triangles. All threads of a block call it together.
+template <typename Numbers>
+__device__ __forceinline__ Pixel resolve(Shading& shading, const Numbers& numbers, int size, const quad_int* triangles,
+                                         const Vertex* vertices, const Material* materials, Texture texture,
+                                         const float* lights, int lamps, const Constants& k) {
+    int pixel = threadIdx.x;
+    if (threadIdx.x == 0) shading.queued[0] = 0;
+    __syncthreads();
+    Samples f = numbers.samples_of(pixel, size);
+    u32 pending = f.covered();
+    float covered = (float)__popc(pending);
+    for (int round = 0;; round++) {
+        int queue = round & 1;
+        if (pending) {
+            Place at = place(pixel);
+            u32 later = add_surface(&shading.sums[0][pixel], round == 0, f, pending, at.x, at.y, size, triangles, vertices, materials,
+                                texture, lights, lamps, k);
+            if (later) shading.queue[queue][atomicAdd(&shading.queued[queue], 1)] = (u16)(pixel | later << 8);
         }
-        pending = later;
-        Texels at = texels(su / total, sv / total, texture.levels + 2 * material);
-        u32 p = texture.albedo[at.a], q = texture.albedo[at.b], r = texture.albedo[at.c], s = texture.albedo[at.d];
-        vec a = (1.0f / 255.0f) * make(mix(p, q, r, s, at.x, at.y, 0), mix(p, q, r, s, at.x, at.y, 1), mix(p, q, r, s, at.x, at.y, 2));
-        p = texture.surface[at.a], q = texture.surface[at.b], r = texture.surface[at.c], s = texture.surface[at.d];
-        float bx = (mix(p, q, r, s, at.x, at.y, 0) - 128.0f) * (1.0f / 127.0f);
-        float by = (mix(p, q, r, s, at.x, at.y, 1) - 128.0f) * (1.0f / 127.0f);
-        float rough = mix(p, q, r, s, at.x, at.y, 2) * (1.0f / 255.0f), open = mix(p, q, r, s, at.x, at.y, 3) * (1.0f / 255.0f);
-        vec g = unit(n);
-        t = unit(t - dot(g, t) * g);
-        vec bump = bx * t + by * (hand * cross(g, t)) + sqrtf(fmaxf(1.0f - bx * bx - by * by, 0.04f)) * g;
-        bump = unit(bump);
-        lit = lit + total * light(materials[material], bump, g, t, v, linear(a), rough, open, sun / total, lights, lamps, k);
-        flat = flat + total * a;
-        nx += total * bump.x;
-        ny += total * bump.y;
+        __syncthreads();
+        int queued = shading.queued[queue];
+        if (queued == 0) break;
+        if (threadIdx.x == 0) shading.queued[queue ^ 1] = 0;
+        pending = 0;
+        if ((int)threadIdx.x < queued) {
+            pixel = shading.queue[queue][threadIdx.x] & 255, pending = shading.queue[queue][threadIdx.x] >> 8;
+            f = numbers.samples_of(pixel, size);
+        }
+        __syncthreads();
     }
-    float share = covered * 0.25f;
-    out.shaded = byte(srgb(lit.x / covered) * share) | byte(srgb(lit.y / covered) * share) << 8 |
-                 byte(srgb(lit.z / covered) * share) << 16 | byte(share) << 24;
-    out.unlit = byte(flat.x * 0.25f) | byte(flat.y * 0.25f) << 8 | byte(flat.z * 0.25f) << 16 | byte(depth * 0.25f) << 24;
-    out.normal = (u32)(128.5f + (127.0f / 4.0f) * nx) | (u32)(128.5f + (127.0f / 4.0f) * ny) << 8;
+    Pixel out = {0u, 0u, 128u | 128u << 8};
+    if (covered == 0.0f) return out;
+    float sums[SUMS], share = covered * 0.25f;
+#pragma unroll
+    for (int c = 0; c < SUMS; c++) sums[c] = shading.sums[c][threadIdx.x];
+    out.shaded = byte(srgb(sums[LIT] / covered) * share) | byte(srgb(sums[LIT + 1] / covered) * share) << 8 |
+                 byte(srgb(sums[LIT + 2] / covered) * share) << 16 | byte(share) << 24;
+    out.unlit = byte(sums[FLAT] * 0.25f) | byte(sums[FLAT + 1] * 0.25f) << 8 | byte(sums[FLAT + 2] * 0.25f) << 16 |
+                byte(sums[DEPTH] * 0.25f) << 24;
+    out.normal = (u32)(128.5f + (127.0f / 4.0f) * sums[NORMAL]) | (u32)(128.5f + (127.0f / 4.0f) * sums[NORMAL + 1]) << 8;
     return out;
 }
 
@@ -359,48 +550,91 @@ __device__ __forceinline__ void store(Pixel p, int frame, int x, int y, int size
     if (normal) normal[at] = (u16)p.normal;
 }
 
+#ifndef DRAW_BLOCKS
+#define DRAW_BLOCKS 2  // at least so many on a processor at once, which bounds the registers of a thread
+#endif
+#ifndef SHADE_BLOCKS
+#define SHADE_BLOCKS 3
+#endif
+
+// A tile's numbers where `rasterise` left them.
+struct InTile {
+    const Tile<THREADS>& tile;
+    bool any;
+    __device__ __forceinline__ Samples samples_of(int pixel, int size) const {
+        Place at = place(pixel);
+        int x = 2 * at.x % TILE, y = 2 * at.y % TILE;
+        Samples out = {-1, -1, -1, -1};
+        if (any) {
+            out.a = (int)tile.number(x, y) - 1, out.b = (int)tile.number(x + 1, y) - 1;
+            out.c = (int)tile.number(x, y + 1) - 1, out.d = (int)tile.number(x + 1, y + 1) - 1;
+        }
+        return out;
+    }
+};
+
 // The whole picture in one pass. Blocks of 256 threads draw 16x16 pixels: x, y: blocks; z: frames.
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, DRAW_BLOCKS)
     draw(int size, int triangles_, int vertices_, int room, const quad_int* triangles, const Vertex* vertices,
-         const Setup* setups, const u32* counts, const int* starts, const int* lists, const Material* materials,
+         const Setup* setups, const u32* counts, const int* lists, const Material* materials,
          const int* levels, const u32* albedo, const u32* surface, const float* lights, int lamps,
          const Constants* constants, u16* folded, u32* shaded, u32* unlit, u16* normal) {
-    Place at = place();
+    __shared__ Tile<THREADS> tile;
+    __shared__ Shading shading;
     Texture texture = {albedo, surface, levels};
-    Samples held = nearest(at, size, triangles_, vertices_, room, triangles, vertices, setups, counts, starts, lists, texture);
-    if (at.x >= size || at.y >= size) return;
-    Pixel p = resolve(held.id[0], held.id[1], held.id[2], held.id[3], at.x, at.y, size, triangles,
-                      vertices + (i64)blockIdx.z * vertices_, materials, texture, lights, lamps, *constants);
-    store(p, blockIdx.z, at.x, at.y, size, folded, shaded, unlit, normal);
+    bool any = rasterise(tile, triangles_, vertices_, room, triangles, vertices, setups, counts, lists, texture);
+    Pixel p = {0u, 0u, 128u | 128u << 8};
+    if (any) {
+        InTile numbers = {tile, true};
+        p = resolve(shading, numbers, size, triangles, vertices + (i64)blockIdx.z * vertices_, materials, texture, lights, lamps,
+                    *constants);
+    }
+    Place at = place(threadIdx.x);
+    if (at.x < size && at.y < size) store(p, blockIdx.z, at.x, at.y, size, folded, shaded, unlit, normal);
 }
 
-// Its first half: numbers [B, 2S, 2S], of each sample the nearest triangle's number + 1, or 0. Grid as `draw`.
-extern "C" __global__ void __launch_bounds__(256)
+// Its first half: numbers [B, 2S, 2S], of each sample the nearest triangle's number + 1, or 0. Grid as `draw`, blocks of
+// FINDERS threads.
+extern "C" __global__ void __launch_bounds__(FINDERS)
     visibility(int size, int triangles_, int vertices_, int room, const quad_int* triangles, const Vertex* vertices,
-               const Setup* setups, const u32* counts, const int* starts, const int* lists, const int* levels,
+               const Setup* setups, const u32* counts, const int* lists, const int* levels,
                const u32* albedo, u32* numbers) {
-    Place at = place();
+    __shared__ Tile<FINDERS> tile;
     Texture texture = {albedo, albedo, levels};
-    Samples held = nearest(at, size, triangles_, vertices_, room, triangles, vertices, setups, counts, starts, lists, texture);
-    if (at.x >= size || at.y >= size) return;
-    u32* to = numbers + ((i64)blockIdx.z * 2 * size + 2 * at.y) * 2 * size + 2 * at.x;
-    to[0] = (u32)(held.id[0] + 1);
-    to[1] = (u32)(held.id[1] + 1);
-    to[2 * size] = (u32)(held.id[2] + 1);
-    to[2 * size + 1] = (u32)(held.id[3] + 1);
+    bool any = rasterise(tile, triangles_, vertices_, room, triangles, vertices, setups, counts, lists, texture);
+    for (int i = threadIdx.x; i < TILE * TILE; i += FINDERS) {
+        int row = i / TILE, column = i % TILE, x = blockIdx.x * TILE + column, y = blockIdx.y * TILE + row;
+        if (x < 2 * size && y < 2 * size)
+            numbers[((i64)blockIdx.z * 2 * size + y) * 2 * size + x] = any ? tile.number(column, row) : 0u;
+    }
 }
+
+// Numbers as `visibility` writes them.
+struct InMemory {
+    const u32* numbers;
+    int pitch;
+    __device__ __forceinline__ Samples samples_of(int pixel, int size) const {
+        Place at = place(pixel);
+        Samples out = {-1, -1, -1, -1};
+        if (at.x < size && at.y < size) {
+            const u32* from = numbers + ((i64)blockIdx.z * 2 * size + 2 * at.y) * pitch + 2 * at.x;
+            out.a = (int)from[0] - 1, out.b = (int)from[1] - 1, out.c = (int)from[pitch] - 1, out.d = (int)from[pitch + 1] - 1;
+        }
+        return out;
+    }
+};
 
 // Its second half, for numbers that `visibility` or another rasteriser wrote: row r of frame b begins at `numbers` +
 // (2 S b + r) `pitch`. Grid as `draw`.
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, SHADE_BLOCKS)
     shade(int size, int vertices_, int pitch, const u32* numbers, const quad_int* triangles, const Vertex* vertices,
           const Material* materials, const int* levels, const u32* albedo, const u32* surface, const float* lights, int lamps,
           const Constants* constants, u16* folded, u32* shaded, u32* unlit, u16* normal) {
-    Place at = place();
-    if (at.x >= size || at.y >= size) return;
+    __shared__ Shading shading;
     Texture texture = {albedo, surface, levels};
-    const u32* from = numbers + ((i64)blockIdx.z * 2 * size + 2 * at.y) * pitch + 2 * at.x;
-    Pixel p = resolve((int)from[0] - 1, (int)from[1] - 1, (int)from[pitch] - 1, (int)from[pitch + 1] - 1, at.x, at.y, size,
-                      triangles, vertices + (i64)blockIdx.z * vertices_, materials, texture, lights, lamps, *constants);
-    store(p, blockIdx.z, at.x, at.y, size, folded, shaded, unlit, normal);
+    InMemory from = {numbers, pitch};
+    Pixel p = resolve(shading, from, size, triangles, vertices + (i64)blockIdx.z * vertices_, materials, texture, lights, lamps,
+                      *constants);
+    Place at = place(threadIdx.x);
+    if (at.x < size && at.y < size) store(p, blockIdx.z, at.x, at.y, size, folded, shaded, unlit, normal);
 }

@@ -108,19 +108,31 @@ class FacePipeline:
 
 
 class CudaRasteriser:
-    """A DeviceRasteriser of cuda.py's CudaRenderer."""
+    """A DeviceRasteriser of cuda.py's CudaRenderer. Full batches are replayed as graphs of `runtime`, where it is given: one
+    for each place that they are drawn to, captured after the first time, when all kernels are loaded."""
 
     lag = 0
 
-    def __init__(self, renderer: Any) -> None:
-        self.size, self._renderer = renderer.size, renderer
+    def __init__(self, renderer: Any, runtime: Runtime | None = None) -> None:
+        self.size, self._renderer, self._runtime = renderer.size, renderer, runtime
+        self._graphs: dict[int, Any] = {}
 
     def draw(self, motion: Motion | None, out: int, stream: int) -> int:
         if motion is None:
             return 0
         count = int(self._renderer.upload(motion, stream))
-        self._renderer.place(count, stream)
-        self._renderer.draw(count, folded=out, stream=stream)
+
+        def work() -> None:
+            self._renderer.place(count, stream)
+            self._renderer.draw(count, folded=out, stream=stream)
+
+        full = self._runtime is not None and count == self._renderer.batch
+        if self._runtime is not None and out in self._graphs and full:
+            self._runtime.replay(self._graphs[out], stream)
+            return count
+        work()
+        if self._runtime is not None and full:
+            self._graphs[out] = self._runtime.capture(stream, work)
         return count
 
 

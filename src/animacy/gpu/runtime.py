@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -51,6 +51,7 @@ class Cuda:
         self.name: str = (name.decode() if isinstance(name, bytes) else str(name)).rstrip("\0")
         self._streams: list[Any] = []
         self._events: list[Any] = []
+        self._graphs: list[Any] = []
         self._device: list[int] = []
         self._pinned: list[int] = []
         self._closed = False
@@ -113,6 +114,23 @@ class Cuda:
     def _copy(self, to: int, source: int, count: int, kind: Any, stream: int) -> None:
         checked(self._cuda.cudaMemcpyAsync(to, source, count, kind, stream), "copying")
 
+    def capture(self, stream: int, work: Callable[[], Any]) -> Any:
+        """What `work` puts on `stream`, kept as a graph instead of done; nothing that waits for the GPU may be among it."""
+        cuda = self._cuda
+        mode = cuda.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
+        checked(cuda.cudaStreamBeginCapture(stream, mode), "beginning a graph")
+        try:
+            work()
+        finally:
+            graph = checked(cuda.cudaStreamEndCapture(stream), "ending a graph")
+        made = checked(cuda.cudaGraphInstantiate(graph, 0), "making a graph ready")
+        self._graphs.append(made)
+        checked(cuda.cudaGraphDestroy(graph), "freeing a graph's outline")
+        return made
+
+    def replay(self, graph: Any, stream: int) -> None:
+        checked(self._cuda.cudaGraphLaunch(graph, stream), "starting a graph")
+
     def close(self) -> None:
         """Wait for all that is under way, and free everything. Twice is fine. Arrays of `pinned` are gone then."""
         if self._closed:
@@ -121,6 +139,7 @@ class Cuda:
         cuda = self._cuda
         cuda.cudaDeviceSynchronize()
         for free, things in (
+            (cuda.cudaGraphExecDestroy, self._graphs),
             (cuda.cudaEventDestroy, self._events),
             (cuda.cudaStreamDestroy, self._streams),
             (cuda.cudaFree, self._device),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -123,7 +124,8 @@ class TorchGenerator:
 
     network: as `network_of` gives it. batches: how many frames may be painted at once; others are padded up to the next of
     them. slots: sets of buffers. compiled: by PyTorch's compiler, some ten seconds for each batch size. graph: as CUDA graphs.
-    half: FP16. report: told what is made ready. Everything is allocated, compiled and captured here, nothing later.
+    half: FP16. fused: by fused.py instead, each layer in the way that is fastest here. report: told what is made ready.
+    Everything is allocated, compiled and captured here, nothing later.
     Raises AnimacyError where the device is missing or the memory too small.
     """
 
@@ -139,6 +141,7 @@ class TorchGenerator:
         graph: bool = True,
         half: bool = True,
         channels_last: bool = True,
+        fused: bool = False,
         report: Callable[[str], None] = lambda what: None,
     ) -> None:
         self._gpu = device.startswith("cuda")
@@ -154,7 +157,9 @@ class TorchGenerator:
         layout = torch.channels_last if channels_last else torch.contiguous_format
         step = _Step(Folded(copy.deepcopy(network)), kind).to(device=device, dtype=kind, memory_format=layout).eval()
         run: Callable[[Tensor, Tensor], Any] = step
-        if compiled:
+        self._network = network if fused else None
+        self.fused: dict[tuple[int, int], Any] = {}  # by batch and slot
+        if compiled and not fused:
             # Each batch size is compiled for itself, and a compiler that gives up raises.
             for name in ("recompile_limit", "cache_size_limit"):
                 if hasattr(torch._dynamo.config, name):
@@ -183,18 +188,23 @@ class TorchGenerator:
                 self._run(self._in[0][:batch], self._out[0][:batch])
                 return
             stream = torch.cuda.Stream()
+            if self._network is not None:
+                make = import_module("animacy.gpu.fused").Fused
+                for slot in range(self.slots):
+                    x, out = (b[slot][:batch].permute(0, 2, 3, 1) for b in (self._in, self._out))
+                    self.fused[batch, slot] = make(self._network, x, out, like=self.fused.get((batch, 0)))
             stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(stream):
                 for slot in range(self.slots):  # compiles, and lets cuDNN choose
                     for _ in range(3):
-                        self._run(self._in[slot][:batch], self._out[slot][:batch])
+                        self._paint(batch, slot)
             stream.synchronize()
             for slot in range(self.slots if graph else 0):
                 captured = torch.cuda.CUDAGraph()
                 # One pool for all: they run one after another on one stream, so what one leaves free another may use.
                 pool = next(iter(self._graphs.values())).pool() if self._graphs else None
                 with torch.cuda.graph(captured, pool=pool, stream=stream):
-                    self._run(self._in[slot][:batch], self._out[slot][:batch])
+                    self._paint(batch, slot)
                 self._graphs[batch, slot] = captured
             stream.synchronize()
 
@@ -225,7 +235,13 @@ class TorchGenerator:
                 captured.replay()
             else:
                 with torch.no_grad(), self._fast():
-                    self._run(self._in[slot][:batch], self._out[slot][:batch])
+                    self._paint(batch, slot)
+
+    def _paint(self, batch: int, slot: int) -> None:
+        if (batch, slot) in self.fused:
+            self.fused[batch, slot]()
+        else:
+            self._run(self._in[slot][:batch], self._out[slot][:batch])
 
     def _rounded(self, batch: int) -> int:
         for fits in self.batches:

@@ -119,6 +119,19 @@ def axis_angle(matrix: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]
     return axis, 2 * math.atan2(sine, float(q[0]))
 
 
+def turns(angles: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Unit axes [B, 3] and angles [B], 0..pi, of rotations by pitch, yaw and roll [B, 3] in radians: many at once."""
+    half = np.asarray(angles, np.float64) / 2
+    (cx, cy, cz), (sx, sy, sz) = np.cos(half).T, np.sin(half).T
+    w = cy * cx * cz + sy * sx * sz  # of the quaternion yaw pitch roll
+    v = np.stack([cy * sx * cz + sy * cx * sz, sy * cx * cz - cy * sx * sz, cy * cx * sz - sy * sx * cz], -1)
+    v = np.where(w < 0, -1.0, 1.0)[:, None] * v
+    sine = np.linalg.norm(v, axis=1)
+    still = sine <= 1e-12
+    axes = np.where(still[:, None], [0.0, 1.0, 0.0], v / np.where(still, 1.0, sine)[:, None])
+    return axes, 2 * np.arctan2(sine, np.abs(w))
+
+
 def deform(
     rig: Rig, weights: NDArray[np.float32], pose: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
