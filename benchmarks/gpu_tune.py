@@ -374,7 +374,7 @@ def split(report: dict[str, Any], save: Callable[[], None]) -> None:
             d = n.down3(c)
             c = n.up2[1](self.ups[0](d, c))
             b = n.up1[1](self.ups[1](c, b))
-            return x[:, : self.painted] + n.leave[2](n.leave[1](self.ups[2](b, a)))
+            return x[:, : self.painted] + n.applied(x, n.leave[2](n.leave[1](self.ups[2](b, a))))
 
     plain = on_torch.Folded
     net, x = network_and_input(16)

@@ -115,6 +115,27 @@ def finish(
     tl.store(out + b * out_batch + y * out_row + x * out_pixel + n, total.to(tl.float16), mask=there)
 
 
+@triton.jit
+def scale(
+    x, raw, out, count, x_batch, x_row, x_pixel, raw_pixel, out_pixel, height, width,
+    ADDED: tl.constexpr, SQUARES: tl.constexpr, SIZE: tl.constexpr,
+):  # fmt: skip
+    """What the last convolution gives, raw [B, height, width, ADDED + 8], on what was drawn: `Network.correction`'s end."""
+    i = tl.program_id(0) * SIZE + tl.arange(0, SIZE)
+    there = i < count
+    n, pixel = i % ADDED, i // ADDED
+    column, row, b = pixel % width, (pixel // width) % height, pixel // (width * height)
+    drawn = x + b * x_batch + row * x_row + column * x_pixel + n
+    found = raw + pixel * raw_pixel
+    gain = found + ADDED + n // SQUARES
+    shaded = tl.load(drawn, mask=there, other=0.0).to(tl.float32)
+    unlit = tl.load(drawn + ADDED, mask=there, other=0.0).to(tl.float32)
+    total = tl.load(found + n, mask=there, other=0.0).to(tl.float32) + shaded
+    total += shaded * tl.load(gain, mask=there, other=0.0).to(tl.float32)
+    total += unlit * tl.load(gain + 4, mask=there, other=0.0).to(tl.float32)
+    tl.store(out + pixel * out_pixel + n, total.to(tl.float16), mask=there)
+
+
 _cudnn: dict[str, Any] = {}  # its handle, once it is needed
 
 
@@ -344,7 +365,11 @@ class Fused:
             add(name, up[0][0], p[0].whole, p[1].inside, low=small.whole)
             block(name, up[1], level, 1, 0, 2)
             small = p[0]
-        add("leave last", n.leave[2], small.whole, out, leaky=False, residual=x[..., : out.shape[3]])
+        self.raw: Tensor = (
+            like.raw if like else torch.empty((batch, side, side, n.leave[2].out_channels), dtype=x.dtype, device=device)
+        )
+        add("leave last", n.leave[2], small.whole, self.raw, leaky=False)
+        self.x, self.out, self.squares = x, out, network.fold**2
         for i, layer in enumerate(self.layers):
             methods = layer.methods(batch)
             best = like.layers[i].method if like else (choose or fastest)(layer, methods, batch)
@@ -355,6 +380,10 @@ class Fused:
     def __call__(self) -> None:
         for layer in self.layers:
             layer.run(self.batch)
+        count = self.out.numel()
+        scale[(triton.cdiv(count, 1024),)](
+            self.x, self.raw, self.out, count, *self.x.stride()[:3], self.raw.stride(2), self.out.stride(2),
+            *self.out.shape[1:3], ADDED=self.out.shape[3], SQUARES=self.squares, SIZE=1024, num_warps=4)  # fmt: skip
 
 
 def fastest(layer: Layer, methods: dict[str, Callable[[int], None]], batch: int) -> str:

@@ -3,8 +3,8 @@
 A folder holds `motions.npz` (what each frame shows), `manifest.json` (how it was made) and `frames/00000.npz` and so on, each
 with shaded, unlit, normal (one frame of `Conditions`), target [S, S, 4] (uint8 sRGB, premultiplied), halves [2, S, S, 4] (the
 target from each half of its samples), parts [S, S] (an index into PARTS) and regions [3, 4] (x0, y0, x1, y1 in pixels of the
-right eye, the left eye and the mouth). Frames are made in any order, by any number of processes, and what is there is not made again.
-Targets of your own need no halves and no parts; then no figure tells their noise, and hair, lashes, brows and teeth go
+right eye, the left eye and the mouth). Frames are made in any order, by any number of processes, and what is there is not made
+again. Targets of your own need no halves and no parts; then no figure tells their noise, and hair, lashes, brows and teeth go
 unjudged.
 """
 

@@ -98,7 +98,10 @@ class Network(nn.Module):
         d = self.down3(c)
         c = self.up2(torch.cat([F.interpolate(d, scale_factor=2.0, mode="nearest"), c], 1))
         b = self.up1(torch.cat([F.interpolate(c, scale_factor=2.0, mode="nearest"), b], 1))
-        out = self.leave(torch.cat([F.interpolate(b, scale_factor=2.0, mode="nearest"), a], 1))
+        return self.applied(folded, self.leave(torch.cat([F.interpolate(b, scale_factor=2.0, mode="nearest"), a], 1)))
+
+    def applied(self, folded: Tensor, out: Tensor) -> Tensor:
+        """The correction that the last convolution's `out` [B, 4 f f + 8, S/f, S/f] means: added numbers, and gains."""
         added = 4 * self.fold**2
         scaled = folded[:, : 2 * added] * out[:, added:].repeat_interleave(self.fold**2, 1)
         return out[:, :added] + scaled[:, :added] + scaled[:, added:]
