@@ -105,7 +105,7 @@ def _streamed(folder: Path) -> None:
         scheduler = Scheduler({"a": (painter, painter)}, clock)
         scheduler.add(session, Marked(stream))
         asked = (Asked(url=f"rtmp://127.0.0.1:{port}/live/secret"), Asked(hls=True), Asked(file="a.mp4"))
-        outputs = [open_output(one, places, stream, "", failures.append) for one in asked]
+        outputs = [open_output(one, places, stream, "", lambda kind, why: failures.append(why)) for one in asked]
         player = Player(outputs[1], folder / "hls")
         for frame in range(SECONDS * FPS):
             if frame % (10 * FPS) == 2 * FPS:

@@ -274,6 +274,7 @@ def together(host: Host, sessions: int, seconds: float, avatar: str, texts: Sequ
 
 def _spoken(host: Host, texts: Sequence[str]) -> Sequence[str]:
     """The texts, once the first voice's cache holds their speech."""
+    _tell(f"making the speech of {len(texts)} texts")
     for text in texts:
         for sentence in host.readers["none"].read(text):
             for _ in next(iter(host.speakers.values())).speak(sentence):

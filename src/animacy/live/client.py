@@ -58,6 +58,7 @@ class Told:
     start: int = 0  # of the sentence or the word in the text given to `say`, in characters
     end: int = 0
     sentence: Mapping[str, Any] = field(default_factory=dict)  # of "sentence": what was read
+    output: str = ""  # of "output_...": which one it was
 
 
 class Client:

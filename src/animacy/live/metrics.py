@@ -24,6 +24,9 @@ class Metrics:
         self.requests = Counter("animacy_requests", "Requests answered", ["method", "status"], registry=registry)
         self.texts = Counter("animacy_texts", "Texts given to be said", registry=registry)
         self.refused = Counter("animacy_sessions_refused", "Sessions refused for want of room", registry=registry)
+        self.outputs = Counter("animacy_outputs", "Outputs that failed, were lost, or are back", ["event"], registry=registry)
+        for event in ("failed", "lost", "back"):  # 0 is told, too
+            self.outputs.labels(event)
         self.lateness = Histogram(
             "animacy_frame_lateness_seconds", "From a frame's instant to its packet", buckets=_LATENESS, registry=registry
         )
