@@ -39,6 +39,7 @@ from .scheduler import Busy
 from .stream import Encoded, Stream
 from .values import Event
 
+STILL = 20.0  # s without a tick, after which it counts as hanging: longer than kernels take to be made
 FAILED = 8  # outputs that failed are listed, at most
 WAITING = 256  # events for a WebSocket that does not read: then it is cut off
 PAGES = {
@@ -142,6 +143,8 @@ class Server:
     async def _healthz(self, request: web.Request) -> web.Response:
         if self.host.failure is not None:
             raise Refused(503, f"nothing is painted any more: {self.host.failure}")
+        if self.host.scheduler.still > STILL:
+            raise Refused(503, f"nothing was painted for {self.host.scheduler.still:.0f} s: what paints hangs")
         return _json({"status": "ok"})
 
     async def _readyz(self, request: web.Request) -> web.Response:
