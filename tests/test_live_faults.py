@@ -260,6 +260,19 @@ def test_a_painter_that_hangs_is_told_to_whoever_watches_the_process(monkeypatch
         until(lambda: server.call("GET", "/healthz")[0] == 200)
 
 
+def test_what_fails_within_is_a_500_with_its_cause_in_the_log(
+    server: Running, neighbour: Tap, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = server.open()
+    with monkeypatch.context() as patch:
+        patch.setattr(server.server._held[session].stream.session, "say", lambda text: 1 / 0)
+        status, answer, _ = server.call("POST", f"/v1/sessions/{session}/say", {"text": "one"})
+    assert (status, answer) == (500, {"error": "the server failed; its log tells why"})
+    assert "/say failed: division by zero" in caplog.text and "Traceback" in caplog.text
+    assert server.call("POST", f"/v1/sessions/{session}/say", {"text": "one"})[0] == 202
+    server.call("DELETE", f"/v1/sessions/{session}")
+
+
 def test_memory_that_lacks_for_many_sessions_is_missed_at_the_start() -> None:
     """And not by the sixteen that are there when the seventeenth is added."""
 
