@@ -34,7 +34,7 @@ SPEAKING = 0.5  # s that each reply is heard
 
 
 async def measure(server: Running, host: Host, replies: int, clicks: int) -> dict[str, Any]:
-    async with browser.opened(f"http://localhost:{server.port}/") as page:
+    async with browser.opened(f"http://localhost:{server.port}/", inject=True) as page:
         await watching.watch(page)
         found, reckoned = await watching.clicked(page, host.streams[0].session, clicks)
         print(f"offsets {np.round(found)}", file=sys.stderr)

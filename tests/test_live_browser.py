@@ -10,7 +10,8 @@ import pytest
 
 import browser
 import watching
-from live import Running, serving
+from animacy.live.bench import _loudness
+from live import Running, Tap, serving
 
 pytestmark = pytest.mark.skipif(browser.CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
 
@@ -26,7 +27,7 @@ def server() -> Iterator[Running]:
 
 def test_flashes_and_clicks_come_together_and_replies_begin_and_stop(server: Running) -> None:
     async def look() -> None:
-        async with browser.opened(f"http://localhost:{server.port}/") as page:
+        async with browser.opened(f"http://localhost:{server.port}/", inject=True) as page:
             await watching.watch(page)
             found, _ = await watching.clicked(page, server.host.streams[0].session, 5, settling=1)
             assert len(found) >= 3 and abs(np.median(found)) < 250, found
@@ -36,6 +37,42 @@ def test_flashes_and_clicks_come_together_and_replies_begin_and_stop(server: Run
                 assert (reply[name] or 0) < 1200, reply
             told = await watching.stats(page)
             assert told["video"]["framesDecoded"] > 50 and told["audio"]["totalSamplesReceived"] > 48_000
+
+    asyncio.run(look())
+
+
+def test_one_speaks_with_their_own_voice_in_the_studio(server: Running) -> None:
+    """By Chromium's microphone of beeps, and by a file; under the page's own policy of what may be loaded."""
+    flags = "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"
+    chosen = """(() => { const rate = 8000, data = new DataView(new ArrayBuffer(44 + 2 * rate));
+      [0x52494646, 0, 0x57415645, 0x666d7420].forEach((word, i) => data.setUint32(4 * i, word));
+      [[4, 36 + 2 * rate], [16, 16], [24, rate], [28, 2 * rate], [40, 2 * rate]].forEach(([a, x]) => data.setUint32(a, x, 1));
+      [[20, 1], [22, 1], [32, 2], [34, 16]].forEach(([a, x]) => data.setUint16(a, x, 1));
+      data.setUint32(36, 0x64617461);
+      for (let i = 0; i < rate; i++) data.setInt16(44 + 2 * i, 9000 * Math.sin(i / 4), true);
+      const given = new DataTransfer(), field = document.getElementById('file');
+      given.items.add(new File([data], 'one.wav')); field.files = given.files; field.dispatchEvent(new Event('change')); })()"""
+
+    async def look() -> None:
+        async with browser.opened(f"http://localhost:{server.port}/", *flags) as page:
+            await page.until("window.studio && studio.peer && studio.peer.connectionState === 'connected'", 30)
+            tap, stream = Tap(), server.host.streams[-1]
+            stream.watch(tap)
+            await page.run("document.getElementById('mic').click()")
+            await page.until("document.getElementById('mic').ariaPressed === 'true'")
+            await page.until("document.getElementById('state').dataset.state === 'speaking'")
+            await asyncio.sleep(2.5)  # of which it beeps for a part
+            await page.run("document.getElementById('mic').click()")
+            await page.until("document.getElementById('state').dataset.state === 'live'")
+            assert _loudness([bytes(e.packet) for e in tap.kind("audio")]).max() > 0.01
+            tap.encoded.clear()
+            await page.run(chosen)
+            await page.until("document.getElementById('state').dataset.state === 'speaking'")
+            await page.until("document.getElementById('state').dataset.state === 'live'")
+            loud = _loudness([bytes(e.packet) for e in tap.kind("audio")]) > 0.1
+            assert 0.7 < 0.02 * loud.sum() < 1.3
+            assert [(e.kind, e.say) for e in tap.events] == [(kind, n) for n in (1, 2) for kind in ("started", "finished")]
+            assert await page.run("document.getElementById('error').textContent") == ""
 
     asyncio.run(look())
 

@@ -45,6 +45,8 @@ WAITING = 256  # events for a WebSocket that does not read: then it is cut off
 PAGES = {
     "/": ("studio.html", "text/html"),
     "/studio.js": ("studio.js", "text/javascript"),
+    "/voice.js": ("voice.js", "text/javascript"),
+    "/microphone.js": ("microphone.js", "text/javascript"),
     "/studio.css": ("studio.css", "text/css"),
 }
 
