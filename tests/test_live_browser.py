@@ -25,6 +25,7 @@ def server() -> Iterator[Running]:
         yield running
 
 
+@pytest.mark.slow
 def test_flashes_and_clicks_come_together_and_replies_begin_and_stop(server: Running) -> None:
     async def look() -> None:
         async with browser.opened(f"http://localhost:{server.port}/", inject=True) as page:

@@ -18,8 +18,9 @@ import pytest
 from animacy.cli import main
 from animacy.errors import AnimacyError, UsageError
 from animacy.live.bench import _loudness
-from animacy.live.client import Client, LiveSession, Refused
+from animacy.live.client import Client, LiveSession, Refused, Told
 from animacy.live.server import Limits
+from animacy.live.values import Event
 from live import Running, Tap, quick_host, until
 
 KEY = "a-key-of-some-length"
@@ -138,6 +139,18 @@ def test_sound_is_pushed_as_samples_pieces_and_files(server: Running, tmp_path: 
                 await session.push_audio(_tone(1, 8_000), 8_000)
 
     asyncio.run(use())
+
+
+def test_what_becomes_of_an_output_is_told(server: Running) -> None:
+    async def use() -> Told:
+        async with Client(server.url) as client, await client.open() as session:
+            stream = server.server._held[session.id].stream
+            await asyncio.to_thread(until, lambda: stream.watched)
+            stream.tell(Event("output_lost", 0, 0, 1.5, "gone", output="x"))
+            return await anext(session.events())
+
+    told = asyncio.run(use())
+    assert (told.kind, told.text, told.output, told.time) == ("output_lost", "gone", "x", 1.5)
 
 
 def test_events_end_with_an_error_when_the_session_is_closed_elsewhere(server: Running) -> None:

@@ -74,7 +74,10 @@ async function file(given) {
   if (socket === voice.socket) silence();
 }
 
-$("mic").onclick = attempt(microphone);
+$("mic").onclick = attempt(async () => { // one press at a time: the browser may ask for leave meanwhile
+  $("mic").disabled = true;
+  try { await microphone(); } finally { $("mic").disabled = !studio.session; }
+});
 $("pick").onclick = () => $("file").click();
 $("file").onchange = attempt(async () => { try { await file($("file").files[0]); } finally { $("file").value = ""; } });
 $("interrupt").addEventListener("click", silence);
