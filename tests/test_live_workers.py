@@ -164,7 +164,7 @@ def test_a_worker_that_hangs_is_killed_and_started_again(served: Process) -> Non
             mine, other = await client.open(), await client.open()
             assert _holder(mine.id) != _holder(other.id)
             stopped, lost, events = next(p for p in served.pids() if _number(p) == _holder(mine.id)), mine.id, other.events()
-            await other.say(TEXT * 2)
+            await other.say(TEXT)
             os.kill(stopped, signal.SIGSTOP)
             called = asyncio.create_task(client.call("GET", f"/v1/sessions/{lost}"))
             while (await anext(mine.events())).kind != "lost":
@@ -173,7 +173,7 @@ def test_a_worker_that_hangs_is_killed_and_started_again(served: Process) -> Non
             with pytest.raises(Lost):  # one who waits for an answer is told, too
                 await called
             words = [told.text async for told in _until_finished(events) if told.kind == "word"]
-            assert words == (TEXT * 2).replace(".", "").split() and not Path(f"/proc/{stopped}").exists()
+            assert words == TEXT.replace(".", "").split() and not Path(f"/proc/{stopped}").exists()
             await asyncio.gather(mine.close(), other.close())
 
     def hangs() -> list[str]:
