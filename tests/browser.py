@@ -61,12 +61,12 @@ class Page:
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Page]:
-    """A page at `url` in a browser of its own, which ends with the block."""
+async def opened(url: str, *more: str, inject: bool = False) -> AsyncIterator[Page]:
+    """A page at `url` in a browser of its own, which ends with the block. more: flags. inject: let its policy be."""
     assert CHROMIUM is not None
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0", f"--user-data-dir={folder}"]
-        flags += ["--autoplay-policy=no-user-gesture-required", "--no-first-run", "--disable-extensions", "--mute-audio"]
+        flags += ["--autoplay-policy=no-user-gesture-required", "--no-first-run", "--disable-extensions", "--mute-audio", *more]
         browser = subprocess.Popen([CHROMIUM, *flags, "about:blank"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
         try:
             assert browser.stderr is not None
@@ -82,6 +82,7 @@ async def opened(url: str) -> AsyncIterator[Page]:
                 async with client.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0) as socket:
                     page = Page(socket)
                     await page.call("Page.enable")
+                    await page.call("Page.setBypassCSP", enabled=inject)
                     await page.call("Page.navigate", url=url)
                     await page.until("document.readyState === 'complete' && location.href !== 'about:blank'")
                     yield page

@@ -7,17 +7,21 @@ import hashlib
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 
 from animacy.cli import main
 from animacy.errors import AnimacyError, UsageError
-from animacy.live.client import Client, Refused
+from animacy.live.bench import _loudness
+from animacy.live.client import Client, LiveSession, Refused, Told
 from animacy.live.server import Limits
-from live import Running, quick_host, until
+from animacy.live.values import Event
+from live import Running, Tap, quick_host, until
 
 KEY = "a-key-of-some-length"
 
@@ -69,6 +73,84 @@ def test_a_session_from_opening_to_close(server: Running) -> None:
 
     assert asyncio.run(use()) == ["started", "sentence", "word", "word", "sentence", "word", "finished"]
     assert server.call("GET", "/v1/sessions")[1] == {"sessions": []}
+
+
+def _tone(seconds: float, rate: int) -> np.ndarray:
+    return 0.3 * np.sin(2 * np.pi * 300 * np.arange(round(seconds * rate)) / rate)
+
+
+async def _heard(session: LiveSession, say: int) -> float:
+    """Seconds from the start to the end of what has this number."""
+    begun = 0.0
+    async for told in session.events():
+        if (told.kind, told.say) == ("started", say):
+            begun = told.time
+        if (told.kind, told.say) == ("finished", say):
+            return told.time - begun
+    raise AssertionError("it was not heard")
+
+
+def test_sound_is_pushed_as_samples_pieces_and_files(server: Running, tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "voice.wav"), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=44_100, layout="stereo")
+        both = (20_000 * _tone(0.7, 44_100)).astype(np.int16).repeat(2)[None]
+        frame = av.AudioFrame.from_ndarray(both, "s16", "stereo")
+        frame.sample_rate = 44_100
+        container.mux(stream.encode(frame))
+
+    async def pieces() -> AsyncIterator[np.ndarray]:
+        for n in range(10):
+            yield _tone(0.05, 16_000)
+            await asyncio.sleep(0.02 * (n < 3))
+
+    async def use() -> None:
+        async with Client(server.url) as client, await client.open() as session:
+            tap = Tap()
+            server.server._held[session.id].stream.watch(tap)
+            for sound, rate, seconds in (
+                (_tone(0.6, 8_000), 8_000, 0.6),
+                (pieces(), 16_000, 0.5),
+                (tmp_path / "voice.wav", None, 0.7),
+            ):
+                say = await session.push_audio(sound, rate)
+                assert await _heard(session, say) == pytest.approx(seconds, abs=0.1)
+            loud = _loudness([bytes(e.packet) for e in tap.kind("audio")])
+            assert (loud > 0.1).sum() * 0.02 == pytest.approx(1.8, abs=0.3)
+            for sound, rate, error in (
+                (_tone(1, 8_000), 4_000, "needed a rate"),
+                (_tone(1, 8_000), None, "needed a rate"),
+                (np.zeros((2, 8)), 8_000, "one channel"),
+                (np.full(8, np.nan), 8_000, "finite"),
+                (np.zeros(0), 8_000, "without samples"),
+                (tmp_path / "none.wav", None, "cannot be read"),
+                (tmp_path / "voice.wav", 8_000, "leave it out"),
+            ):
+                with pytest.raises(UsageError, match=error):
+                    await session.push_audio(sound, rate)
+            sending = asyncio.create_task(session.push_audio(_tone(60, 48_000), 48_000))
+            while (await anext(session.events())).kind != "started":
+                pass
+            assert not sending.done()
+            await session.interrupt()
+            with pytest.raises(AnimacyError, match="interrupted"):
+                await asyncio.wait_for(sending, 5)
+            await session.close()
+            with pytest.raises(AnimacyError, match="closed"):
+                await session.push_audio(_tone(1, 8_000), 8_000)
+
+    asyncio.run(use())
+
+
+def test_what_becomes_of_an_output_is_told(server: Running) -> None:
+    async def use() -> Told:
+        async with Client(server.url) as client, await client.open() as session:
+            stream = server.server._held[session.id].stream
+            await asyncio.to_thread(until, lambda: stream.watched)
+            stream.tell(Event("output_lost", 0, 0, 1.5, "gone", output="x"))
+            return await anext(session.events())
+
+    told = asyncio.run(use())
+    assert (told.kind, told.text, told.output, told.time) == ("output_lost", "gone", "x", 1.5)
 
 
 def test_events_end_with_an_error_when_the_session_is_closed_elsewhere(server: Running) -> None:

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from animacy.live import Scheduler
 from animacy.live import host as hosts
+from animacy.live import server as servers
 from animacy.live.server import WAITING, Ear
 from animacy.live.values import Event
 from animacy.types import Conditions, Faces
@@ -243,6 +244,33 @@ def test_no_memory_for_another_session_refuses_that_one_alone(
     assert len(server.host.streams) == streams
     until(lambda: threading.active_count() <= threads + 1)
     server.call("DELETE", f"/v1/sessions/{server.open()}")
+
+
+def test_a_painter_that_hangs_is_told_to_whoever_watches_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(servers, "STILL", 1.0)
+    with serving() as server:
+        server.open()
+        assert server.call("GET", "/healthz")[0] == 200
+        painter, goes_on = server.host.scheduler._avatars["grey"][1], threading.Event()
+        generate = painter.generate
+        painter.generate = lambda conditions: generate(conditions) if goes_on.wait(30) else None  # type: ignore[method-assign]
+        until(lambda: server.call("GET", "/healthz")[0] == 503)
+        assert "what paints hangs" in server.call("GET", "/readyz")[1]["error"]
+        goes_on.set()
+        until(lambda: server.call("GET", "/healthz")[0] == 200)
+
+
+def test_what_fails_within_is_a_500_with_its_cause_in_the_log(
+    server: Running, neighbour: Tap, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = server.open()
+    with monkeypatch.context() as patch:
+        patch.setattr(server.server._held[session].stream.session, "say", lambda text: 1 / 0)
+        status, answer, _ = server.call("POST", f"/v1/sessions/{session}/say", {"text": "one"})
+    assert (status, answer) == (500, {"error": "the server failed; its log tells why"})
+    assert "/say failed: division by zero" in caplog.text and "Traceback" in caplog.text
+    assert server.call("POST", f"/v1/sessions/{session}/say", {"text": "one"})[0] == 202
+    server.call("DELETE", f"/v1/sessions/{session}")
 
 
 def test_memory_that_lacks_for_many_sessions_is_missed_at_the_start() -> None:

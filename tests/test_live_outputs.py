@@ -20,11 +20,12 @@ import numpy as np
 import pytest
 
 from animacy.errors import UsageError
-from animacy.live import mux, outputs
+from animacy.live import mux, outputs, remote
 from animacy.live.outputs import Hls, Places, open_output
 from animacy.live.requests import Output as Asked
 from animacy.live.server import Limits
 from live import SIZE, Running, Tap, quick_host, until
+from test_live_session import Clock
 
 TEXT = "one two three four. five six seven eight. " * 4
 PORT = 47_935  # that --push-to names
@@ -194,14 +195,137 @@ def test_who_does_not_answer_or_read_is_closed(server: Running, monkeypatch: pyt
         deaf.bind(("127.0.0.1", 0))
         deaf.listen()
         slow = server.call("POST", place, {"url": f"rtmp://127.0.0.1:{deaf.getsockname()[1]}/live/secret"})[1]
-        process = server.server._held[session].outputs[slow["id"]].sink._process  # type: ignore[attr-defined]
+        process = server.server._held[session].outputs[slow["id"]].sink._push._process  # type: ignore[attr-defined]
         until(lambda: [e for e in tap.events if e.output == slow["id"]], 20)
         until(lambda: process.poll() is not None)  # nothing of it stays
     assert "Connection refused" in refused[0] and "secret" not in str(tap.events)
-    assert "packets behind" in next(e.text for e in tap.events if e.output == slow["id"])
+    assert outputs.BEHIND in next(e.text for e in tap.events if e.output == slow["id"])
     numbers = [e.packet.pts for e in tap.kind("audio")]
     assert set(np.diff(numbers)) == {480}  # the others lost nothing
     server.call("DELETE", f"/v1/sessions/{session}")
+
+
+LISTENER = """
+import av, sys
+with av.open(sys.argv[1], options={"listen": "1"}, timeout=20) as container:
+    for packet in container.demux():
+        if packet.size:
+            print(packet.stream.type, float(packet.pts * packet.time_base), int(packet.is_keyframe), flush=True)
+"""
+
+
+def _listening(port: int) -> subprocess.Popen[str]:
+    """Another server, which tells each packet that it gets."""
+    given = [sys.executable, "-c", LISTENER, f"rtmp://127.0.0.1:{port}/live/secret"]
+    process = subprocess.Popen(given, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    until(lambda: f":{port:04X} 00000000:0000 0A" in Path("/proc/net/tcp").read_text("ascii"), 30)
+    return process
+
+
+def _packets(process: subprocess.Popen[str], count: int) -> list[tuple[str, float, bool]]:
+    assert process.stdout is not None
+    rows = [process.stdout.readline().split() for _ in range(count)]
+    return [(kind, float(at), key == "1") for kind, at, key in rows]
+
+
+def test_a_push_whose_server_vanishes_comes_back(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told of, begins anew with a key frame, and the session's other watcher misses nothing."""
+    monkeypatch.setattr(remote, "FIRST", 0.2)
+    session, port = server.open(), _free_port()
+    stream, tap = server.server._held[session].stream, Tap()
+    stream.watch(tap)
+    place = f"/v1/sessions/{session}/outputs"
+
+    def states() -> list[str]:
+        return [one["state"] for one in server.call("GET", place)[1]["outputs"]]
+
+    with _listening(port) as first:
+        name = server.call("POST", place, {"url": f"rtmp://127.0.0.1:{port}/live/secret"})[1]["id"]
+        assert len(_packets(first, 50)) == 50 and states() == ["open"]
+        first.kill()
+    until(lambda: "output_lost" in [e.kind for e in tap.events], 20)
+    until(lambda: states() == ["lost"])
+    time.sleep(1)  # in which it is refused, and goes on trying
+    assert states() == ["lost"]
+    with _listening(port) as second:
+        packets = _packets(second, 100)
+        until(lambda: "output_back" in [e.kind for e in tap.events])
+        assert states() == ["open"]
+        assert server.call("DELETE", f"{place}/{name}")[0] == 204
+        second.communicate(timeout=20)
+    pictures = [(at, key) for kind, at, key in packets if kind == "video"]
+    assert pictures[0] == (0.0, True) and all(b[0] > a[0] for a, b in itertools.pairwise(pictures))
+    assert [e.kind for e in tap.events if e.output == name] == ["output_lost", "output_back"]
+    assert "secret" not in str(tap.events) and all(e.output in ("", name) for e in tap.events)
+    assert {b.packet.pts - a.packet.pts for a, b in itertools.pairwise(tap.kind("audio"))} == {480}
+    rows = dict(
+        line.rsplit(" ", 1) for line in server.call("GET", "/metrics")[1].splitlines() if line.startswith("animacy_outp")
+    )
+    assert rows['animacy_outputs_total{event="lost"}'] == rows['animacy_outputs_total{event="back"}'] == "1.0"
+    server.call("DELETE", f"/v1/sessions/{session}")
+
+
+class Line:
+    """A push that is let in, and takes `room` pieces."""
+
+    def __init__(self, room: int, let_in: bool = True) -> None:
+        self.room, self.let_in, self.closed = room, let_in, False
+
+    def put(self, piece: mux.Piece) -> None:
+        self.room -= 1
+        if self.room < 0:
+            raise OSError(None, "gone")
+
+    def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
+        self.room = 0
+
+
+def _lasting(lines: list[Line], clock: Clock, told: list[str]) -> remote.Lasting:
+    def make() -> Line:
+        if not lines:
+            raise OSError(None, "no process")
+        return lines.pop(0)
+
+    return remote.Lasting(make, "x", lambda: None, lambda kind, why: told.append(kind), clock)  # type: ignore[arg-type, return-value]
+
+
+def test_a_lost_push_waits_longer_each_time_and_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, told, piece = Clock(), [], mux.Piece("video", True, 0, b"")
+    lasting, began, ends = _lasting([Line(3)], clock, told), clock.now, []
+    with pytest.raises(OSError, match="no process"):
+        while True:
+            attempts = lasting._attempts
+            lasting.put(piece)
+            if lasting._attempts > attempts:
+                ends.append(clock.now - began)
+            clock.now += 0.02
+    waits = np.diff(ends)
+    assert np.allclose(waits[:5], [1, 2, 4, 8, 16], atol=0.03) and np.allclose(waits[5:], remote.LONGEST, atol=0.03)
+    assert told == ["output_lost"] and len(ends) == remote.ATTEMPTS and 400 < ends[-1] < 600
+
+
+def test_a_push_that_lasted_is_tried_again_soon_and_one_that_never_did_is_not() -> None:
+    clock, told, piece = Clock(), [], mux.Piece("video", True, 0, b"")
+    lines = [Line(1), Line(1), Line(100_000), Line(1)]
+    lasting = _lasting(lines, clock, told)
+    while lasting._attempts < 2:
+        lasting.put(piece)
+        clock.now += 0.02
+    assert told == ["output_lost", "output_back", "output_lost"]
+    while clock.now < 1000 + remote.STEADY + 10:
+        lasting.put(piece)
+        clock.now += 0.02
+    assert told[3:] == ["output_back"] and lasting.give_up("slow")
+    lasting.put(piece)
+    assert lasting._attempts == 1 and "slow" in lasting.lost and told[4:] == ["output_lost"]
+    lasting.close()
+    never = _lasting([Line(0, let_in=False)], clock, told)
+    assert not never.give_up("slow")
+    with pytest.raises(OSError, match="gone"):
+        never.put(piece)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +372,7 @@ def test_nowhere_by_default_and_a_bound(server: Running, folder: Path) -> None:
     stream = server.host.open("grey", "tone", "none")
     for asked, flag in ((Asked(file="x.mp4"), "--record"), (Asked(url="rtmp://localhost/x"), "--push-to")):
         with pytest.raises(UsageError, match=flag):
-            open_output(asked, Places(), stream, "", lambda why: None)
+            open_output(asked, Places(), stream, "", lambda kind, why: None)
     server.host.close_session(stream)
     session = server.open()
     place = f"/v1/sessions/{session}/outputs"

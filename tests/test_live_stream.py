@@ -6,6 +6,7 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import av
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 
 from animacy.errors import AnimacyError, UsageError
 from animacy.live import Session
-from animacy.live.bench import _loudness, measure
+from animacy.live.bench import _loudness, find, measure, together
 from animacy.live.host import Host
 from animacy.live.stream import Stream
 from animacy.live.values import Moment
@@ -192,6 +193,38 @@ def test_bench_measures_all_that_it_names(host: Host, monkeypatch: pytest.Monkey
     assert figures["frames"] > 100 and figures["cold"]["first_frame_ms"] > 0 < figures["warm"]["first_frame_ms"]
     assert all(part["lateness_p50_ms"] <= part["lateness_p99_ms"] for part in (figures["cold"], figures["warm"]))
     assert 0 <= figures["half_rate_share"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("room", "most", "tried"),
+    [
+        (0, 64, [1]),
+        (1, 64, [1, 2]),
+        (5, 64, [1, 2, 4, 8, 6, 5]),
+        (64, 64, [1, 2, 4, 8, 16, 32, 64]),
+        (100, 50, [1, 2, 4, 8, 16, 32, 50]),
+    ],
+)
+def test_the_largest_number_of_sessions_is_found(room: int, most: int, tried: list[int]) -> None:
+    def trial(sessions: int) -> dict[str, Any]:
+        late = 10.0 if sessions <= room else 55.0
+        return {"sessions": sessions, "refused": 0, "lateness_p99_ms": late, "half_rate_share": 0.3 if sessions > 4 else 0.0}
+
+    lines: list[str] = []
+    found = find(trial, most=most, frame_ms=40.0, told=lines.append)
+    assert [t["asked"] for t in found["trials"]] == tried and len(lines) == len(tried)
+    assert found["sessions"] == min(room, most) and found["full_rate_sessions"] == min(room, 4)
+    assert found["lateness_p99_ms"] == (10.0 if room else 55.0)
+
+
+def test_sessions_that_have_no_room_end_the_search() -> None:
+    with quick_host() as host:
+        found = find(lambda n: together(host, n, 1.5, "grey", ("one two three.",)), most=2, frame_ms=1e6)
+        assert found["sessions"] == 2 and found["frames"] > 20 and [t["refused"] for t in found["trials"]] == [0, 0]
+        host.scheduler.reached = host.scheduler._trial = 10.0  # frames a second
+        found = find(lambda n: together(host, n, 1.0, "grey", ("one",)), most=8, frame_ms=1e6)
+        assert found["sessions"] == 0 and len(found["trials"]) == 1
+        assert not host.streams
 
 
 @pytest.mark.slow

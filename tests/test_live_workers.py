@@ -32,7 +32,8 @@ class Process:
     """`animacy serve` with quick hosts in its workers."""
 
     def __init__(self, *arguments: str, worker: str = QUICK) -> None:
-        code = f"from animacy.live import command; command.COMMAND = {(sys.executable, '-c', worker)!r}; "
+        code = f"from animacy.live import command, workers; command.COMMAND = {(sys.executable, '-c', worker)!r}; "
+        code += "workers.BEAT, workers.MISSED = 1.0, 4; "
         code += "import sys; from animacy.cli import main; sys.exit(main(sys.argv[1:]))"
         given = [sys.executable, "-c", code, "serve", "--port", "0", "--requests-per-second", "1000", *arguments]
         self.log: list[dict[str, Any]] = []
@@ -152,6 +153,35 @@ def test_a_killed_worker_costs_its_own_sessions_alone(served: Process) -> None:
     before = set(served.pids())
     asyncio.run(use())
     until(lambda: len(served.pids()) == 2 and set(served.pids()) != before, 20)
+    until(lambda: "animacy_workers_ready 2.0" in served.get("/metrics"), 20)
+
+
+def test_a_worker_that_hangs_is_killed_and_started_again(served: Process) -> None:
+    """Stopped, it answers nothing and does not end; its session is told and opens again, its neighbour says all its words."""
+
+    async def use() -> None:
+        async with Client(served.url) as client:
+            mine, other = await client.open(), await client.open()
+            assert _holder(mine.id) != _holder(other.id)
+            stopped, lost, events = next(p for p in served.pids() if _number(p) == _holder(mine.id)), mine.id, other.events()
+            await other.say(TEXT)
+            os.kill(stopped, signal.SIGSTOP)
+            called = asyncio.create_task(client.call("GET", f"/v1/sessions/{lost}"))
+            while (await anext(mine.events())).kind != "lost":
+                pass
+            assert mine.id != lost
+            with pytest.raises(Lost):  # one who waits for an answer is told, too
+                await called
+            words = [told.text async for told in _until_finished(events) if told.kind == "word"]
+            assert words == TEXT.replace(".", "").split() and not Path(f"/proc/{stopped}").exists()
+            await asyncio.gather(mine.close(), other.close())
+
+    def hangs() -> list[str]:
+        return [line for line in served.get("/metrics").splitlines() if line.startswith("animacy_worker_hangs_total")]
+
+    assert [line.split()[-1] for line in hangs()] == ["0.0", "0.0"]
+    asyncio.run(use())
+    assert sorted(line.split()[-1] for line in hangs()) == ["0.0", "1.0"]
     until(lambda: "animacy_workers_ready 2.0" in served.get("/metrics"), 20)
 
 

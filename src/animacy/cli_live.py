@@ -66,7 +66,10 @@ def add(commands: Any, benches: Any, common: Parser) -> None:
     bench = benches.add_parser("live", parents=[common, painting], help="live sessions, from text to packets")
     bench.add_argument("--avatar", default="default", help="a name or a bundle's path (default)")
     bench.add_argument("--sessions", type=int, default=1, help="at a time (1)")
-    bench.add_argument("--seconds", type=float, default=60.0, help="of which they speak half (60)")
+    bench.add_argument("--seconds", type=float, default=60.0, help="of which they speak half; with --find of each trial (60)")
+    bench.add_argument("--find", action="store_true", help="find the most sessions whose p99 lateness stays under one frame")
+    bench.add_argument("--most", type=int, default=256, help="with --find: try no more sessions than that (256)")
+    bench.add_argument("--cached", action="store_true", help="say texts whose speech was made before: without synthesis")
     bench.add_argument("--json", action="store_true", help="print JSON")
     bench.set_defaults(run=_bench_live)
 
@@ -95,4 +98,6 @@ def _bench_live(arguments: argparse.Namespace) -> None:
         print_json(figures)
     else:
         for name, value in figures.items():
+            if name == "trials":  # they were told as they came
+                continue
             print(f"{name:<24} {value}")

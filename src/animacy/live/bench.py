@@ -8,6 +8,7 @@ import resource
 import sys
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -26,6 +27,8 @@ AUDIBLE = 0.003  # rms: -50 dBFS
 INTERRUPT = 3  # each third text is cut off ...
 AFTER = 1.0  # ... so many seconds after its first word
 EDGE = 5.0  # s at the beginning and at the end between which drift is measured
+WHOLE = 0.01  # of the time in which each second frame alone may be painted where each frame is said to be
+CACHED = 16  # texts that --cached says again and again: their sentences all fit into the voice's cache
 
 _OPENINGS = (
     "Well, my friend",
@@ -75,6 +78,7 @@ class Talk:
     stream: Stream
     tap: Tap
     turn: int
+    texts: Sequence[str]
     said: float | None = None  # when the text was given that is being said
     started: float | None = None  # when its first frame is due
     rest: float = 0.0  # when the next is to be given
@@ -93,7 +97,7 @@ class Talk:
                 self.said = self.started = None
         if self.said is None and now >= self.rest:
             self.said = now
-            self.stream.session.say(TEXTS[self.turn % len(TEXTS)])
+            self.stream.session.say(self.texts[self.turn % len(self.texts)])
             self.turn += 1
         elif self.started is not None and self.turn % INTERRUPT == 0 and now > self.started + AFTER:
             self.stops.append(time.monotonic())
@@ -139,10 +143,13 @@ def bench(arguments: argparse.Namespace) -> dict[str, Any]:
     packet of the first frame of its speech. stop: from `interrupt` to the end of the last packet in which speech is heard; one
     that fell into a pause does not count. av_offset: by how much pictures leave later than the sound of the same instant.
     drift: how much later sound leaves at the end than at the beginning. half_rate_share: of the time in which each second frame
-    alone was painted. frames_skipped: those that were not painted, for that or because they were too late.
+    alone was painted. frames_skipped: those that were not painted, for that or because they were too late. speech: "cached"
+    with --cached, which has CACHED texts said that were made before, else "synthesised". With --find: what `find` gives.
     """
     if arguments.sessions < 1 or not 4 <= arguments.seconds < 86_400:
         raise UsageError("--sessions has to be 1 or more, --seconds 4 or more")
+    if not 1 <= arguments.most <= 4096:
+        raise UsageError(f"--most {arguments.most}: needed 1 to 4096")
     sys.setswitchinterval(0.001)  # as the server has it
     begun = time.monotonic()
     with make_host(
@@ -153,23 +160,72 @@ def bench(arguments: argparse.Namespace) -> dict[str, Any]:
         renderer=arguments.renderer,
         generator=arguments.generator,
     ) as host:
-        loaded = time.monotonic() - begun
-        return {**measure(host, arguments.sessions, arguments.seconds, arguments.avatar), "load_s": round(loaded, 2)}
+        texts = _spoken(host, TEXTS[:CACHED]) if arguments.cached else TEXTS
+        loaded = round(time.monotonic() - begun, 2)
+        if not arguments.find:
+            figures = measure(host, arguments.sessions, arguments.seconds, arguments.avatar, texts)
+        else:
+            figures = find(
+                lambda sessions: together(host, sessions, arguments.seconds, arguments.avatar, texts),
+                most=arguments.most,
+                frame_ms=1000 / host.fps,
+                told=_tell,
+            )
+        return {**figures, "speech": "cached" if arguments.cached else "synthesised", "load_s": loaded}
 
 
-def measure(host: Host, sessions: int, seconds: float, avatar: str) -> dict[str, Any]:
-    """The figures of `bench` on a host that is there."""
-    alone = _opened(host, avatar, 0)
+def find(
+    trial: Callable[[int], dict[str, Any]], *, most: int, frame_ms: float, told: Callable[[str], None] = lambda line: None
+) -> dict[str, Any]:
+    """The largest number of sessions, `most` at most, whose p99 lateness stays under a frame and of which none is refused.
+
+    It is doubled until a trial fails, and halved in between from there on. Gives the figures of the best trial ("sessions" is 0
+    if one session is too much already), "full_rate_sessions", the largest number of which each frame was painted, and "trials".
+    trial: the figures of so many sessions, as `together` gives. told: a line on each trial.
+    """
+    trials: list[dict[str, Any]] = []
+
+    def holds(sessions: int) -> bool:
+        figures = trial(sessions)
+        late = figures["lateness_p99_ms"]
+        held = not figures["refused"] and late is not None and late < frame_ms
+        trials.append({"asked": sessions, "held": held, **figures})
+        told(
+            f"{sessions} sessions: p99 lateness {late} ms, {figures['refused']} refused, half rate "
+            f"{100 * figures['half_rate_share']:.0f} % of the time: {'held' if held else 'not held'}"
+        )
+        return held
+
+    low, high = 0, most + 1
+    while high - low > 1:
+        middle = max(1, min(2 * low, most)) if high > most else (low + high) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    best = next((t for t in trials if t["asked"] == low), {**trials[0], "sessions": 0})
+    full = [t["asked"] for t in trials if t["held"] and t["half_rate_share"] < WHOLE]
+    return {**best, "sessions": low, "full_rate_sessions": max(full, default=0), "frame_ms": frame_ms, "trials": trials}
+
+
+def measure(host: Host, sessions: int, seconds: float, avatar: str, texts: Sequence[str] = ()) -> dict[str, Any]:
+    """The figures of `bench` on a host that is there. texts: what is said, TEXTS by default."""
+    alone = _opened(host, avatar, 0, texts or TEXTS)
     cold, warm = _reply(alone), _reply(alone)
     host.close_session(alone.stream)
+    steady = together(host, sessions, seconds, avatar, texts or TEXTS)
+    if not steady["sessions"]:
+        raise UsageError("not even one session has room here: give a smaller --size")
+    return {**steady, "cold": cold, "warm": warm}
+
+
+def together(host: Host, sessions: int, seconds: float, avatar: str, texts: Sequence[str]) -> dict[str, Any]:
+    """The figures of so many sessions for `seconds`, as `bench` describes them; "sessions" is 0 if not even one has room."""
     memory, talks, refused = _memory(), [], 0
     for n in range(sessions):
         try:
-            talks.append(_opened(host, avatar, 2 + 7 * n))
+            talks.append(_opened(host, avatar, 2 + 7 * n, texts))
         except Busy:
             refused += 1
     if not talks:
-        raise UsageError("not even one session has room here: give a smaller --size")
+        return {"sessions": 0, "refused": refused, "lateness_p99_ms": None, "half_rate_share": 0.0}
     for n, talk in enumerate(talks):
         talk.rest = time.monotonic() + 0.5 + 2.0 * n / len(talks)  # not all at once
     used, begun = time.process_time(), time.monotonic()
@@ -188,7 +244,7 @@ def measure(host: Host, sessions: int, seconds: float, avatar: str) -> dict[str,
     offsets = [o for t in talks for o in _offsets(t.tap)]
     first = [1000 * s for t in talks for s in t.first_frames()]
     stop = [1000 * s for t in talks for s in t.stopped()]
-    steady = {
+    return {
         "lateness_p50_ms": _round(np.percentile(late, 50)),
         "lateness_p99_ms": _round(np.percentile(late, 99)),
         "first_frame_ms": _round(np.median(first)) if first else None,
@@ -214,12 +270,26 @@ def measure(host: Host, sessions: int, seconds: float, avatar: str) -> dict[str,
         "size": host.size,
         "fps": host.fps,
     }
-    return {**steady, "cold": cold, "warm": warm}
 
 
-def _opened(host: Host, avatar: str, turn: int) -> Talk:
+def _spoken(host: Host, texts: Sequence[str]) -> Sequence[str]:
+    """The texts, once the first voice's cache holds their speech."""
+    _tell(f"making the speech of {len(texts)} texts")
+    for text in texts:
+        for sentence in host.readers["none"].read(text):
+            for _ in next(iter(host.speakers.values())).speak(sentence):
+                pass
+    return texts
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def _opened(host: Host, avatar: str, turn: int, texts: Sequence[str]) -> Talk:
     stream = host.open(avatar, next(iter(host.speakers)), "none", seed=turn)
-    talk = Talk(stream, Tap(), turn)
+    talk = Talk(stream, Tap(), turn, texts)
     stream.watch(talk.tap)
     return talk
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -21,13 +22,16 @@ from aiohttp import (
     ClientSession,
     ClientTimeout,
     ClientWebSocketResponse,
+    WSMessage,
     WSMsgType,
 )
 
 from ..errors import AnimacyError, UsageError
+from .sound import Sound, pcm, rate_of
 
 PATIENCE = 30.0  # s in which a session has to be open again whose process died
 AGAIN = 0.5  # s between attempts
+TAKEN = 8.0  # s of sound that are sent ahead: a little less than the server takes
 
 
 class Refused(AnimacyError):
@@ -58,6 +62,7 @@ class Told:
     start: int = 0  # of the sentence or the word in the text given to `say`, in characters
     end: int = 0
     sentence: Mapping[str, Any] = field(default_factory=dict)  # of "sentence": what was read
+    output: str = ""  # of "output_...": which one it was
 
 
 class Client:
@@ -125,18 +130,18 @@ class Client:
             raise Refused(answer.status, str(told.get("error", answer.reason)))
         return dict(told)
 
-    async def listen(self, id: str) -> ClientWebSocketResponse:
-        """A session's events. Raises as `call` does."""
+    async def listen(self, id: str, what: str = "events", heartbeat: float | None = 20.0) -> ClientWebSocketResponse:
+        """The WebSocket of a session's events, or of something else of it. Raises as `call` does."""
         try:
             return await self._open_http().ws_connect(
-                f"{self.url}/v1/sessions/{id}/events", protocols=("animacy",), ssl=self._verify, heartbeat=20
+                f"{self.url}/v1/sessions/{id}/{what}", protocols=("animacy",), ssl=self._verify, heartbeat=heartbeat
             )
         except (ClientError, OSError, TimeoutError) as error:
             status = getattr(error, "status", None)
             if status == 410:
                 raise Lost("the session's process has ended: open another session") from error
             if status is not None:
-                raise Refused(status, "its events cannot be heard: is it open, and this key's?") from error
+                raise Refused(status, f"{what.split('?')[0]} of it cannot be opened: is it open, and this key's?") from error
             raise _unreachable(self.url, error) from error
 
     def _open_http(self) -> ClientSession:
@@ -177,6 +182,27 @@ class LiveSession:
     async def say(self, text: str) -> int:
         """Say `text` after what is being said; gives its number, by which events name it."""
         return int((await self._call("say", {"text": text}))["say"])
+
+    async def push_audio(self, sound: Sound, rate: int | None = None) -> int:
+        """Say speech from elsewhere, after what is being said; gives its number once the server has taken all of it.
+
+        sound: samples [N], mono, -1..1, or an asynchronous iterable of such pieces as they come, both at `rate` Hz; or the path
+        of an audio file. It is sent TAKEN seconds ahead of what is heard at most.
+        Raises UsageError for other sound, AnimacyError if it is interrupted meanwhile, Lost if the session's process dies
+        meanwhile: what was pushed has to be pushed again.
+        """
+        if self._closed:
+            raise AnimacyError("this session is closed; open another one")
+        rate = rate_of(sound, rate)
+        # No heartbeat: its answer would wait behind the sound that the server does not take yet.
+        path, id = f"audio?rate={rate}", self.id
+        try:
+            socket = await self._client.listen(id, path, None)
+        except Lost:
+            await self._reopen(id)
+            socket = await self._client.listen(self.id, path, None)
+        async with socket:
+            return await _sent(socket, pcm(sound, rate), rate)
 
     async def interrupt(self) -> int:
         """Stop at once, and drop what waits; gives the new epoch."""
@@ -264,6 +290,41 @@ class LiveSession:
                     await asyncio.sleep(AGAIN)
             if before is not None:
                 await before.close()
+
+
+async def _sent(socket: ClientWebSocketResponse, pieces: AsyncIterator[bytes], rate: int) -> int:
+    """Send the pieces and close; gives the number that the server told after the first."""
+    say, answer = 0, asyncio.create_task(socket.receive())
+    clock, begun, sent = asyncio.get_running_loop().time, 0.0, 0
+    try:
+        async for piece in pieces:
+            with suppress(ConnectionError, ClientError):  # it was closed: why is in the answer
+                await socket.send_bytes(piece)
+            if not say:
+                say, begun = _taken(await answer), clock()
+                answer = asyncio.create_task(socket.receive())
+            sent += len(piece)
+            # What lies in the sockets' buffers could not be stopped any more.
+            await asyncio.wait({answer}, timeout=max(begun + sent / (2 * rate) - TAKEN - clock(), 0))
+            if answer.done() or socket.closed:
+                _taken(await answer)
+        if not say:
+            raise UsageError("nothing to say in sound without samples: give some")
+        await socket.close()
+        return say
+    finally:
+        answer.cancel()
+        await asyncio.gather(answer, return_exceptions=True)
+
+
+def _taken(message: WSMessage) -> int:
+    """The number that is told. Raises Lost if the session is gone, AnimacyError with what is told else."""
+    value = message.json() if message.type is WSMsgType.TEXT else {}
+    if "say" in value:
+        return int(value["say"])
+    if value.get("event") == "lost":
+        raise Lost(str(value.get("text")))
+    raise AnimacyError(f"the sound is not taken: {value.get('error') or message.extra or 'the connection was closed'}")
 
 
 def _unreachable(url: str, error: Exception) -> AnimacyError:

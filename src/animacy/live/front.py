@@ -94,6 +94,7 @@ class Front:
             self._metrics,
             ready=len(asked),
             restarts={str(w.number): max(w.generation - 1, 0) for w in self.workers},
+            hung={str(w.number): w.hung for w in self.workers},
         )
         return web.Response(body=body, headers={"Content-Type": kind})
 

@@ -24,6 +24,9 @@ class Metrics:
         self.requests = Counter("animacy_requests", "Requests answered", ["method", "status"], registry=registry)
         self.texts = Counter("animacy_texts", "Texts given to be said", registry=registry)
         self.refused = Counter("animacy_sessions_refused", "Sessions refused for want of room", registry=registry)
+        self.outputs = Counter("animacy_outputs", "Outputs that failed, were lost, or are back", ["event"], registry=registry)
+        for event in ("failed", "lost", "back"):  # 0 is told, too
+            self.outputs.labels(event)
         self.lateness = Histogram(
             "animacy_frame_lateness_seconds", "From a frame's instant to its packet", buckets=_LATENESS, registry=registry
         )
@@ -73,7 +76,9 @@ class _Families(Collector):
         return self._families
 
 
-def merged(texts: Mapping[str, str], front: Metrics, *, ready: int, restarts: Mapping[str, int]) -> tuple[bytes, str]:
+def merged(
+    texts: Mapping[str, str], front: Metrics, *, ready: int, restarts: Mapping[str, int], hung: Mapping[str, int]
+) -> tuple[bytes, str]:
     """The exposition of several processes, each process's figures with the label `worker`, and its content type.
 
     texts: what each gave. What the address in front answered and refused is counted there alone, in `front`.
@@ -88,11 +93,15 @@ def merged(texts: Mapping[str, str], front: Metrics, *, ready: int, restarts: Ma
             whole = families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
             for sample in family.samples:
                 whole.add_sample(sample.name, {**sample.labels, "worker": worker}, sample.value)
-    again = CounterMetricFamily("animacy_worker_restarts", "Processes that were started again", labels=["worker"])
-    for worker, count in restarts.items():
-        again.add_metric([worker], count)
+    own.append(GaugeMetricFamily("animacy_workers_ready", "Processes that work", ready))
+    for name, text, counts in (
+        ("animacy_worker_restarts", "Processes that were started again", restarts),
+        ("animacy_worker_hangs", "Processes that were killed because they hung", hung),
+    ):
+        counted = CounterMetricFamily(name, text, labels=["worker"])
+        for worker, count in counts.items():
+            counted.add_metric([worker], count)
+        own.append(counted)
     registry = CollectorRegistry()
-    registry.register(
-        _Families([*own, GaugeMetricFamily("animacy_workers_ready", "Processes that work", ready), again, *families.values()])
-    )
+    registry.register(_Families([*own, *families.values()]))
     return generate_latest(registry), CONTENT_TYPE_LATEST

@@ -58,6 +58,7 @@ class Muxer:
     """
 
     def __init__(self, target: Any, form: str, size: int, fps: int) -> None:
+        self.begun = False  # the target has taken the header: an address answers, and lets us in
         self._fps, self._first = fps, -1  # the first frame's number
         self._heard = 0  # up to which sample there is sound
         self._frames: deque[Piece] = deque()
@@ -110,6 +111,7 @@ class Muxer:
         packet.pts = packet.dts = at
         packet.duration, packet.time_base, packet.is_keyframe, packet.stream = length, Fraction(1, rate), piece.key, stream
         self._container.mux(packet)
+        self.begun = True
 
 
 class Fragments:
@@ -146,13 +148,19 @@ def _pieces() -> Iterator[Piece]:
 
 
 def main() -> int:
-    """Push: the first line is JSON of url, form, size and fps. What failed is one line on standard error."""
+    """Push: the first line is JSON of url, form, size and fps. A line on standard output tells that the address has let us in,
+    one on standard error what failed."""
     signal.alarm(SILENT)  # the system's own answer ends the process, whatever it waits for
     asked = json.loads(sys.stdin.buffer.readline())
+    told = False
     try:
         muxer = Muxer(asked["url"], asked["form"], asked["size"], asked["fps"])
         for piece in _pieces():
             muxer.put(piece)
+            if muxer.begun and not told:
+                told = True
+                sys.stdout.write("open\n")
+                sys.stdout.flush()
         muxer.close()
     except (OSError, FFmpegError) as error:  # not `error` itself: that would tell the address, with its key
         sys.stderr.write(f"{error.strerror}\n")

@@ -2,22 +2,19 @@
 
 Each output watches the stream, so that a session is encoded once however many there are, and has a thread and a queue of its
 own. Nothing is dropped from the middle of a queue, which keeps times continuous: an output that is WAITING packets behind is
-closed, as is one that fails. Nobody else notices but by the event and the log.
+closed, as is one that fails; but a push that was let in once is tried again (`remote`). Nobody else notices but by the event
+and the log.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import os
 import queue
 import re
-import subprocess
-import sys
 import threading
 from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -31,12 +28,13 @@ from av.error import ProtocolNotFoundError
 
 from ..errors import AnimacyError, UsageError
 from . import mux
+from .remote import CLOSING, Lasting, Push, Tell
 from .requests import Output as Asked
 from .stream import KEY_SECONDS, Encoded, Stream
 from .values import Event
 
 WAITING = 720  # packets: ten seconds of sound and picture
-CLOSING = 5.0  # s that an output has to send what waits
+BEHIND = "it cannot be sent as fast as it comes"
 KEPT_SECONDS = 12  # of HLS: six segments of KEY_SECONDS ...
 KEPT = 24  # ... and at most so many, where key frames came sooner
 FORMS = {"rtmp": "flv", "srt": "mpegts"}
@@ -79,12 +77,13 @@ class Sink(Protocol):
 class Output:
     """One output, open from construction on: a Watcher of `stream`. `end` it; twice is fine.
 
-    failed is told why if it closes by itself, once, in any thread. Raises AnimacyError if the stream has ended.
+    tell: called with "output_failed" and why if it closes by itself, once, in any thread. Raises AnimacyError if the stream has
+    ended.
     """
 
-    def __init__(self, stream: Stream, kind: str, to: str, sink: Sink, failed: Callable[[str], None]) -> None:
+    def __init__(self, stream: Stream, kind: str, to: str, sink: Sink, tell: Tell) -> None:
         self.kind, self.to, self.sink, self.error = kind, to, sink, ""
-        self._stream, self._failed = stream, failed
+        self._stream, self._tell = stream, tell
         self._lock = threading.Lock()
         self._queue: queue.SimpleQueue[mux.Piece | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="output", daemon=True)
@@ -92,8 +91,10 @@ class Output:
         self._thread.start()
 
     def as_json(self, name: str) -> dict[str, str]:
-        state = {"state": "failed", "error": self.error} if self.error else {"state": "open"}
-        return {"id": name, "kind": self.kind, "to": self.to} | state
+        lost = self.sink.lost if isinstance(self.sink, Lasting) else ""
+        state = "failed" if self.error else "lost" if lost else "open"
+        error = {"error": self.error or lost} if self.error or lost else {}
+        return {"id": name, "kind": self.kind, "to": self.to, "state": state} | error
 
     def end(self) -> None:
         """Send what waits, within CLOSING seconds, and close."""
@@ -108,8 +109,9 @@ class Output:
 
     def take(self, encoded: Encoded) -> None:
         if self._queue.qsize() >= WAITING:
-            self._fail(f"it is {WAITING} packets behind")
-            self.sink.abort()
+            if not (isinstance(self.sink, Lasting) and self.sink.give_up(BEHIND)):
+                self._fail(BEHIND)
+                self.sink.abort()
             return
         packet = encoded.packet
         self._queue.put(mux.Piece(encoded.kind, encoded.key, packet.pts or 0, bytes(packet)))
@@ -136,7 +138,7 @@ class Output:
                 return
             self.error = f"{self.to} was closed: {why}"
         self._stream.leave(self)
-        self._failed(self.error)
+        self._tell("output_failed", self.error)
 
 
 class Recording:
@@ -237,55 +239,8 @@ class Hls:
         return "\n".join([*lines, *(["#EXT-X-ENDLIST"] if self._ended else []), ""])
 
 
-class Push:
-    """To another server, by a process of its own: `mux` tells why."""
-
-    def __init__(self, url: str, form: str, size: int, fps: int) -> None:
-        # -P: or the modules beside mux.py would hide those of the standard library. The address goes by the pipe: it has a key.
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", mux.__file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            pipesize=4096,  # what waits, waits in the queue, which is counted
-            start_new_session=True,  # Ctrl-C is the server's, which ends this one
-        )
-        self._ended = False
-        self._give(json.dumps({"url": url, "form": form, "size": size, "fps": fps}).encode() + b"\n")
-
-    def put(self, piece: mux.Piece) -> None:
-        self._give(mux.record(piece))
-
-    def close(self) -> None:
-        if self._ended:
-            return
-        self._ended = True
-        process = self._process
-        try:
-            _, told = process.communicate(timeout=CLOSING)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            _, told = process.communicate()
-        if process.returncode:
-            lines = told.decode(errors="replace").strip().splitlines()
-            why = lines[-1] if lines and process.returncode == 1 else "the other side does not answer"
-            raise OSError(None, why)
-
-    def abort(self) -> None:
-        self._process.kill()
-
-    def _give(self, data: bytes) -> None:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(data)
-            self._process.stdin.flush()
-        except BrokenPipeError:  # it has ended, and tells why
-            self.close()
-            raise OSError(None, "the other side ended it") from None
-
-
-def open_output(asked: Asked, places: Places, stream: Stream, address: str, failed: Callable[[str], None]) -> Output:
-    """Open what was asked for. address: under which HLS will be read.
+def open_output(asked: Asked, places: Places, stream: Stream, address: str, tell: Tell) -> Output:
+    """Open what was asked for. address: under which HLS will be read. tell: called with what becomes of it, in any thread.
 
     Raises UsageError for what is not allowed or not there, AnimacyError if the session has ended.
     """
@@ -293,7 +248,7 @@ def open_output(asked: Asked, places: Places, stream: Stream, address: str, fail
         raise UsageError("needed one of url, file and hls")
     size, fps = stream.size, stream.session.fps
     if asked.hls:
-        return Output(stream, "hls", f"{address}/index.m3u8", Hls(size, fps), failed)
+        return Output(stream, "hls", f"{address}/index.m3u8", Hls(size, fps), tell)
     sink: Sink
     if asked.file:
         path, file = _created(asked.file, places.record)
@@ -301,11 +256,11 @@ def open_output(asked: Asked, places: Places, stream: Stream, address: str, fail
     else:
         kind, to = _allowed(asked.url, places.push_to)
         try:
-            sink = Push(asked.url, FORMS[kind], size, fps)
+            sink = Lasting(lambda: Push(asked.url, FORMS[kind], size, fps), to, stream.key_frame, tell)
         except OSError as error:
             raise AnimacyError(f"no process for {to} can be started: {error.strerror}") from error
     try:
-        return Output(stream, kind, to, sink, failed)
+        return Output(stream, kind, to, sink, tell)
     except AnimacyError:
         sink.close()
         raise

@@ -100,6 +100,12 @@ class Scheduler:
         self._trial = TRIAL * len(self._avatars) / max(seconds, 1e-9)
         self.reached = self._trial  # frames a second: those of the last ticks; before there were any, of the trial
         self._ticks: deque[tuple[int, float]] = deque(maxlen=TICKS)  # frames painted, seconds taken
+        self._begun = clock()  # the newest tick
+
+    @property
+    def still(self) -> float:
+        """Seconds since the newest tick began: many more than a frame's, if what it paints with hangs."""
+        return self._clock() - self._begun
 
     @property
     def need(self) -> float:
@@ -143,7 +149,7 @@ class Scheduler:
         """Paint what is due; gives the seconds until the next tick is."""
         if self._closing.is_set():
             raise AnimacyError("this scheduler is closed; make another one")
-        begun = self._clock()
+        begun = self._begun = self._clock()
         with self._lock:
             running = list(self._running.values())
         jobs = [job for r in running for job in self._take(r)]

@@ -32,17 +32,21 @@ from .host import Host
 from .incoming import receive
 from .metrics import Metrics
 from .outputs import FORMS, Hls, Output, Places, open_output
+from .remote import Happened
 from .requests import MOST_BYTES, Audio, Feel, Interrupt, Open, Say, Wear, body, parsed
 from .requests import Output as OutputAsked
 from .scheduler import Busy
 from .stream import Encoded, Stream
 from .values import Event
 
+STILL = 20.0  # s without a tick, after which it counts as hanging: longer than kernels take to be made
 FAILED = 8  # outputs that failed are listed, at most
 WAITING = 256  # events for a WebSocket that does not read: then it is cut off
 PAGES = {
     "/": ("studio.html", "text/html"),
     "/studio.js": ("studio.js", "text/javascript"),
+    "/voice.js": ("voice.js", "text/javascript"),
+    "/microphone.js": ("microphone.js", "text/javascript"),
     "/studio.css": ("studio.css", "text/css"),
 }
 
@@ -141,6 +145,8 @@ class Server:
     async def _healthz(self, request: web.Request) -> web.Response:
         if self.host.failure is not None:
             raise Refused(503, f"nothing is painted any more: {self.host.failure}")
+        if self.host.scheduler.still > STILL:
+            raise Refused(503, f"nothing was painted for {self.host.scheduler.still:.0f} s: what paints hangs")
         return _json({"status": "ok"})
 
     async def _readyz(self, request: web.Request) -> web.Response:
@@ -348,10 +354,15 @@ class Server:
         place = f"/v1/sessions/{held.id}/outputs/{name}"
         session = held.stream.session
 
-        def failed(why: str) -> None:  # in whichever thread
-            _log.warning("an output failed", extra={"session": held.id, "output": name, "caller": held.caller, "why": why})
-            now = time.monotonic() - session.opened
-            held.stream.tell(Event("output_failed", session.epoch, 0, now, why, output=name))
+        def tell(kind: Happened, why: str) -> None:  # in whichever thread
+            what = {
+                "output_failed": "an output failed",
+                "output_lost": "an output was lost",
+                "output_back": "an output is back",
+            }
+            _log.warning(what[kind], extra={"session": held.id, "output": name, "caller": held.caller, "why": why})
+            self._metrics.outputs.labels(kind.removeprefix("output_")).inc()
+            held.stream.tell(Event(kind, session.epoch, 0, time.monotonic() - session.opened, why, output=name))
 
         async with held.opening:
             over = [n for n, output in held.outputs.items() if output.error]
@@ -359,7 +370,7 @@ class Server:
                 del held.outputs[old]
             if len(held.outputs) - len(over) >= self.limits.outputs:
                 raise Refused(503, f"{self.limits.outputs} outputs are open: close one", RETRY)
-            output = await asyncio.to_thread(open_output, asked, self._places, held.stream, place, failed)
+            output = await asyncio.to_thread(open_output, asked, self._places, held.stream, place, tell)
             held.outputs[name] = output
         if held.id not in self._held:  # closed meanwhile
             await asyncio.to_thread(output.end)

@@ -41,8 +41,10 @@ async function open() {
   studio.words = []; studio.sentence = null;
   listen();
   await watch();
-  $("speak").disabled = $("interrupt").disabled = false;
+  able(true);
 }
+
+function able(yes) { for (const id of ["speak", "interrupt", "mic", "pick"]) $(id).disabled = !yes; }
 
 async function close() {
   const {session, peer, socket} = studio;
@@ -56,7 +58,7 @@ let reopening = false;
 async function reopen() { // the session is gone, and the server may take a while until it has room again
   if (reopening) return;
   reopening = true;
-  $("speak").disabled = $("interrupt").disabled = true;
+  able(false);
   let problem = null;
   for (let attempt = 0; attempt < 20; attempt++) {
     try { await close(); await open(); problem = null; break; } catch (error) { problem = error; state("wait", "the session was lost: opening another"); }

@@ -28,10 +28,13 @@ class Event:
 
     "started" and "finished" frame each text that was said; "failed" comes in place of "finished", or of both, where it could
     not be said, and `text` tells why. "interrupted" tells from when on nothing older is heard; nothing of an older epoch
-    follows it, and a text that it cut off does not finish. "output_failed" is of one output: `text` tells why it was closed.
+    follows it, and a text that it cut off does not finish. Of one output are "output_failed", `text` tells why it was closed,
+    "output_lost", where its server is gone and is tried again, and "output_back".
     """
 
-    kind: Literal["started", "sentence", "word", "finished", "failed", "interrupted", "output_failed"]
+    kind: Literal[
+        "started", "sentence", "word", "finished", "failed", "interrupted", "output_failed", "output_lost", "output_back"
+    ]
     epoch: int
     say: int  # what `say` gave for the text; 0 for an interruption
     time: float  # seconds after the session's opening
@@ -39,4 +42,4 @@ class Event:
     start: int = 0  # of the sentence or the word in the text given to `say`, in characters
     end: int = 0
     sentence: Sentence | None = None  # of "sentence": what was read, with the stress of each word
-    output: str = ""  # of "output_failed": which one it was
+    output: str = ""  # of "output_...": which one it was

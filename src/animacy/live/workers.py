@@ -1,4 +1,4 @@
-"""Processes that hold live sessions: each is started, watched, and started again when it dies, without harm to the others.
+"""Processes that hold live sessions: each is started, watched, and started again when it dies or hangs, without harm to others.
 
 A process is told what to do as one line of JSON on standard input, and tells on standard output that it is ready, or why not.
 It listens on a socket in a folder of ours, which nobody else may enter, and ends when its standard input does, as it does when
@@ -17,12 +17,14 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from aiohttp import ClientSession, ClientTimeout, UnixConnector
+from aiohttp import ClientError, ClientSession, ClientTimeout, UnixConnector
 
 from ..errors import AnimacyError, UsageError
 
 FIRST, LONGEST = 0.5, 30.0  # s before a process is started again: doubled each time, unless ...
 STEADY = 60.0  # ... the one before lived for so many
+BEAT = 2.0  # s between questions whether it works, each to be answered until the next
+MISSED = 5  # answers in a row, after which it is taken to hang, and killed
 GRACE = 5.0  # s beyond what a process was given to end in, before it is killed
 COMMAND = (sys.executable, "-c", "from animacy.live.worker import main; main()")
 
@@ -42,6 +44,7 @@ class Worker:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.number, self.generation, self.retired = number, 0, False
+        self.hung = 0  # times that it was killed for that
         self.ended = asyncio.Event()  # of the present generation
         self.client: ClientSession | None = None  # to the process, while it can be asked
         self._folder, self._asked, self._environment, self._command = folder, asked, environment, command
@@ -103,6 +106,22 @@ class Worker:
             except AnimacyError as error:
                 _log.error("a worker does not start: %s", error, extra={"worker": self.number})
 
+    async def watch(self) -> None:
+        """Ask the process again and again whether it works, and kill it when it does not say so; `keep` does the rest."""
+        missed, asked = 0, 0  # asked: which generation
+        while True:
+            beat = asyncio.create_task(asyncio.sleep(BEAT))
+            client, generation = self.client, self.generation
+            works = client is None or await _works(client)
+            await beat
+            missed = 0 if works or generation != asked else missed + 1
+            asked = generation
+            if missed >= MISSED and self.generation == generation and self._process is not None and not self.retired:
+                self.hung, missed = self.hung + 1, 0
+                _log.error("a worker hangs, and is killed", extra={"worker": self.number, "pid": self._process.pid})
+                with suppress(ProcessLookupError):
+                    self._process.kill()
+
     def retire(self) -> None:
         """Ask the process to end by SIGTERM, and start no other."""
         self.retired = True
@@ -129,6 +148,15 @@ class Worker:
             await client.close()
 
 
+async def _works(client: ClientSession) -> bool:
+    # By how often it was asked, and not by a clock: we could have stood still ourselves.
+    try:
+        async with client.get("http://worker/healthz", timeout=ClientTimeout(total=BEAT)) as answer:
+            return answer.status == 200
+    except (ClientError, OSError, TimeoutError, RuntimeError):  # RuntimeError: it was closed meanwhile
+        return False
+
+
 @asynccontextmanager
 async def working(
     count: int, folder: str, asked: Mapping[str, Any], environment: Mapping[str, str], command: Sequence[str] = COMMAND
@@ -138,7 +166,7 @@ async def working(
     tasks = [asyncio.create_task(worker.start()) for worker in workers]
     try:
         await asyncio.gather(*tasks)
-        tasks = [asyncio.create_task(worker.keep()) for worker in workers]
+        tasks = [asyncio.create_task(work) for worker in workers for work in (worker.keep(), worker.watch())]
         yield workers
     finally:
         for task in tasks:
