@@ -208,3 +208,15 @@ def test_figures_of_half_precision_are_close():
     network = generator.Network(TINY).eval()
     conditions = np.random.default_rng(2).integers(0, 256, (2, 10, 32, 32), np.uint8)
     assert generator.halved(network, conditions) > 45
+
+
+def test_single_pixels_that_stand_out_cost_and_strands_do_not():
+    x = torch.full((1, 1, 32, 32), 0.4)
+    strands = x.clone()
+    strands[..., 3::7] = 0.7
+    strands[:, :, range(32), range(32)] = 0.1
+    assert float(generator._lonely(strands)) == 0
+    for value in (0.3, 0.5):
+        dots = x.clone()
+        dots[..., 4::8, 4::8] = value
+        assert float(generator._lonely(dots)) == pytest.approx((0.1 - 6 / 255) / 64, rel=1e-3)

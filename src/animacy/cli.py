@@ -181,7 +181,7 @@ def _parser() -> Parser:
     train.add_argument("--until", choices=("motions", "trace", "fit", "judge"), default="judge", help="the last stage to run")
     train.add_argument("--networks", default="lite,full", help="lite (256 pixels), full (512), or both (default)")
     train.add_argument("--scale", type=float, default=1.0, help="share of the usual 1,300 motions")
-    train.add_argument("--spp", type=int, default=16, help="samples a pixel of frames to train on (default %(default)s)")
+    train.add_argument("--spp", type=int, default=48, help="samples a pixel of frames to train on (default %(default)s)")
     train.add_argument("--spp-held-out", type=int, default=128, help="and of frames to judge by (default %(default)s)")
     train.add_argument("--hairs", type=int, default=24_000, help="on the head (default %(default)s)")
     train.add_argument("--variant", default="cuda_ad_rgb", help="Mitsuba's: cuda_ad_rgb, llvm_ad_rgb or scalar_rgb")

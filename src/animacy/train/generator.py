@@ -143,9 +143,10 @@ class Settings:
     clip: float = 1.0
     soft: float = 0.5  # errors below count squared: of noisy targets an absolute loss finds the median, which is too dark
     gradient: float = 0.25  # weight of the edges' difference
-    motion: float = 0.25  # weight of the difference between neighbouring frames' changes
+    motion: float = 0.5  # weight of the difference between neighbouring frames' changes
     texture: float = 15.0  # weight of the local autocovariance's difference, to begin with ...
-    sharpness: float = 0.95  # ... and the energy of hair's edges over the teacher's that the weight is then led to
+    sharpness: float = 1.0  # ... and the energy of hair's edges over the teacher's that the weight is then led to
+    lonely: float = 2.0  # weight of what single pixels stand out by
     focus: float = 4.0  # how much more a pixel of the eyes and the mouth counts
     crop: int = 32  # pixels less a side in training, anywhere in the frame: a pixel's noise then never comes back alike
     every: int = 500  # steps from one saved state to the next
@@ -344,6 +345,7 @@ class _Criterion(nn.Module):
         # Textures and edges as they are seen, in sRGB: in linear light a few glints outweigh all else, and are met by dots.
         luma = [v.mean(1, keepdim=True) for v in (out[:, :3], *(halves[:, k, :3].float() / 255 for k in range(2)))]
         own, a, b = (v - _mean(v, 9) for v in luma)
+        loss = loss + s.lonely * (_lonely(luma[0]) + _lonely(F.avg_pool2d(luma[0], 2)))
         loss = loss + texture * _textures(own, a, b, y[:, 3:], weight[:, None].float())
         energies = []
         for one, other in ((luma[0], luma[0]), (luma[1], luma[2])):
@@ -384,6 +386,23 @@ def _textures(painted: Tensor, a: Tensor, b: Tensor, alpha: Tensor, weight: Tens
             level = own.detach() + 4e-4
         total = total + ((own - true) ** 2 / level * solid).mean() * (4 if n == 0 else 1)
     return total / (len(lags) + 3)
+
+
+def _lonely(x: Tensor) -> Tensor:
+    """By how much pixels of [B, 1, S, S] are brighter than all of their eight neighbours, or darker, beyond 6 of 255: the mean.
+
+    A strand of hair is no such pixel: along it there are others like it. Single dots are, by which a network meets a demand on
+    textures at the least cost in squared errors, where it cannot know the strands.
+    """
+    most = []
+    for sign in (1, -1):
+        wide = F.pad(sign * x, (1, 1, 1, 1), mode="replicate")
+        around = [wide[..., i : i + x.shape[2], j : j + x.shape[3]] for i in range(3) for j in range(3) if (i, j) != (1, 1)]
+        highest = around[0]
+        for other in around[1:]:
+            highest = torch.maximum(highest, other)
+        most.append(F.relu(sign * x - highest - 6 / 255))
+    return (most[0] + most[1]).mean()
 
 
 def _windows(x: Tensor) -> Tensor:

@@ -121,7 +121,7 @@ class Teacher:
         for name, hair in self._curves.items():
             p[f"{name}.control_points"] = _padded(hair.points(positions, normals)).ravel()
         p.update()
-        each = max(1, min(16, spp // 2))  # stratified within a pass
+        each = max(1, min(8, spp // 2))  # stratified within a pass
         return np.stack([self._pass(each, (seed * 4099 + k) % 2**32) for k in range(max(1, spp // each))])
 
     def _pass(self, spp: int, seed: int) -> Floats:
