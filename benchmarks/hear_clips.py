@@ -57,7 +57,7 @@ FLITE = {
     "uh": "ʊ", "uw": "u", "v": "v", "w": "w", "y": "j", "z": "z", "zh": "ʒ",
 }  # fmt: skip
 VOICES = ("kal16", "rms", "slt", "awb")
-MARKS, PAUSE = "ˈˌːˑ", 0.06  # s without a phone between two words that is a pause, and not the way from one to the other
+MARKS, PAUSE = "ˈˌːˑʲ", 0.06  # s without a phone between two words that is a pause, and not the way from one to the other
 
 
 def piper(model: Path, offset: float) -> Iterator[Clip]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from animacy.errors import AnimacyError, UsageError
-from animacy.hear import LATENCY
+from animacy.hear import LOOK_AHEAD
 from animacy.live.pushed import BEGIN, samples_of
 from animacy.live.session import Full
 from animacy.live.values import Moment
@@ -170,8 +170,8 @@ def test_another_rate_keeps_its_length_and_place(rate: int) -> None:
     assert not found[len(wanted) + RATE // 100 :].any() and 0 <= ends - begin - len(wanted) < RATE // 30
 
 
-def test_the_face_is_no_more_than_a_fifth_of_a_second_behind() -> None:
-    assert LATENCY <= 0.12 and BEGIN <= 0.22
+def test_the_face_is_less_than_a_quarter_of_a_second_behind() -> None:
+    assert LOOK_AHEAD <= 0.12 and BEGIN <= 0.225
     clock = Clock()
     with opened(clock) as session:
         session.take()

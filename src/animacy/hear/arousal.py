@@ -19,12 +19,13 @@ Array = NDArray[np.float32]
 WINDOW = 800  # samples, 50 ms: two periods of the lowest pitch and a little; row k is of the middle k * HOP, as in features.py
 LOWEST, HIGHEST = 65.0, 420.0  # Hz
 VOICED = 0.5  # of the autocorrelation's height, from which there is a pitch
+OCTAVE = 0.06  # of that height, which a period twice as long has to have more: two periods repeat as one does
 QUIET = 1e-5  # power, below which nothing is heard: -50 dBFS
 USUAL = 10**-2.0  # power of a voice that was not heard before, -20 dBFS
-USUAL_RANGE = 2.8  # semitones, standard deviation of pitch in calm speech
+USUAL_RANGE = 3.6  # semitones, standard deviation of pitch in calm speech
 LASTS, BEFORE = 2.5, 25.0  # s of voice over which the present one is told, and over which the usual one
-BY_RANGE, BY_LEVEL = 0.16, 0.045  # excitement a semitone of standard deviation, and a dB
-CALM = 0.35  # excitement of a usual voice
+BY_RANGE, BY_LEVEL = 0.20, 0.07  # excitement a semitone of standard deviation, and a dB; fitted to our own voices
+CALM = 0.38  # excitement of a usual voice
 STRESS, APART = 2.5, 0.45  # dB over the last seconds' voice that make a stress, and s between two
 
 
@@ -35,11 +36,13 @@ class Arousal:
         self._shape = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
         own = np.fft.irfft(np.square(np.abs(np.fft.rfft(self._shape, 2 * WINDOW))))
         self._own = (own[:WINDOW] / own[0]).astype(np.float32)  # of the window itself (Boersma 1993)
+        periods = np.arange(round(RATE / HIGHEST), round(RATE / LOWEST))
+        self._longer = (OCTAVE * np.log2(periods / periods[0])).astype(np.float32)
         self._held = np.zeros(WINDOW // 2, np.float32)
         self._mean = math.nan  # of the pitch in semitones, ...
         self._variance = USUAL_RANGE**2
         self._now, self._usual = math.log(USUAL), math.log(USUAL)
-        self._excitement = CALM
+        self._excitement, self._voiced = CALM, 1.0  # s of voice so far; a usual one counts as the first
         self._smooth, self._rising = -99.0, False  # dB of the voice over 60 ms
         self._stressed = APART  # s since the last stress
 
@@ -60,7 +63,7 @@ class Arousal:
         likeness /= np.maximum(likeness[:, :1], 1e-12)
         first = round(RATE / HIGHEST)
         places = likeness[:, first : round(RATE / LOWEST)]
-        best = places.argmax(axis=1)
+        best = (places - self._longer).argmax(axis=1)
         heights = places[np.arange(count), best]
         return np.array(
             [self._follow(float(p), float(h), first + int(b)) for p, h, b in zip(power, heights, best, strict=True)], np.float32
@@ -76,7 +79,8 @@ class Arousal:
         if math.isnan(self._mean):
             self._mean = semitones
         away = min(max(semitones - self._mean, -9.0), 9.0)  # an octave that was taken wrongly
-        now, usual = step / LASTS, step / BEFORE
+        self._voiced = min(self._voiced + step, BEFORE)
+        now, usual = step / LASTS, step / self._voiced
         self._mean += 2.0 * now * away
         self._variance += now * (away * away - self._variance)
         self._now += now * (level - self._now)

@@ -1,7 +1,7 @@
 """Speech with known phones, as files: what the network learns from and is judged by.
 
-NAME.wav is mono 16-bit PCM; NAME.json {"engine", "voice", "language", "phones": [{"symbol", "start", "end"}]} in IPA and seconds.
-Any engine or aligner can make them; `excitement` (0..1) and a phone's `stress` (0..1) may be left out.
+NAME.wav is mono 16-bit PCM; NAME.json {"engine", "voice", "language", "phones": [{"symbol", "start", "end"}]}, IPA and
+seconds. Any engine or aligner can make them; `excitement` and a phone's `stress`, 0..1, may be left out.
 """
 
 from __future__ import annotations

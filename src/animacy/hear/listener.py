@@ -1,4 +1,4 @@
-"""Speech from elsewhere -> what a mouth does for it, piece by piece, LATENCY behind the sound."""
+"""Speech from elsewhere -> what a mouth does for it, piece by piece, LOOK_AHEAD behind the sound."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from .network import AHEAD, OUTPUTS, Network
 Array = NDArray[np.float32]
 
 STEP = HOP / RATE  # s between two rows
-LATENCY = 0.118  # s of sound after an instant that have to be there: AHEAD hops, half a window, and the resampler's filter
+LOOK_AHEAD = 0.114  # s of sound after a row's instant that have to be there: AHEAD rows, half a window, the resampler's filter
+LATENCY = LOOK_AHEAD + STEP  # ... and after any instant, which needs the row behind it
 
 
 class Listener:
@@ -34,7 +35,7 @@ class Listener:
         self._feeling = np.zeros((0, 2), np.float32)
 
     def add(self, samples: Array) -> Heard:
-        """The rows that `samples` [N], mono -1..1, complete: up to LATENCY before their end."""
+        """The rows that `samples` [N], mono -1..1, complete: up to LOOK_AHEAD before their end."""
         self._given += len(samples)
         if self._resampler is None:
             self._hear(samples)

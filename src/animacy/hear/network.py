@@ -15,6 +15,8 @@ from .features import BANDS
 Array = NDArray[np.float32]
 
 OUTPUTS = 9  # six articulators, contact of the lips, of lip and teeth, and speaking: as `move.mouth.articulate` gives them
+CONTACTS = slice(6, 8)
+SHUT = 0.85  # what it gives for contacts that are whole: where it is unsure, it gives their probability
 AHEAD = 10  # hops that an output is behind the rows: 100 ms, with half a window 112.5 ms of sound that has to be there
 
 
@@ -48,4 +50,5 @@ class Network:
         mouth, *following = self._session.run(None, {"rows": np.ascontiguousarray(rows.T[None])} | self._past)
         self._past = dict(zip(self._past, following, strict=True))
         found: Array = np.ascontiguousarray(mouth[0].T)
+        found[:, CONTACTS] = np.minimum(found[:, CONTACTS] / SHUT, 1.0)
         return found

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
+import multiprocessing
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,12 +24,13 @@ from torch import nn
 from ..hear.clips import LEVEL, Clip, level_of, load, mouth_of
 from ..hear.features import BANDS, HOP, RATE, Features
 from ..hear.network import AHEAD, OUTPUTS
-from .hear_network import DILATIONS, Net, export
+from .hear_network import DILATIONS, FIRST, Net, export, opened
 
 Array = NDArray[np.float32]
 
 LENGTH = 400  # hops of one example, 4 s
-VARIANTS = {"kokoro": 4, "espeak": 2}  # of each clip, by voice, room and microphone; 2 of another engine's
+TOLD = 250  # steps between two figures
+VARIANTS = {"kokoro": 2, "espeak": 1}  # of each clip, by voice, room and microphone; 2 of another engine's
 HELD = ("af_sky", "am_fenrir", "bf_lily", "zf_xiaoyi", "zm_yunyang")  # voices that are only judged by
 
 
@@ -82,7 +85,7 @@ def heard_elsewhere(samples: Array, rng: np.random.Generator) -> Array:
     if rng.random() < 0.8:
         noise = _coloured(len(out), rng.uniform(0.0, 2.0), rng)
         out = out + noise * level * 10 ** (-rng.uniform(8, 50) / 20)
-    gain = LEVEL * 10 ** (rng.uniform(-28, 8) / 20) / max(level, 1e-6)
+    gain = LEVEL * 10 ** (rng.uniform(-24, 8) / 20) / max(level, 1e-6)
     return np.clip(out * gain, -1.0, 1.0).astype(np.float32)
 
 
@@ -134,25 +137,30 @@ def example(clip: Clip, rng: np.random.Generator) -> tuple[Array, Array]:
     return rows, mouth
 
 
-def examples(clips: list[Clip], seed: int) -> tuple[Array, Array]:
+def examples(clips: list[Clip], seed: int, processes: int) -> tuple[Array, Array]:
     """All clips in all their variants behind one another, in random order, with what is no speech between them."""
     rows, mouths = [], []
     rng = np.random.default_rng((seed, 1))
     order = [(i, v) for i, clip in enumerate(clips) for v in range(VARIANTS.get(clip.engine, 2))]
     began = time.monotonic()
-    for n, k in enumerate(rng.permutation(len(order))):
-        i, variant = order[k]
-        own = np.random.default_rng((seed, 2, i, variant))
-        x, y = example(clips[i], own)
-        rows.append(x.astype(np.float16))
-        mouths.append(y.astype(np.float16))
-        if own.random() < 0.12:
-            x = Features().add(music(own.uniform(2, 6), own))
-            rows.append(x.astype(np.float16))
-            mouths.append(np.zeros((len(x), OUTPUTS), np.float16))
-        if n % 500 == 0:
-            print(f"example {n} of {len(order)}, {time.monotonic() - began:.0f} s", flush=True)
+    given = [(clips[order[k][0]], (seed, 2, *order[k])) for k in rng.permutation(len(order))]
+    with multiprocessing.Pool(processes) as pool:
+        for n, (x, y) in enumerate(pool.imap(_made, given, chunksize=8)):
+            rows.append(x)
+            mouths.append(y)
+            if n % 500 == 0:
+                print(f"example {n} of {len(order)}, {time.monotonic() - began:.0f} s", flush=True)
     return np.concatenate(rows), np.concatenate(mouths)
+
+
+def _made(given: tuple[Clip, tuple[int, ...]]) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
+    """An example, and behind some of them what is no speech."""
+    rng = np.random.default_rng(given[1])
+    x, y = example(given[0], rng)
+    if rng.random() < 0.15:
+        noise = Features().add(music(rng.uniform(2, 6), rng))
+        x, y = np.concatenate([x, noise]), np.concatenate([y, np.zeros((len(noise), OUTPUTS), np.float32)])
+    return x.astype(np.float16), y.astype(np.float16)
 
 
 def batches(rows: Array, mouths: Array, size: int, rng: np.random.Generator) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -173,7 +181,7 @@ def loss_of(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     """Of logits [B, OUTPUTS, T] against what is wanted, after the first half second, in which nothing is known yet."""
     found, wanted = found[:, :, 50:], wanted[:, :, 50:]
     shape = torch.sigmoid(found[:, :6])
-    loss = torch.square((shape - wanted[:, :6]) / SCALE).mean()
+    loss = torch.square((shape - wanted[:, :6]) / SCALE.to(found.device)).mean()
     gates = nn.functional.binary_cross_entropy_with_logits(found[:, 6:], wanted[:, 6:], reduction="none").mean((0, 2))
     return loss + 3.0 * gates[0] + 2.0 * gates[1] + 0.7 * gates[2]
 
@@ -185,11 +193,12 @@ def agreement(net: Net, clips: list[Clip], seed: int) -> dict[str, float]:
     with torch.no_grad():
         for i, clip in enumerate(clips):
             x, y = example(clip, np.random.default_rng((seed, 3, i)))
-            out = torch.sigmoid(net(torch.from_numpy(x.T[None].copy())))[0].numpy().T
+            given = torch.from_numpy(x.T[None].copy()).to(next(net.parameters()).device)
+            out = torch.sigmoid(net(given))[0].cpu().numpy().T
             found.append(out[30:])
             wanted.append(y[30:])
     a, b = np.concatenate(found), np.concatenate(wanted)
-    net.train()
+    net.learn()
     names = ("jaw", "spread", "funnel", "pucker", "part", "tongue", "lips", "teeth", "speaking")
     return {name: round(float(np.corrcoef(a[:, k], b[:, k])[0, 1]), 3) for k, name in enumerate(names)}
 
@@ -198,9 +207,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--steps", type=int, default=5_000, help="of 64 s of speech each (%(default)s)")
+    parser.add_argument("--begin", type=Path, help="go on from this network.onnx, in place of a random one")
     parser.add_argument("--rate", type=float, default=2e-3, help="of learning, which falls to 0 (%(default)s)")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu", help="PyTorch's: cpu or cuda")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.manual_seed(arguments.seed)
@@ -213,39 +224,45 @@ def main() -> None:
         e: round(sum(c.speech.duration for c in learnt if c.engine == e) / 60, 1) for e in sorted({c.engine for c in learnt})
     }
     print(f"{len(learnt)} clips to learn from, minutes {minutes}; {len(held)} held out", flush=True)
-    rows, mouths = examples(learnt, arguments.seed)
+    rows, mouths = examples(learnt, arguments.seed, arguments.threads)
     print(f"{len(rows) / 6000:.0f} minutes of examples", flush=True)
-    net = Net()
-    size = 16
-    steps = arguments.epochs * ((len(rows) - LENGTH) // LENGTH // size)
+    net = Net() if arguments.begin is None else opened(arguments.begin)
+    size = 16  # examples a step
     optimiser = torch.optim.AdamW(net.parameters(), arguments.rate, weight_decay=1e-2)
-    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, arguments.rate, total_steps=steps + 10, pct_start=0.1)
+    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, arguments.rate, total_steps=arguments.steps + 10, pct_start=0.1)
+    net.to(arguments.device)
     rng = np.random.default_rng((arguments.seed, 4))
     began = time.monotonic()
-    for epoch in range(arguments.epochs):
-        total, count = 0.0, 0
-        for x, y in batches(rows, mouths, size, rng):
-            loss = loss_of(net(x), y)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-            optimiser.step()
-            plan.step()
-            total, count = total + float(loss.detach()), count + 1
-        told = agreement(net, held[:60], arguments.seed) if held else {}
-        print(f"epoch {epoch + 1}: loss {total / max(count, 1):.4f}, {time.monotonic() - began:.0f} s, {told}", flush=True)
+    endless = itertools.chain.from_iterable(batches(rows, mouths, size, rng) for _ in itertools.count())
+    total = 0.0
+    for step, (x, y) in enumerate(itertools.islice(endless, arguments.steps), 1):
+        loss = loss_of(net(x.to(arguments.device)), y.to(arguments.device))
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimiser.step()
+        plan.step()
+        total += float(loss.detach())
+        if step % TOLD == 0:
+            told = agreement(net, held[:40], arguments.seed) if held else {}
+            print(f"step {step}: loss {total / TOLD:.4f}, {time.monotonic() - began:.0f} s, {told}", flush=True)
+            total = 0.0
+            export(net.cpu(), arguments.out / "network.onnx")  # so that a run that is ended leaves one
+            net.to(arguments.device).learn()
+    net.cpu()
     export(net, arguments.out / "network.onnx")
     about = {
         "clips": len(learnt),
         "minutes": minutes,
         "held_voices": list(HELD),
         "seed": arguments.seed,
-        "epochs": arguments.epochs,
+        "steps": arguments.steps,
+        "begun_from": None if arguments.begin is None else hashlib.sha256(arguments.begin.read_bytes()).hexdigest(),
         "variants": VARIANTS,
         "sha256": hashlib.sha256((arguments.out / "network.onnx").read_bytes()).hexdigest(),
         "held_out_r": agreement(net, held, arguments.seed) if held else {},
         "parameters": sum(p.numel() for p in net.parameters()),
-        "receptive_field_ms": 10 * (1 + 4 + 2 * sum(DILATIONS)),
+        "receptive_field_ms": 10 * (FIRST + 2 * sum(DILATIONS)),
         "bands": BANDS,
     }
     (arguments.out / "network.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
