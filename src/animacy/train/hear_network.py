@@ -44,15 +44,6 @@ class Net(nn.Module):
         self.norm = nn.BatchNorm1d(WIDTH)
         self.blocks = nn.ModuleList(Block(d) for d in DILATIONS)
         self.last = nn.Conv1d(WIDTH, OUTPUTS, 1)
-        self.folded = False
-
-    def learn(self) -> None:
-        """Train from here on; norms that were folded into the layers before them stay as they are."""
-        self.train()
-        if self.folded:
-            for part in self.modules():
-                if isinstance(part, nn.BatchNorm1d):
-                    part.eval()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = torch.relu(self.norm(self.first(nn.functional.pad(x, (FIRST - 1, 0)))))
@@ -71,28 +62,6 @@ def _folded(convolution: nn.Conv1d, norm: nn.BatchNorm1d) -> tuple[NDArray[np.fl
     weights = convolution.weight * scale[:, None, None]
     bias = (convolution.bias - norm.running_mean) * scale + norm.bias
     return weights.detach().numpy(), bias.detach().numpy()
-
-
-def opened(path: Path) -> Net:
-    """The network that `export` wrote, to be trained on."""
-    import onnx
-    from onnx import numpy_helper
-
-    given = {w.name: torch.from_numpy(numpy_helper.to_array(w).copy()) for w in onnx.load(str(path)).graph.initializer}
-    state = {"first.weight": given["filters0"], "first.bias": given["bias0"]}
-    state |= {"last.weight": given["last"], "last.bias": given["lastbias"]}
-    for k in range(len(DILATIONS)):
-        own = {"convolve.weight": "filters", "convolve.bias": "bias", "mix.weight": "mix", "mix.bias": "mixbias"}
-        state |= {f"blocks.{k}.{name}": given[f"{written}{k + 1}"] for name, written in own.items()}
-    net = Net()
-    net.load_state_dict(state, strict=False)  # the norms are in the layers already
-    net.folded = True
-    for part in net.modules():
-        if isinstance(part, nn.BatchNorm1d):
-            part.eps = 0.0
-            part.requires_grad_(False)
-    net.learn()
-    return net
 
 
 def export(net: Net, path: Path) -> None:
