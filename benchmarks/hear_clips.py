@@ -1,11 +1,12 @@
 """Clips of engines that the network of `animacy.hear` never heard, to judge it by.
 
-    python benchmarks/hear_clips.py piper --model en_US-joe-medium.onnx --out CLIPS   # in an environment with piper-tts
+    python benchmarks/hear_clips.py piper --model en_US-joe-medium.onnx --out CLIPS   # see below
     python benchmarks/hear_clips.py flite --out CLIPS                                 # needs the command flite
     python benchmarks/hear_clips.py bias CLIPS                                        # against pocketsphinx, see align.py
 
-Both engines only speak here: nothing of them is in the package or in what it learnt from. piper (GPL-3) tells phone times once
-`python -m piper.patch_voice_with_alignment MODEL` has been run. Its times come late: --offset is what `bias` found.
+Both engines only speak here: nothing of them is in the package or in what it learnt from. piper (GPL-3) runs in an environment
+of its own (piper-tts, onnx, av) and tells phone times once `python -m piper.patch_voice_with_alignment MODEL` has been run.
+Its times come late: --offset is what `bias` found.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 python -m animacy.train.hear --clips FOLDER --out FOLDER
 
-Two quiet cores, no GPU: a quarter of an hour. FOLDER gets network.onnx and network.json. Same clips and arguments, same weights.
+Two quiet cores, no GPU: 15 minutes. FOLDER gets network.onnx and network.json. Same clips and arguments, same weights.
 """
 
 from __future__ import annotations
