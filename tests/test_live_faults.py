@@ -195,9 +195,9 @@ def test_sound_by_websocket(server: Running, neighbour: Tap) -> None:
                     await sound.send_bytes(np.full(8000, 0.1, "<f4").tobytes())
                 got.append(await sound.receive_json(timeout=10))
                 until_full = time.monotonic() + 10
-                while len(stream.session._pushed[0].samples) < 9 * RATE and time.monotonic() < until_full:
+                while len(stream.session._pushed[0].sound.samples) < 9 * RATE and time.monotonic() < until_full:
                     await asyncio.sleep(0.02)
-                assert stream.session._pushed[0].samples.nbytes <= 4 * 10 * RATE
+                assert stream.session._pushed[0].sound.samples.nbytes <= 4 * 10 * RATE
                 stream.session.interrupt()
                 got.append(await sound.receive_json(timeout=10))
                 got.append((await sound.receive(timeout=10)).type)
@@ -394,7 +394,14 @@ def test_an_hour_of_texts_and_pushed_sound(sessions: list[Session]) -> None:
         assert abs((count.number + 1) / 10 - (clock.now - 1000) - scheduler.look_ahead / 10) < 0.105
         session.events()
         performer = session._performer
-        sizes = (session._planned, session._taken, session._coming, session._pushed, session._jaws, scheduler._ticks)
+        sizes = (
+            session._planned,
+            session._taken,
+            session._coming,
+            session._pushed,
+            session._performer._heard.runs,
+            scheduler._ticks,
+        )
         sizes += (performer._parts, performer._cuts, performer._plan, performer._blinks.onsets)
         queues.append(sum(map(len, sizes)) + session._speaking._inbox.qsize())
     assert heard[0] > 35_900

@@ -385,8 +385,8 @@ class Viewer(RuleBasedStateMachine):
     def nothing_grows(self) -> None:
         if hasattr(self, "session"):
             assert len(self.session._planned) <= 6 and len(self.session._coming) <= 30
-            assert sum(len(p.samples) for p in self.session._pushed) <= 10.2 * RATE
-            assert len(self.session._performer._cuts) < 30
+            assert sum(len(p.sound.samples) for p in self.session._pushed) <= 10.2 * RATE
+            assert len(self.session._performer._cuts) < 30 and len(self.session._performer._heard.runs) < 30
 
     @invariant()
     def events_are_in_order(self) -> None:

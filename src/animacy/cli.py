@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
@@ -110,8 +110,11 @@ def _parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"animacy {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    say = commands.add_parser("say", parents=[common], help="perform a text and write a video", description="Perform a text.")
+    say = commands.add_parser(
+        "say", parents=[common], help="perform a text and write a video", description="Perform a text, or speech from a file."
+    )
     _add_text(say)
+    say.add_argument("--audio", metavar="FILE", help="perform the speech in this sound file, in place of a text")
     say.add_argument("-o", "--output", metavar="FILE.mp4", help="the video to write")
     say.add_argument("--wav", metavar="FILE", help="write the speech alone, too")
     say.add_argument("--timeline", metavar="FILE.json", help="write words, phones and motion with their times, too")
@@ -197,7 +200,7 @@ def _parser() -> Parser:
     train.set_defaults(run=_train)
 
     evaluate = commands.add_parser("evaluate", help="measure a stage", description="Measure a stage.")
-    stages = evaluate.add_subparsers(dest="stage", required=True, metavar="read")
+    stages = evaluate.add_subparsers(dest="stage", required=True, metavar="read|hear")
     reading = stages.add_parser(
         "read",
         parents=[common],
@@ -208,6 +211,18 @@ def _parser() -> Parser:
     reading.add_argument("--written", metavar="FILE.tsv", help="sentences and what is expected, as tests/data/read_written.tsv")
     reading.add_argument("--json", action="store_true", help="print JSON")
     reading.set_defaults(run=_evaluate_read)
+
+    hearing = stages.add_parser(
+        "hear",
+        parents=[common],
+        help="measure the mouth that is heard out of speech",
+        description="Compare the mouth that is heard with the one made of the same phones, or tell what it does over noise.",
+    )
+    hearing.add_argument("--clips", metavar="FOLDER", help="speech with its phones, as hear/clips.py tells")
+    hearing.add_argument("--shift", type=float, default=0.0, help="seconds of silence before each clip: a control (0)")
+    hearing.add_argument("--calm", metavar="FILE", action="append", default=[], help="a sound file without speech")
+    hearing.add_argument("--json", action="store_true", help="print JSON")
+    hearing.set_defaults(run=_evaluate_hear)
 
     bench = commands.add_parser("bench", help="measure how fast it is", description="Measure how fast it is.")
     verbs = bench.add_subparsers(dest="verb", required=True, metavar="stages|streams|live")
@@ -315,6 +330,9 @@ def _say(arguments: argparse.Namespace) -> None:
         raise UsageError("no output given: add -o FILE.mp4")
     if Path(arguments.output).suffix.lower() != ".mp4":
         raise UsageError(f"-o {arguments.output}: needed a name that ends in .mp4")
+    if arguments.audio is not None:
+        _say_audio(arguments)
+        return
     text = _text(arguments)
     if arguments.file and os.path.realpath(arguments.file) in map(
         os.path.realpath, filter(None, (arguments.wav, arguments.timeline))
@@ -344,6 +362,44 @@ def _say(arguments: argparse.Namespace) -> None:
             generator_backend=arguments.generator_backend,
             stage=bar.stage,
             report=bar.performed,
+        )
+    if not arguments.quiet:
+        size = f"{arguments.size}x{arguments.size}"
+        print(f"{arguments.output}: {done.seconds:.1f} s, {done.frames} frames of {size}")
+
+
+def _say_audio(arguments: argparse.Namespace) -> None:
+    of_text = (
+        ("TEXT", arguments.text is not None),
+        ("--file", arguments.file is not None),
+        ("--voice", arguments.voice is not None),
+        ("--language", arguments.language != "auto"),
+        ("--markup", arguments.markup != "auto"),
+    )
+    if given := [name for name, is_given in of_text if is_given]:
+        raise UsageError(f"--audio and {given[0]} given: --audio performs the speech in its file; leave {given[0]} out")
+    from .hear import file
+    from .progress import Bar
+    from .say import say_audio
+
+    with file.opened(arguments.audio) as sound:
+        seconds = sound.seconds
+    with Bar(round(1000 * seconds), sys.stderr, quiet=arguments.quiet) as bar:
+        done = say_audio(
+            arguments.audio,
+            arguments.output,
+            wav=arguments.wav,
+            timeline_file=arguments.timeline,
+            size=arguments.size,
+            fps=arguments.fps,
+            avatar=arguments.avatar,
+            emotion=_emotion(arguments),
+            seed=arguments.seed,
+            renderer=arguments.renderer,
+            generator=arguments.generator,
+            generator_backend=arguments.generator_backend,
+            stage=bar.stage,
+            report=lambda progress: bar.performed(replace(progress, position=round(1000 * progress.seconds))),
         )
     if not arguments.quiet:
         size = f"{arguments.size}x{arguments.size}"
@@ -417,6 +473,24 @@ def _evaluate_read(arguments: argparse.Namespace) -> None:
     for language, by in written.items():
         for name, agreement in by.items():
             print(f"{language}  {name:<32} {agreement}")
+
+
+def _evaluate_hear(arguments: argparse.Namespace) -> None:
+    from .hear import evaluate
+
+    if arguments.clips is None and not arguments.calm:
+        raise UsageError("nothing to evaluate on: give --clips FOLDER, --calm FILE, or both")
+    if not 0.0 <= arguments.shift <= 1.0:
+        raise UsageError(f"--shift {arguments.shift}: needed 0 to 1 second")
+    clips = {} if arguments.clips is None else evaluate.on_clips(Path(arguments.clips), arguments.shift)
+    calm = {name: evaluate.calm(name) for name in arguments.calm}
+    if arguments.json:
+        print_json(({"clips": clips} if clips else {}) | ({"calm": calm} if calm else {}))
+        return
+    for name, figures in (clips | calm).items():
+        print(f"{name}: " + ", ".join(f"{k} {v}" for k, v in figures.items() if not isinstance(v, dict)))
+        for weight, r in figures.get("r_by_weight", {}).items():
+            print(f"  {weight:<20} {r:.3f}")
 
 
 def _lines(name: str) -> Iterator[str]:

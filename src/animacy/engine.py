@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +11,14 @@ from .ahead import ahead
 from .stages import Generator as FaceGenerator
 from .stages import Mover, Renderer, Sink, Speaker
 from .timeline import Timeline
-from .types import Sentence, Speech
+from .types import Heard, Motion, Sentence, Speech
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """The stages after `read`, wired once. `sinks` each get every frame and every sample."""
 
-    speaker: Speaker
+    speaker: Speaker | None  # None: sound comes from elsewhere
     mover: Mover
     renderer: Renderer
     generator: FaceGenerator
@@ -50,36 +50,63 @@ def perform(
     what was performed (it does grow). `report` is called after each batch of frames. Raises what the stages raise; closing the
     sinks is the caller's.
     """
-    position = frames = samples = 0
-    with ahead(_stretches(sentences, line), bound=2) as stretches:
-        for sentence, speech in stretches:
-            motion = line.mover.move(sentence, speech)
-            if timeline is not None:
-                timeline.add(sentence, speech, motion)
+    if line.speaker is None:
+        raise ValueError("a line without a speaker: it can only follow sound")
+    with ahead(_stretches(sentences, line, line.speaker), bound=2) as stretches:
+        moved = ((sentence, speech, line.mover.move(sentence, speech)) for sentence, speech in stretches)
+        return _show(moved, line, timeline, report)
+
+
+def follow(
+    sound: Generator[tuple[Speech, Heard], None, None],
+    line: Line,
+    *,
+    timeline: Timeline | None = None,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> Progress:
+    """Perform speech from elsewhere with what was heard in it, as `perform` does texts; the video is as long as the sound."""
+    with ahead(sound, bound=2) as stretches:
+        moved = ((None, speech, line.mover.move(None, speech, heard)) for speech, heard in stretches)
+        return _show(moved, line, timeline, report)
+
+
+def _show(
+    moved: Iterable[tuple[Sentence | None, Speech, Motion]],
+    line: Line,
+    timeline: Timeline | None,
+    report: Callable[[Progress], None],
+) -> Progress:
+    position = frames = samples = rate = 0
+    for sentence, speech, motion in moved:
+        rate = speech.rate
+        if timeline is not None:
+            timeline.add(sentence, speech, motion)
+        for sink in line.sinks:
+            sink.hear(speech)
+        samples += len(speech.samples)
+        if sentence is not None and speech.words:
+            position = sentence.words[speech.words[-1].word].end
+        for part in motion.batches(line.batch):
+            faces = line.generator.generate(line.renderer.render(part))
             for sink in line.sinks:
-                sink.hear(speech)
-            samples += len(speech.samples)
-            if sentence is not None and speech.words:
-                position = sentence.words[speech.words[-1].word].end
-            for part in motion.batches(line.batch):
-                faces = line.generator.generate(line.renderer.render(part))
-                for sink in line.sinks:
-                    sink.send(faces)
-                frames += len(part)
-                report(Progress(position, samples / speech.rate, frames))
-    return Progress(position, samples / line.speaker.rate, frames)
+                sink.send(faces)
+            frames += len(part)
+            report(Progress(position, samples / rate, frames))
+    return Progress(position, samples / max(rate, 1), frames)
 
 
-def _stretches(sentences: Iterator[Sentence], line: Line) -> Generator[tuple[Sentence | None, Speech], None, None]:
+def _stretches(
+    sentences: Iterator[Sentence], line: Line, speaker: Speaker
+) -> Generator[tuple[Sentence | None, Speech], None, None]:
     """All that is heard, in order, between two silences."""
     silent = True
     for sentence in sentences:
         if silent:  # not before the first sentence is there: a text with nothing to say shall fail before anything is sent
-            yield None, silence(line.lead, line.speaker.rate)
+            yield None, silence(line.lead, speaker.rate)
             silent = False
-        for speech in line.speaker.speak(sentence):
+        for speech in speaker.speak(sentence):
             yield sentence, speech
-    yield None, silence(line.tail, line.speaker.rate)
+    yield None, silence(line.tail, speaker.rate)
 
 
 def silence(seconds: float, rate: int) -> Speech:

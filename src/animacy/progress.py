@@ -15,7 +15,7 @@ from .engine import Progress as Performed
 class Bar:
     """A bar with the stage's name on a terminal, a plain line every few seconds elsewhere, nothing when `quiet`.
 
-    total: characters of the text. clock: seconds, monotonic.
+    total: characters of the text, or milliseconds of sound. clock: seconds, monotonic.
     """
 
     def __init__(

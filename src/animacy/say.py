@@ -1,4 +1,4 @@
-"""A text into a video file: the line, wired."""
+"""A text, or speech from elsewhere, into a video file: the line, wired."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from .avatar import find, load
 from .engine import Line, Progress
 from .errors import UsageError
 from .generate import make_generator
+from .hear import file as sound_file
 from .move import Performer
+from .move.expression import expression
 from .read import make_reader, markup_of
+from .read.feeling import complete, valence_of_emotion
 from .render import make_renderer
 from .send import Mp4, Wav
 from .send.partial import PartialFile
@@ -52,14 +55,8 @@ def say(
     `stage` is told what begins, `report` what was performed. All files appear whole, at the end, or not at all.
     Raises UsageError for what cannot be asked for, AnimacyError for what failed.
     """
-    names = [os.path.realpath(n) for n in (output, wav, timeline_file) if n is not None]
-    if len(set(names)) < len(names):
-        raise UsageError("the video, --wav and --timeline name the same file: give each its own")
-    with ExitStack() as stack:
-        record = None
-        if timeline_file is not None:
-            record, record_file = timeline.Timeline(fps), PartialFile(Path(timeline_file))
-            stack.callback(record_file.discard)
+    _apart(output, wav, timeline_file)
+    with _recorded(timeline_file, fps) as record:
         stage("reading the text")
         sentences = make_reader(_language(language, voice), emotion, markup_of(text, markup)).read(text)
         with opened(
@@ -78,11 +75,76 @@ def say(
             stage("performing")
             done = engine.perform(sentences, line, timeline=record, report=report)
             stage("finishing the files")
-            if record is not None:
-                timeline.save(record, record_file)
-        if record is not None:
-            record_file.keep()  # once the film has its name: a timeline without its film helps nobody
         return done
+
+
+def say_audio(
+    audio: str | Path,
+    output: str | Path,
+    *,
+    wav: str | Path | None = None,
+    timeline_file: str | Path | None = None,
+    size: int = 512,
+    fps: int = 25,
+    avatar: str | Path = "default",
+    emotion: Mapping[str, float] | None = None,
+    seed: int = 0,
+    renderer: str = "auto",
+    generator: str = "auto",
+    generator_backend: str = "auto",
+    stage: Callable[[str], None] = lambda name: None,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> Progress:
+    """Perform the speech in the file `audio`, as `say` does a text: its mouth is heard out of it, in any language.
+
+    The film is as long as the sound, which is its own, mixed to mono. emotion: weights by name, held throughout; else the
+    face shows how excited the voice is, and no feeling. Raises as `say` and `hear.file.opened` do.
+    """
+    _apart(output, wav, timeline_file, audio)
+    with _recorded(timeline_file, fps) as record, sound_file.opened(audio) as sound:
+        with opened(
+            output,
+            wav=wav,
+            size=size,
+            fps=fps,
+            speaks=False,
+            avatar=avatar,
+            seed=seed,
+            renderer=renderer,
+            generator=generator,
+            generator_backend=generator_backend,
+            stage=stage,
+        ) as line:
+            if emotion is not None:
+                whole = complete(emotion)
+                assert isinstance(line.mover, Performer)
+                line.mover.feel(expression(whole, valence_of_emotion(whole), 0.5))
+            stage("performing")
+            done = engine.follow(sound_file.stretches(sound), line, timeline=record, report=report)
+            stage("finishing the files")
+        return done
+
+
+def _apart(*files: str | Path | None) -> None:
+    names = [os.path.realpath(n) for n in files if n is not None]
+    if len(set(names)) < len(names):
+        sound = "the sound, " if len(files) > 3 else ""
+        raise UsageError(f"{sound}the video, --wav and --timeline name the same file: give each its own")
+
+
+@contextmanager
+def _recorded(file: str | Path | None, fps: int) -> Iterator[timeline.Timeline | None]:
+    """What collects a performance for the file, which is there once the block has ended well; None without a file."""
+    if file is None:
+        yield None
+        return
+    record, partial = timeline.Timeline(fps), PartialFile(Path(file))
+    try:
+        yield record
+        timeline.save(record, partial)
+        partial.keep()  # once the film has its name: a timeline without its film helps nobody
+    finally:
+        partial.discard()
 
 
 def _language(language: str, voice: str | None) -> str:
@@ -103,6 +165,7 @@ def opened(
     size: int = 512,
     fps: int = 25,
     voice: str | None = None,
+    speaks: bool = True,
     avatar: str | Path = "default",
     seed: int = 0,
     renderer: str = "auto",
@@ -110,7 +173,10 @@ def opened(
     generator_backend: str = "auto",
     stage: Callable[[str], None] = lambda name: None,
 ) -> Iterator[Line]:
-    """The line that writes `output`, loaded and ready; see `say` for the arguments. Leaving the block closes the files."""
+    """The line that writes `output`, loaded and ready; see `say` for the arguments. Leaving the block closes the files.
+
+    speaks: with a voice; else the line can only follow sound.
+    """
     if not 1 <= fps <= 120:
         raise UsageError(f"--fps {fps}: needed 1 to 120")
     with ExitStack() as stack:
@@ -119,8 +185,10 @@ def opened(
         # The sound first: it gets its name after the film, or not at all.
         sinks: list[Sink] = [] if wav is None else [stack.enter_context(Wav(wav))]
         film = stack.enter_context(Mp4(output, size, fps, face.background))
-        stage("loading the voice")
-        speaker = make_speaker(voice)
+        speaker = None
+        if speaks:
+            stage("loading the voice")
+            speaker = make_speaker(voice)
         painter = make_generator(generator, face, size, stage, generator_backend)
         stage("preparing the renderer")
         yield Line(

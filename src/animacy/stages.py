@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from .types import Conditions, Faces, Motion, Sentence, Speech
+from .types import Conditions, Faces, Heard, Motion, Sentence, Speech
 
 
 class Reader(Protocol):
@@ -24,8 +24,9 @@ class Speaker(Protocol):
 
 
 class Mover(Protocol):
-    def move(self, sentence: Sentence | None, speech: Speech) -> Motion:
-        """Move the face for the next stretch of speech; without a sentence the stretch is silence and the face idles.
+    def move(self, sentence: Sentence | None, speech: Speech, heard: Heard | None = None) -> Motion:
+        """Move the face for the next stretch of speech; without a sentence the stretch is silence and the face idles, or it is
+        speech from elsewhere, whose mouth was `heard`.
 
         Gives the frames whose instant falls into the stretch, which begins where the one before ended.
         """

@@ -189,6 +189,21 @@ class Speech:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """What was heard of the mouth in a stretch of speech from elsewhere (`animacy.hear`), one row each 10 ms.
+
+    Row k is for `first` + 0.01 * k seconds after the stretch's first sample.
+    """
+
+    mouth: NDArray[
+        np.float32
+    ]  # [K, 9], 0..1: six articulators, contact of the lips, of lip and teeth, speaking (move/mouth.py)
+    excitement: NDArray[np.float32]  # [K], 0..1
+    stress: NDArray[np.float32]  # [K], 0..1: 0 but where a stressed vowel has its middle
+    first: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Motion:
     """Face and head per video frame. Frame i shows the instant (first + i) / fps of the video."""
 

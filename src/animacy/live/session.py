@@ -33,15 +33,14 @@ from ..move.expression import expression
 from ..read import make_reader
 from ..read.feeling import complete, valence_of_emotion
 from ..stages import Reader, Speaker
-from ..types import ARKIT, Motion, Speech
-from .pushed import PUSHED, Pushed, checked, swung
+from ..types import Motion, Speech
+from .pushed import PUSHED, Pushed, checked
 from .speaking import QUEUED, Speaking, Stretch
 from .values import Event, Moment
 
 BLOCK = 6  # frames that are moved at a time: the cost is that of one
 LOOK_AHEAD = 12  # frames that may be taken before they are due
 EVENTS = 256  # that wait to be fetched
-JAW = ARKIT.index("jawOpen")
 FADE = 0.005  # s in which a sound that is cut off dies away: less is heard as a click
 
 
@@ -88,7 +87,6 @@ class Session:
         self._quiet = 0  # ... and the sample at which it ended
         self._fading = np.zeros(0, np.float32)
         self._pushed: deque[Pushed] = deque()  # each is said once all numbers before its own were
-        self._jaws: deque[tuple[int, float]] = deque(maxlen=LOOK_AHEAD + BLOCK + 1)  # how far what was pushed opened it
         self._coming: deque[Event] = deque()  # of what is being said; its length is that of a stretch
         self._events: deque[Event] = deque(maxlen=EVENTS)
         self._speaking = Speaking(reader or make_reader(), speaker)
@@ -131,7 +129,7 @@ class Session:
 
         Gives its number, as `say` does; give that with each further piece, and to `end_audio` after the last: what was said
         or pushed later waits until then. It begins once BEGIN seconds are there; where a piece comes late there is silence,
-        and nothing is left out. The jaw follows the loudness (see pushed.py).
+        and nothing is left out. The mouth is heard out of it (see animacy.hear), BEGIN seconds behind it at most.
         Raises UsageError for other samples or another rate, Full if PUSHED seconds or QUEUED numbers wait, in which case
         nothing of the piece was taken, and AnimacyError if that number is ended or was interrupted.
         """
@@ -140,7 +138,7 @@ class Session:
             own = None if say is None else self._pushing(say)
             if own is not None and own.given != rate:
                 raise UsageError(f"a piece at {rate} Hz after one at {own.given} Hz: needed one rate for one number")
-            waiting = sum(len(p.samples) for p in self._pushed) / self.rate + len(piece) / rate
+            waiting = sum(len(p.sound.samples) for p in self._pushed) / self.rate + len(piece) / rate
             if waiting > PUSHED or (own is None and len(self._pushed) == QUEUED):
                 raise Full(f"{waiting:.1f} s of sound would wait: needed {PUSHED:.0f} at most; wait until it is heard")
             if own is None:
@@ -273,8 +271,6 @@ class Session:
     def _back(self, frame: int) -> None:
         """Plan again from `frame` on."""
         self._planned.clear()
-        while self._jaws and self._jaws[-1][0] >= frame:
-            self._jaws.pop()
         while self._taken and self._taken[-1].number >= frame:
             self._taken.pop()
         self._idle = False
@@ -290,10 +286,9 @@ class Session:
         if self._idle and self._pushed:
             self._pushed[0].waiting = True  # a piece is late: more than one have to be there to go on
         sound, motions = [], []
-        jaws: dict[int, float] = {}
         while self._sample < until:
             if speaking and self._arrived():
-                samples, motion = self._lay(until - self._sample) if self._now else self._lay_pushed(until - self._sample, jaws)
+                samples, motion = self._lay(until - self._sample) if self._now else self._lay_pushed(until - self._sample)
             else:
                 if speaking:
                     until = self._edge(-(-self._sample * self.fps // self.rate))
@@ -305,8 +300,6 @@ class Session:
         heard = np.concatenate(sound)
         for n, motion in enumerate(motions, first):
             span = heard[self._edge(n) - begin : self._edge(n + 1) - begin]
-            self._jaws.append((n, swung(self._jaws[-1][1] if self._jaws else 0.0, jaws.get(n, 0.0), self.fps)))
-            motion.weights[0, JAW] = max(motion.weights[0, JAW], self._jaws[-1][1])
             self._planned.append(Moment(n, self.epoch, motion.weights[0], motion.pose[0], span))
 
     def _arrived(self) -> bool:
@@ -338,18 +331,16 @@ class Session:
         ready = pushed.ready()
         return ready if pushed.ended else max(self._edge((self._sample + ready) * self.fps // self.rate) - self._sample, 0)
 
-    def _lay_pushed(self, most: int, jaws: dict[int, float]) -> tuple[NDArray[np.float32], Motion]:
-        """As `_lay`, of sound that was pushed; adds to `jaws` by frame how far it opens the jaw."""
+    def _lay_pushed(self, most: int) -> tuple[NDArray[np.float32], Motion]:
+        """As `_lay`, of sound that was pushed."""
         pushed = self._pushed[0]
         if not pushed.begun:
             pushed.begun = True
             self._coming.append(Event("started", self.epoch, pushed.say, self._sample / self.rate))
         count = min(most, self._frames_of(pushed))
-        for frame in range(-(-self._sample * self.fps // self.rate), -(-(self._sample + count) * self.fps // self.rate)):
-            jaws[frame] = pushed.jaw(self._edge(frame) - self._sample)
-        samples = pushed.lay(count)
+        samples, heard = pushed.sound.take(count)
         self._quiet = self._sample + count
-        return samples, self._performer.move(None, Speech(samples, self.rate, (), ()))
+        return samples, self._performer.move(None, Speech(samples, self.rate, (), ()), heard)
 
     def _lay(self, most: int) -> tuple[NDArray[np.float32], Motion]:
         """The next samples, `most` at most, of what is being said, and their motion."""

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
-from ..types import ARKIT, Motion, Sentence, Speech, Word
-from .expression import ASKED, LEFT, expression, pace
+from ..hear import STEP
+from ..types import ARKIT, Heard, Motion, Sentence, Speech, Word
+from .expression import ASKED, LEFT, expression, named, pace
+from .heard import HeardMouth
 from .life import DEGREE, Blinks, Gaze, Gestures, drift
 from .mouth import FORGET, Segment, articulate, mouth_weights, segments
 from .visemes import is_vowel
@@ -28,6 +30,9 @@ SHUT = 0.15  # s in which a mouth that is cut off eases shut; less would be a ju
 BACK = 32  # frames that a Performer can go back
 # What a target holds: weights; liveliness; seconds in which it comes, in which it goes, and in which the one before it goes.
 FACE, LIVELY, ONSET, DECAY, BEFORE = slice(0, len(ARKIT)), *range(len(ARKIT), len(ARKIT) + 4)
+TALKING = 0.5  # of a heard mouth's `speaking`, from which it counts as speech
+NONE = -1.0
+LEVELS = 10  # steps of excitement in which a heard voice's expression changes
 AT_REST = np.concatenate([np.zeros(len(ARKIT) + 1), pace({}), pace({})[1:]])
 
 
@@ -40,6 +45,8 @@ class Performer:
 
     `move` is `begin` and `advance` to the stretch's end. A live face advances a few frames at a time instead; it can go `back`
     and be `cut` off in the middle of a word. `feel` holds an expression in place of what was read.
+    A stretch without a sentence may come with what was `heard` in it: speech from elsewhere, whose mouth is taken from there,
+    and whose excitement shows in brows, eyes and nods.
     Raises UsageError if fps is not 1..120, if the seed is negative or if the sample rate changes.
     """
 
@@ -54,8 +61,10 @@ class Performer:
         self._sample = 0  # where the next stretch begins
         self._sentence: Sentence | None = None
         self._parts: list[Segment] = []
+        self._heard = HeardMouth()
         self._cuts: list[tuple[float, list[Segment]]] = []  # mouths that are easing shut, and since when
         self._pauses: list[float] = []  # at which phrases will end
+        self._level = NONE  # of excitement that a heard voice shows, in steps
         self._mood: Array | None = None
         self._blinks = Blinks(seed)
         self._gaze = Gaze(seed)
@@ -72,12 +81,12 @@ class Performer:
         self._sides = 1.0 + 0.05 * rng.uniform(-1, 1, len(ARKIT))  # nobody smiles evenly
         self._sides += [LEFT * (name.endswith("Left") - name.endswith("Right")) for name in ARKIT]
 
-    def move(self, sentence: Sentence | None, speech: Speech) -> Motion:
+    def move(self, sentence: Sentence | None, speech: Speech, heard: Heard | None = None) -> Motion:
         """The next frames, [T, 52] and [T, 6]; T may be 0 for a stretch shorter than a frame."""
-        self.begin(sentence, speech)
+        self.begin(sentence, speech, heard)
         return self.advance(len(speech.samples))
 
-    def begin(self, sentence: Sentence | None, speech: Speech) -> None:
+    def begin(self, sentence: Sentence | None, speech: Speech, heard: Heard | None = None) -> None:
         """Begin a stretch here, without giving its frames. Raises UsageError as `move` does."""
         if self._rate not in (0, speech.rate):
             raise UsageError(f"speech at {speech.rate} Hz after speech at {self._rate} Hz; one video needs one rate")
@@ -87,6 +96,8 @@ class Performer:
         self._parts = [s for s in self._parts if s.end > start - FORGET - BACK / self.fps] + segments(sentence, speech, start)
         self._pauses += self._gesture(sentence, speech, start)
         self._plan += self._targets(sentence, speech, start)
+        if heard is not None:
+            self._hear(heard, start, start + len(speech.samples) / self._rate)
 
     def advance(self, samples: int) -> Motion:
         """The frames [T, 52] and [T, 6] of the next `samples` samples of the stretch that has begun."""
@@ -102,6 +113,7 @@ class Performer:
         self._blinks.forget(kept)
         self._gaze.forget(kept)
         self._gestures.forget(kept)
+        self._heard.forget(kept)
         self._cuts = [(at, parts) for at, parts in self._cuts if at + SHUT > kept]
         if self._past:  # no frame that can be given again shows an older target
             forgotten = self._past[0][1] - self._dropped
@@ -131,6 +143,8 @@ class Performer:
         begun = [s for s in self._parts if s.onset < now]
         if begun:
             self._cuts.append((now, begun))
+        self._heard.cut(now)
+        self._level = NONE
         self._sentence, self._parts, self._pauses = None, [], []
         del self._plan[self._shown - self._dropped :]
         self._spoke = min(self._spoke, now)
@@ -153,8 +167,28 @@ class Performer:
             cut_shape, *cut_rest = articulate(parts, times, self.fps)
             shape = np.maximum(shape, cut_shape * left[:, None])
             rest = [np.maximum(m, c * left) for m, c in zip(rest, cut_rest, strict=True)]
-        lips, teeth, speaking = rest
-        return shape, lips, teeth, speaking
+        heard = self._heard.at(times)
+        lips, teeth, speaking = (np.maximum(own, heard[:, 6 + k]) for k, own in enumerate(rest))
+        return np.maximum(shape, heard[:, :6]), lips, teeth, speaking
+
+    def _hear(self, heard: Heard, start: float, end: float) -> None:
+        """Take a mouth that was heard from `start` to `end`, and plan what goes with its voice."""
+        self._heard.add(heard, start, end)
+        for k, at in enumerate(start + heard.first + STEP * np.arange(len(heard.mouth))):
+            if not start <= at < end or heard.mouth[k, -1] < TALKING:
+                continue
+            excitement = float(heard.excitement[k])
+            if at - self._spoke > PAUSE:
+                self._gestures.phrase(at, at - self._spoke, excitement, start)
+            if at - self._spoke > LINGER:
+                self._level = NONE  # the face has come to rest meanwhile
+            self._spoke = at
+            if heard.stress[k]:
+                self._gestures.stress(at, float(heard.stress[k]), excitement, start)
+            level = round(LEVELS * excitement) / LEVELS
+            if level != self._level:
+                self._level = level
+                self._plan.append((at, _lively(level)))
 
     def _gesture(self, sentence: Sentence | None, speech: Speech, start: float) -> list[float]:
         """Plan nods, brows and breaths of a stretch; gives when its phrases end, in seconds."""
@@ -276,6 +310,15 @@ class Performer:
             weights[:, blink] = closed + (1.0 - closed) * np.clip(weights[:, blink] + 0.1 * down, 0.0, 0.4)
             weights[:, wide] = (weights[:, wide] + 0.3 * up) * (1.0 - closed)
             weights[:, squint] *= 1.0 - 0.7 * closed
+
+
+def _lively(excitement: float) -> Array:
+    """The target [56] of a voice that was heard: interest, from calm up; which feeling it is, nobody heard."""
+    face = np.zeros(len(ARKIT))
+    for name, weight in named("interest", float(np.clip((excitement - 0.4) / 0.5, 0.0, 1.0))).items():
+        face[INDEX[name]] = weight
+    seconds = pace({})
+    return np.concatenate([face, [0.6 + 0.4 * excitement], seconds, seconds[1:]])
 
 
 def _target(sentence: Sentence, word: Word | None) -> Array:

@@ -31,7 +31,7 @@ from ..types import Phone, Sentence, Speech, TimedWord, Word
 from . import english, mandarin
 from .phones import PAUSES, TOKENS, VOWELS, emphasise, from_ipa, phones
 from .prosody import Accents, accents, delayed, mark_after, rest_share, runs, with_accents, with_volume
-from .voices import find, style
+from .voices import Voice, find, style
 
 log = logging.getLogger(__name__)
 
@@ -99,10 +99,12 @@ class Kokoro:
 
     def with_voice(self, voice: str) -> Kokoro:
         """The same network, loaded once, with another voice."""
+        return self.with_style(find(voice), style(voice))
+
+    def with_style(self, voice: Voice, table: NDArray[np.float32]) -> Kokoro:
+        """The same network with a voice that does not ship: what is known of it, and its style vectors [510, 256]."""
         other = copy.copy(self)
-        other.voice = find(voice)
-        other.offset = other.voice.offset
-        other._style = style(voice)
+        other.voice, other.offset, other._style = voice, voice.offset, table
         return other
 
     def speak(self, sentence: Sentence) -> Iterator[Speech]:
