@@ -11,10 +11,9 @@ from . import engine, timeline
 from .avatar import find, load
 from .engine import Line, Progress
 from .errors import UsageError
-from .generate import make_generator
+from .face import make_face
 from .move import Performer
 from .read import make_reader, markup_of
-from .render import make_renderer
 from .send import Mp4, Wav
 from .send.partial import PartialFile
 from .speak import make_speaker
@@ -35,7 +34,7 @@ def say(
     emotion: Mapping[str, float] | None = None,
     markup: str = "auto",
     seed: int = 0,
-    renderer: str = "auto",
+    rasteriser: str = "auto",
     generator: str = "auto",
     generator_backend: str = "auto",
     stage: Callable[[str], None] = lambda name: None,
@@ -48,6 +47,8 @@ def say(
     place of what is read. markup: how the author's marks are written, one of `animacy.read.MARKUPS`.
     generator: "lite" or "full", a network of the bundle; "none", the shaded render; or "auto", lite up to 256 pixels and full
     above, as far as the bundle has them. A network paints at its own size and is scaled to `size`.
+    rasteriser: what draws: "gl", "cuda", "cpu", or "auto", see `render.chosen`. Where CUDA draws, or "gl" was asked for, and a
+    GPU paints, frames come to the host as video alone.
     generator_backend: what works it out: "tensorrt", "torch", "onnx", or "auto", PyTorch where it sees a GPU and else "onnx".
     `stage` is told what begins, `report` what was performed. All files appear whole, at the end, or not at all.
     Raises UsageError for what cannot be asked for, AnimacyError for what failed.
@@ -70,7 +71,7 @@ def say(
             voice=voice,
             avatar=avatar,
             seed=seed,
-            renderer=renderer,
+            rasteriser=rasteriser,
             generator=generator,
             generator_backend=generator_backend,
             stage=stage,
@@ -105,7 +106,7 @@ def opened(
     voice: str | None = None,
     avatar: str | Path = "default",
     seed: int = 0,
-    renderer: str = "auto",
+    rasteriser: str = "auto",
     generator: str = "auto",
     generator_backend: str = "auto",
     stage: Callable[[str], None] = lambda name: None,
@@ -121,12 +122,11 @@ def opened(
         film = stack.enter_context(Mp4(output, size, fps, face.background))
         stage("loading the voice")
         speaker = make_speaker(voice)
-        painter = make_generator(generator, face, size, stage, generator_backend)
-        stage("preparing the renderer")
         yield Line(
             speaker=speaker,
             mover=Performer(fps, seed),
-            renderer=stack.enter_context(make_renderer(renderer, face, painter.size or size)),
-            generator=painter,
+            face=stack.enter_context(
+                make_face(face, size, rasteriser=rasteriser, generator=generator, backend=generator_backend, stage=stage)
+            ),
             sinks=(film, *sinks),
         )

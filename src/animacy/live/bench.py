@@ -157,8 +157,11 @@ def bench(arguments: argparse.Namespace) -> dict[str, Any]:
         size=arguments.size,
         fps=arguments.fps,
         voice=arguments.voice,
-        renderer=arguments.renderer,
+        rasteriser=arguments.rasteriser,
         generator=arguments.generator,
+        backend=arguments.generator_backend,
+        prepared=arguments.prepare,
+        stage=_tell,
     ) as host:
         texts = _spoken(host, TEXTS[:CACHED]) if arguments.cached else TEXTS
         loaded = round(time.monotonic() - begun, 2)

@@ -130,7 +130,10 @@ class Stream:
 
     def show(self, moment: Moment, face: NDArray[np.uint8]) -> None:
         i420 = np.empty((self.size * 3 // 2, self.size), np.uint8)
-        i420_over(face, self._backgrounds[self.session.avatar], i420)
+        if face.ndim == 2:
+            i420[:] = face
+        else:
+            i420_over(face, self._backgrounds[self.session.avatar], i420)
         with self._changed:
             while self._faces and self._faces[-1][1] != moment.epoch:  # cut off, and perhaps due later than this one
                 self._faces.pop()

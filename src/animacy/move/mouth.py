@@ -37,7 +37,7 @@ INDEX = {name: i for i, name in enumerate(ARKIT)}
 
 def ease(x: Array) -> Array:
     """0 to 1 for x from 0 to 1 along the minimum-jerk path (Flash and Hogan, 1985)."""
-    x = np.clip(x, 0.0, 1.0)
+    x = np.minimum(np.maximum(x, 0.0), 1.0)  # a third of what np.clip takes for a few numbers
     return x * x * x * (10.0 - 15.0 * x + 6.0 * x * x)
 
 
