@@ -120,13 +120,7 @@ def opened(
         # The sound first: it gets its name after the film, or not at all.
         sinks: list[Sink] = [] if wav is None else [stack.enter_context(Wav(wav))]
         film = stack.enter_context(Mp4(output, size, fps, face.background))
+        painting = make_face(face, size, rasteriser=rasteriser, generator=generator, backend=generator_backend, stage=stage)
+        painter = stack.enter_context(painting)  # before the voice, which takes longer: a GPU that lacks is told at once
         stage("loading the voice")
-        speaker = make_speaker(voice)
-        yield Line(
-            speaker=speaker,
-            mover=Performer(fps, seed),
-            face=stack.enter_context(
-                make_face(face, size, rasteriser=rasteriser, generator=generator, backend=generator_backend, stage=stage)
-            ),
-            sinks=(film, *sinks),
-        )
+        yield Line(speaker=make_speaker(voice), mover=Performer(fps, seed), face=painter, sinks=(film, *sinks))

@@ -116,6 +116,8 @@ class Talk:
 
     def stopped(self) -> list[float]:
         """Seconds from each interruption to the end of the last packet in which speech is heard."""
+        if not self.stops:
+            return []
         loud = _loudness([packet for _, _, packet in self.tap.audio])
         due = np.array([max(d, left) for d, left, _ in self.tap.audio]) + float(OPUS_SECONDS)
         spans = []
