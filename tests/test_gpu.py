@@ -612,7 +612,7 @@ def test_conversions_say_what_they_take(kernels: dict[str, Any]) -> None:
 
 def test_without_cupy_or_a_gpu_the_error_names_the_remedy(avatar: Avatar, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cupy", None)
-    with pytest.raises(AnimacyError, match=r"CuPy.*animacy\[gpu\].*--renderer cpu") as caught:
+    with pytest.raises(AnimacyError, match=r"CuPy.*animacy\[gpu\].*--rasteriser cpu") as caught:
         CudaRenderer(avatar, 64)
     assert "\n" not in str(caught.value)
 
@@ -622,7 +622,7 @@ def test_without_cupy_or_a_gpu_the_error_names_the_remedy(avatar: Avatar, monkey
     cupy = ModuleType("cupy")
     cupy.cuda = SimpleNamespace(Device=no_driver)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "cupy", cupy)
-    with pytest.raises(AnimacyError, match=r"GPU 0 \(cudaErrorInsufficientDriver: CUDA.*--renderer cpu") as caught:
+    with pytest.raises(AnimacyError, match=r"GPU 0 \(cudaErrorInsufficientDriver: CUDA.*--rasteriser cpu") as caught:
         CupyDevice()
     assert "\n" not in str(caught.value)
 

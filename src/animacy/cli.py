@@ -129,19 +129,14 @@ def _parser() -> Parser:
     say.add_argument("--language", default="auto", help="auto, en, zh, or the tag of a language that espeak-ng speaks (auto)")
     say.add_argument("--emotion", metavar="NAME:WEIGHT[,...]", help="perform with this emotion, e.g. joy:0.8")
     say.add_argument("--seed", type=int, default=0, help="of blinks, gaze and small movements (0)")
-    say.add_argument("--renderer", choices=("auto", "gl", "cpu"), default="auto", help="what rasterises (auto)")
+    add_rasteriser(say)
     say.add_argument(
         "--generator",
         choices=("auto", "none", "lite", "full"),
         default="auto",
         help="the bundle's network that paints; none shows the shaded render; auto: lite up to 256 pixels, full above (auto)",
     )
-    say.add_argument(
-        "--generator-backend",
-        choices=("auto", "tensorrt", "torch", "onnx"),
-        default="auto",
-        help="what works the network out; auto: PyTorch where it sees a GPU, else ONNX Runtime on the CPU (auto)",
-    )
+    add_backend(say)
     say.add_argument("--quiet", action="store_true", help="say nothing but errors")
     say.set_defaults(run=_say)
 
@@ -257,6 +252,27 @@ def _parser() -> Parser:
     return parser
 
 
+def add_rasteriser(parser: argparse.ArgumentParser) -> None:
+    """Add --rasteriser; --renderer is its older name."""
+    parser.add_argument(
+        "--rasteriser",
+        "--renderer",
+        choices=("auto", "gl", "cuda", "cpu"),
+        default="auto",
+        help="what draws; auto: CUDA where there is a GPU and CuPy, else OpenGL where it runs on a GPU, else the CPU (auto)",
+    )
+
+
+def add_backend(parser: argparse.ArgumentParser) -> None:
+    """Add --generator-backend."""
+    parser.add_argument(
+        "--generator-backend",
+        choices=("auto", "tensorrt", "torch", "onnx"),
+        default="auto",
+        help="what works the network out; auto: PyTorch where it sees a GPU, else ONNX Runtime on the CPU (auto)",
+    )
+
+
 def _add_text(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("text", nargs="?", metavar="TEXT", help="what to say; - reads standard input")
     parser.add_argument("--file", metavar="FILE", help="a UTF-8 file that holds the text; - reads standard input")
@@ -357,7 +373,7 @@ def _say(arguments: argparse.Namespace) -> None:
             emotion=_emotion(arguments),
             markup=markup,
             seed=arguments.seed,
-            renderer=arguments.renderer,
+            rasteriser=arguments.rasteriser,
             generator=arguments.generator,
             generator_backend=arguments.generator_backend,
             stage=bar.stage,
@@ -395,7 +411,7 @@ def _say_audio(arguments: argparse.Namespace) -> None:
             avatar=arguments.avatar,
             emotion=_emotion(arguments),
             seed=arguments.seed,
-            renderer=arguments.renderer,
+            rasteriser=arguments.rasteriser,
             generator=arguments.generator,
             generator_backend=arguments.generator_backend,
             stage=bar.stage,

@@ -237,3 +237,16 @@ class Faces:
     """Painted frames, ready to be laid over a background."""
 
     rgba: NDArray[np.uint8]  # [B, H, W, 4] sRGB, premultiplied alpha, row 0 on top
+
+    def __len__(self) -> int:
+        return len(self.rgba)
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Finished frames of video, over their background, as encoders take them."""
+
+    i420: NDArray[np.uint8]  # [B, H * 3 / 2, W]: the planes Y, Cb and Cr of a frame one after another; BT.709, limited range
+
+    def __len__(self) -> int:
+        return len(self.i420)
