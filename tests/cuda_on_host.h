@@ -30,6 +30,7 @@ inline long long compare_and_swap(long long* at, long long held, long long value
     if (old == held) *at = value;
     return old;
 }
+inline long long clock64() { return 0; }
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __ffs(unsigned x) { return __builtin_ffs((int)x); }
 
@@ -114,6 +115,13 @@ inline unsigned ballot(bool yes) {
 inline int from_lane(int value, int lane) {
     host::leave(host::FROM_LANE, value);
     return host::met[host::now / WARP * WARP + lane];
+}
+
+inline unsigned either(unsigned bits) {
+    host::leave(host::FROM_LANE, (int)bits);
+    unsigned all = 0;
+    for (int i = 0; i < WARP; i++) all |= (unsigned)host::met[host::now / WARP * WARP + i];
+    return all;
 }
 
 inline void meet() { host::leave(host::MEET, 0); }
