@@ -124,6 +124,13 @@ inline unsigned either(unsigned bits) {
     return all;
 }
 
+inline unsigned least(unsigned value) {
+    host::leave(host::FROM_LANE, (int)value);
+    unsigned found = value;
+    for (int i = 0; i < WARP; i++) found = min(found, (unsigned)host::met[host::now / WARP * WARP + i]);
+    return found;
+}
+
 inline void meet() { host::leave(host::MEET, 0); }
 
 inline float reciprocal(float x) { return 1.0f / x; }

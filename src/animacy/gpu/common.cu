@@ -28,6 +28,14 @@ __device__ __forceinline__ u32 either(u32 bits) {  // of a warp
     return bits;
 #endif
 }
+__device__ __forceinline__ u32 least(u32 value) {  // of a warp
+#if __CUDA_ARCH__ >= 800
+    return __reduce_min_sync(0xffffffffu, value);
+#else
+    for (int step = WARP / 2; step; step /= 2) value = min(value, __shfl_xor_sync(0xffffffffu, value, step));
+    return value;
+#endif
+}
 __device__ __forceinline__ void meet() { __syncwarp(); }
 __device__ __forceinline__ int float_bits(float x) { return __float_as_int(x); }
 __device__ __forceinline__ float reciprocal(float x) {  // to the last bit but one

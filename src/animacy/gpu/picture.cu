@@ -147,6 +147,12 @@ struct Queue {
 #if WALK
 
 #define BATCH 128  // triangles of a tile at a time
+#ifndef SORT
+#define SORT 1  // those of a batch from the front to the back, so that most of what is hidden is passed over
+#endif
+#ifndef REFRESH
+#define REFRESH 8  // triangles after which a warp asks anew which others are hidden
+#endif
 
 // A triangle as a tile's pixels want it: its edges' values at the tile's first sample, and what they grow by to the right and down.
 struct __align__(16) Near {
@@ -156,9 +162,11 @@ struct __align__(16) Near {
     quad_int rest;   // corner 0 from the tile's first sample; 1 cutout, 2 small; its slope down
 };
 
-struct Tile {
+struct __align__(16) Tile {
     Near near[BATCH];
-    u32 meets[BATCH];  // a bit for each warp's samples that it may cover, if whole; those of a cutout from bit 16 on
+    u32 keys[BATCH];    // from which follows the order
+    u32 meets[BATCH];   // a bit for each warp's samples that it may cover, if whole; those of a cutout from bit 16 on
+    float bound[BATCH]; // no sample's 1/w is greater
     i64 held[WARPS][4][WARP];
     Queue queue[WARPS];
 };
@@ -168,12 +176,29 @@ __device__ __forceinline__ float as_float(int bits) {
     return u.value;
 }
 
+// A triangle's samples in a tile, counted from the tile's first, and how near any of them may be: below 0 if none is.
+struct Reach {
+    int left, top, right, bottom;
+    float bound;
+};
+
+__device__ __forceinline__ Reach reach(const Setup& s, int x0, int y0) {
+    Reach r = {max((int)s.left - x0, 0), max((int)s.top - y0, 0), min((int)s.right - x0, TILE - 1), min((int)s.bottom - y0, TILE - 1), -1.0f};
+    if (r.left > r.right || r.top > r.bottom) return r;
+    int cx = s.x0 - (x0 * SUBPIXEL + SUBPIXEL / 2), cy = s.y0 - (y0 * SUBPIXEL + SUBPIXEL / 2);
+    float dx = (float)((s.gx > 0.0f ? r.right : r.left) * SUBPIXEL - cx) * (s.gx * (1.0f / SUBPIXEL));
+    float dy = (float)((s.gy > 0.0f ? r.bottom : r.top) * SUBPIXEL - cy) * (s.gy * (1.0f / SUBPIXEL));
+    // What is computed of a plane is off by less than some 1e-7 of what is added up on the way.
+    float most = s.w0 + fabsf(dx) + fabsf(dy) + (float)TILE * (fabsf(s.gx) + fabsf(s.gy));
+    r.bound = fmaxf(s.w0 + dx + dy + 1e-6f * most, 0.0f);
+    return r;
+}
+
 // Makes triangle t, if it meets the tile that begins at sample (x0, y0), ready as the block's number `mine`.
 __device__ __forceinline__ void ready(Tile& tile, int mine, int t, const Setup& s, int x0, int y0) {
-    int left = max((int)s.left - x0, 0), right = min((int)s.right - x0, TILE - 1);
-    int top = max((int)s.top - y0, 0), bottom = min((int)s.bottom - y0, TILE - 1);
+    Reach r = reach(s, x0, y0);
     u32 meets = 0;
-    if (left <= right && top <= bottom) {
+    if (r.bound >= 0.0f) {
         int px = x0 * SUBPIXEL + SUBPIXEL / 2, py = y0 * SUBPIXEL + SUBPIXEL / 2;
         int dx[3] = {s.x2 - s.x1, s.x0 - s.x2, s.x1 - s.x0}, dy[3] = {s.y2 - s.y1, s.y0 - s.y2, s.y1 - s.y0};
         int x[3] = {s.x1, s.x2, s.x0}, y[3] = {s.y1, s.y2, s.y0}, at[3], across[3], down[3];
@@ -189,7 +214,7 @@ __device__ __forceinline__ void ready(Tile& tile, int mine, int t, const Setup& 
 #pragma unroll
             for (int i = 0; i < 3; i++)  // the corner of the warp's samples that is farthest in
                 inside |= at[i] + (wx + (across[i] > 0 ? 15 : 0)) * across[i] + (wy + (down[i] > 0 ? 7 : 0)) * down[i];
-            bool box = left <= wx + 15 && right >= wx && top <= wy + 7 && bottom >= wy;
+            bool box = r.left <= wx + 15 && r.right >= wx && r.top <= wy + 7 && r.bottom >= wy;
             meets |= (u32)(box && inside >= 0) << w;
         }
         Near n = {{at[0], at[1], at[2], t},
@@ -200,6 +225,7 @@ __device__ __forceinline__ void ready(Tile& tile, int mine, int t, const Setup& 
         if (s.flags & 1) meets <<= 16;
     }
     tile.meets[mine] = meets;
+    tile.bound[mine] = r.bound;
 }
 
 // A pixel's samples, 0 1 above 2 3: the triangle's 1/w there, and whether each is inside.
@@ -258,6 +284,11 @@ __device__ __forceinline__ void look_up(Tile& tile, int from, int count, int x0,
     meet();
 }
 
+// The least 1/w that a warp's samples hold: what is farther away everywhere is hidden.
+__device__ __forceinline__ float farthest(const i64 (&held)[4]) {
+    return as_float((int)least((u32)min(min((int)(held[0] >> 32), (int)(held[1] >> 32)), min((int)(held[2] >> 32), (int)(held[3] >> 32)))));
+}
+
 // The keys of a pixel's samples in the tile that begins at (x0, y0), once all its triangles, `count` of `list` (or, without one,
 // of all), were offered: each warp walks over those that meet its samples. All threads of a block call it together.
 __device__ __forceinline__ void nearest(i64 (&held)[4], Tile& tile, int x0, int y0, int count, const int* list, const Setup* setups,
@@ -270,18 +301,39 @@ __device__ __forceinline__ void nearest(i64 (&held)[4], Tile& tile, int x0, int 
     for (int first = 0; first < count; first += BATCH) {
         int batch = min(count - first, BATCH), mine = threadIdx.x;
         if (first) __syncthreads();
-        if (mine < batch) {
-            int t = list ? list[first + mine] : first + mine;
-            ready(tile, mine, t, setups[t], x0, y0);
+        int t = 0, place = mine;
+        if (mine < batch) t = list ? list[first + mine] : first + mine;
+#if SORT
+        if (batch > 1) {
+            u32 key = 0;
+            if (mine < batch) {
+                float bound = fmaxf(reach(setups[t], x0, y0).bound, 0.0f);
+                key = ((u32)float_bits(bound) & ~(BATCH - 1u)) | (u32)mine;
+            }
+            if (mine < BATCH) tile.keys[mine] = key;
+            __syncthreads();
+            if (mine < batch) {
+                place = 0;
+                for (int i = 0; i < batch; i += 4) {
+                    quad_int k = *(const quad_int*)(tile.keys + i);
+                    place += (u32)k.x > key, place += (u32)k.y > key, place += (u32)k.z > key, place += (u32)k.w > key;
+                }
+            }
         }
+#endif
+        if (mine < batch) ready(tile, place, t, setups[t], x0, y0);
         __syncthreads();
         clock.tick(READY);
         u32 any = 0;
         for (int from = 0; from < batch; from += WARP) {
             u32 meets = from + lane < batch ? tile.meets[from + lane] >> warp : 0u;
+            float bound = from + lane < batch ? tile.bound[from + lane] : -1.0f;
             any |= meets & 0x10000u;
-            for (u32 left = ballot(meets & 1u); left; left &= left - 1) {
+            u32 left = ballot(meets & 1u);
+            for (int n = 0; left; n++) {
+                if (n % REFRESH == 0 && !(left &= ballot(bound >= farthest(held)))) break;
                 Offer o = offer(tile.near[from + __ffs(left) - 1], x, y, x0, y0, setups);
+                left &= left - 1;
 #pragma unroll
                 for (int i = 0; i < 4; i++) {
                     i64 key = as_key(float_bits(o.w[i]), o.t);
@@ -294,10 +346,11 @@ __device__ __forceinline__ void nearest(i64 (&held)[4], Tile& tile, int x0, int 
         if (!ballot(any)) continue;
         Queue& queue = tile.queue[warp];
         int waiting = 0;
+        float far = farthest(held);
         for (int i = 0; i < 4; i++) tile.held[warp][i][lane] = held[i];
         for (int from = 0; from < batch; from += WARP) {
-            u32 meets = from + lane < batch ? tile.meets[from + lane] >> (warp + 16) : 0u;
-            for (u32 left = ballot(meets & 1u); left; left &= left - 1) {
+            bool meets = from + lane < batch && (tile.meets[from + lane] >> (warp + 16) & 1u) && tile.bound[from + lane] >= far;
+            for (u32 left = ballot(meets); left; left &= left - 1) {
                 int now = from + __ffs(left) - 1;
                 Offer o = offer(tile.near[now], x, y, x0, y0, setups);
 #pragma unroll
@@ -315,6 +368,7 @@ __device__ __forceinline__ void nearest(i64 (&held)[4], Tile& tile, int x0, int 
                 for (; waiting >= WARP; waiting -= WARP)
                     look_up(tile, waiting - WARP, WARP, x0, y0, triangles, vertices, texture);
                 for (int i = 0; i < 4; i++) held[i] = tile.held[warp][i][lane];
+                far = farthest(held);
             }
         }
         look_up(tile, 0, waiting, x0, y0, triangles, vertices, texture);
