@@ -49,7 +49,9 @@ def test_a_network_fused_is_the_network(network: generator.Network, wanted: str)
     out = torch.full((2, 16, 16, 64), 7.0, device=DEVICE, dtype=torch.float16)
 
     def choose(layer: Any, methods: dict[str, Callable[[int], None]], batch: int) -> str:
-        found = [m for m in methods if m.startswith(wanted) or m.endswith(wanted)] or [m for m in methods if m.startswith("triton")]
+        found = [m for m in methods if m.startswith(wanted) or m.endswith(wanted)] or [
+            m for m in methods if m.startswith("triton")
+        ]
         chosen.append(found[0])
         return found[0]
 

@@ -40,8 +40,8 @@ class CudaRenderer:
 
     size: pixels of the square frame, 16..2048. batch: frames drawn at once, at most, 1..64. device: where, and left open by
     this; by default the first GPU. `info`: who draws. `render` is a stages.Renderer's; the methods below it leave everything on
-    the GPU, in order with the stream they are given. May be used by one thread at a time. Close it, or use `with`; closing twice
-    is fine. Raises UsageError for a size or batch out of range, AnimacyError where CUDA cannot be had.
+    the GPU, in order with the stream they are given. May be used by one thread at a time. Close it, or use `with`; closing
+    twice is fine. Raises UsageError for a size or batch out of range, AnimacyError where CUDA cannot be had.
     """
 
     def __init__(self, avatar: Avatar, size: int, batch: int = 16, *, device: Device | None = None) -> None:
@@ -240,8 +240,8 @@ class CudaRenderer:
         n = self._on
         self._device.launch("shade", self._grid(count), PIXELS, (
             np.int32(self.size), np.int32(self._counts[1]), np.int32(pitch or 2 * self.size), numbers, n["triangles"],
-            n["vertices"], n["materials"], n["levels"], n["albedo"], n["surface"], n["lights"], np.int32(len(self.scene.lights)),
-            n["constants"], folded, shaded, unlit, normal), stream)  # fmt: skip
+            n["vertices"], n["materials"], n["levels"], n["albedo"], n["surface"], n["lights"],
+            np.int32(len(self.scene.lights)), n["constants"], folded, shaded, unlit, normal), stream)  # fmt: skip
 
     def _grid(self, count: int) -> tuple[int, int, int]:
         return self._side, self._side, count

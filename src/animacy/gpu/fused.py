@@ -7,8 +7,8 @@ they lie (NHWC, a border of zeros about each frame, so that no bound is tested):
 run of memory. After an upsampling by two, an output pixel of each of the four phases sees 2x2 pixels of the smaller picture,
 with weights summed beforehand: 4 products instead of 9, and neither the enlarged picture nor its concatenation is ever written.
 
-At 64 channels such products wait for what they read, each pixel nine times. Wide ones make two neighbouring pixels at once, as if
-they were one of twice the channels: four pixels of each row are read, not twice three, for a third more multiplications, by zeros.
+At 64 channels such products wait for what they read, each pixel nine times. Wide ones make two neighbouring pixels at once, as
+if they were one of twice the channels: of each row four pixels are read, not twice three, for a third more products, by zeros.
 
 Each layer is timed when it is made ready, by this and by cuDNN with one pass after it, and the faster stays.
 """
@@ -38,6 +38,7 @@ TILES = (
     (128, 64, 64, 4, 3),
     (128, 64, 64, 4, 4),
     (256, 64, 64, 8, 3),
+    (128, 64, 64, 8, 3),
     (128, 64, 32, 4, 5),
     (128, 128, 64, 8, 3),
     (128, 128, 32, 4, 4),
@@ -57,7 +58,7 @@ def convolve(
     STRIDE: tl.constexpr, UP: tl.constexpr, WIDE: tl.constexpr, LEAKY: tl.constexpr, RESIDUAL: tl.constexpr,
     SQUARES: tl.constexpr, M: tl.constexpr, N: tl.constexpr, K: tl.constexpr,
 ):  # fmt: skip
-    """`pixels` = batch x height x width output pixels, of one phase, or runs of WIDE. Rows of `weights` are `room` numbers long.
+    """`pixels` = batch x height x width output pixels of one phase, or runs of WIDE. Rows of `weights` have `room` numbers.
 
     SQUARES, if not 0: after N channels come the 8 of gains, by which the drawn pixels in `residual` count, as in `applied`.
     """
