@@ -325,7 +325,7 @@ def layers(fused: Any, batch: int) -> dict[str, Any]:
     for layer in fused.layers:
         best: dict[str, float] = {}
         for name, ms in sorted(layer.times.items(), key=lambda item: item[1]):
-            kind = name.split()[0]
+            kind = "wide" if name.endswith("wide") else name.split()[0]
             if kind not in best:
                 best[kind] = round(1000 * ms / batch, 2)
         n, c, h, w = layer.weight.shape
@@ -509,7 +509,7 @@ def main() -> None:
     parts = arguments.parts.split(",")
     shares = [f"picture:{v}" for v in ("before", *VARIANTS)]
     if {"network", "whole"} & set(parts):
-        shares += ["compiled:", *(f"fused:{i}/7" for i in range(7))]
+        shares += ["compiled:", *(f"fused:{i}/9" for i in range(9))]
     told("compiling")
     running = {share: subprocess.Popen([sys.executable, __file__, "--warm", share], stdout=subprocess.PIPE,
                                        stderr=subprocess.STDOUT, text=True) for share in shares}  # fmt: skip

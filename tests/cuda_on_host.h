@@ -49,6 +49,7 @@ static Thread threads[1024];
 static int now;         // the thread that runs
 static int met[1024];   // what each brought to its warp's last meeting
 static jmp_buf between; // threads
+static int any;         // what all of a block brought to its last meeting
 static void (*body)(void*);
 static void* argument;
 
@@ -98,12 +99,19 @@ static void run_block(int count, bool backwards) {
         for (int i = 0; i < count; i += WARP) run_warp(backwards ? count - WARP - i : i);
         for (int i = 0; i < count; i += WARP)
             if (threads[i].state != threads[0].state) part("block", 0, i);
+        any = 0;
+        for (int i = 0; i < count; i++) any |= threads[i].value;
     } while (threads[0].state != DONE);
 }
 
 }  // namespace host
 
 inline void __syncthreads() { host::leave(host::BLOCK, 0); }
+
+inline int __syncthreads_or(int value) {
+    host::leave(host::BLOCK, value);
+    return host::any;
+}
 
 inline unsigned ballot(bool yes) {
     host::leave(host::BALLOT, yes);

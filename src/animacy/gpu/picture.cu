@@ -154,7 +154,7 @@ struct Queue {
 #define REFRESH 8  // triangles after which a warp asks anew which others are hidden
 #endif
 
-// A triangle as a tile's pixels want it: its edges' values at the tile's first sample, and what they grow by to the right and down.
+// A triangle as a tile's pixels want it: its edges' values at the tile's first sample, and what they grow by from one to the next.
 struct __align__(16) Near {
     quad_int at;     // the last: its number
     quad_int right;  // 1/w at corner 0
@@ -183,7 +183,8 @@ struct Reach {
 };
 
 __device__ __forceinline__ Reach reach(const Setup& s, int x0, int y0) {
-    Reach r = {max((int)s.left - x0, 0), max((int)s.top - y0, 0), min((int)s.right - x0, TILE - 1), min((int)s.bottom - y0, TILE - 1), -1.0f};
+    Reach r = {max((int)s.left - x0, 0), max((int)s.top - y0, 0), min((int)s.right - x0, TILE - 1),
+               min((int)s.bottom - y0, TILE - 1), -1.0f};
     if (r.left > r.right || r.top > r.bottom) return r;
     int cx = s.x0 - (x0 * SUBPIXEL + SUBPIXEL / 2), cy = s.y0 - (y0 * SUBPIXEL + SUBPIXEL / 2);
     float dx = (float)((s.gx > 0.0f ? r.right : r.left) * SUBPIXEL - cx) * (s.gx * (1.0f / SUBPIXEL));
@@ -286,13 +287,14 @@ __device__ __forceinline__ void look_up(Tile& tile, int from, int count, int x0,
 
 // The least 1/w that a warp's samples hold: what is farther away everywhere is hidden.
 __device__ __forceinline__ float farthest(const i64 (&held)[4]) {
-    return as_float((int)least((u32)min(min((int)(held[0] >> 32), (int)(held[1] >> 32)), min((int)(held[2] >> 32), (int)(held[3] >> 32)))));
+    int upper = min((int)(held[0] >> 32), (int)(held[1] >> 32)), lower = min((int)(held[2] >> 32), (int)(held[3] >> 32));
+    return as_float((int)least((u32)min(upper, lower)));
 }
 
 // The keys of a pixel's samples in the tile that begins at (x0, y0), once all its triangles, `count` of `list` (or, without one,
 // of all), were offered: each warp walks over those that meet its samples. All threads of a block call it together.
-__device__ __forceinline__ void nearest(i64 (&held)[4], Tile& tile, int x0, int y0, int count, const int* list, const Setup* setups,
-                                        const quad_int* triangles, const Vertex* vertices, Texture texture, Clock& clock) {
+__device__ __forceinline__ void nearest(i64 (&held)[4], Tile& tile, int x0, int y0, int count, const int* list,
+                                        const Setup* setups, const quad_int* triangles, const Vertex* vertices, Texture texture, Clock& clock) {
     int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
     Place p = in_tile(threadIdx.x);
     int x = 2 * p.x, y = 2 * p.y;
@@ -385,7 +387,7 @@ __device__ __forceinline__ void nearest(i64 (&held)[4], Tile& tile, int x0, int 
 // A row of a triangle's pixels in a tile.
 struct __align__(16) Row {
     quad_int slopes;  // corner 0's x, in parts of a sample from the tile's first; bits of gx, gy, w0
-    quad_int rest;    // bits of what the row adds; its samples, as `packed`; place in `order`; which of the fragments is its first
+    quad_int rest;    // bits of what the row adds; its samples, as `packed`; place in `order`; which fragment is its first
 };
 
 // Even and odd rows of samples lie apart, so that one column of pixels lies in different banks.
@@ -558,8 +560,8 @@ __device__ __forceinline__ void compete(Tile& tile, int x0, int y0, const Setup*
 
 // The keys of a pixel's samples in the tile that begins at (x0, y0), once all its triangles, `count` of `list` (or, without one,
 // of all), were offered. All threads of a block call it together.
-__device__ __forceinline__ void nearest(i64 (&held)[4], Tile& tile, int x0, int y0, int count, const int* list, const Setup* setups,
-                                        const quad_int* triangles, const Vertex* vertices, Texture texture, Clock& clock) {
+__device__ __forceinline__ void nearest(i64 (&held)[4], Tile& tile, int x0, int y0, int count, const int* list,
+                                        const Setup* setups, const quad_int* triangles, const Vertex* vertices, Texture texture, Clock& clock) {
     for (int i = threadIdx.x; i < TILE * PITCH; i += THREADS) tile.held[i] = NOTHING;
     for (int first = 0; first < count; first += BATCH) {
         if (threadIdx.x < 2) tile.rows[threadIdx.x] = 0;
@@ -800,11 +802,12 @@ __device__ __forceinline__ Pixel resolve(Shading& shading, const Numbers& number
                                          const Vertex* vertices, const Material* materials, Texture texture,
                                          const float* lights, int lamps, const Constants& k) {
     int pixel = threadIdx.x;
-    if (threadIdx.x == 0) shading.queued[0] = 0;
-    __syncthreads();
+    Pixel out = {0u, 0u, 128u | 128u << 8};
     Samples f = numbers.samples_of(pixel, size);
     u32 pending = f.covered();
     float covered = (float)__popc(pending);
+    if (threadIdx.x == 0) shading.queued[0] = 0;
+    if (!__syncthreads_or((int)pending)) return out;
     for (int round = 0;; round++) {
         int queue = round & 1;
         if (pending) {
@@ -824,7 +827,6 @@ __device__ __forceinline__ Pixel resolve(Shading& shading, const Numbers& number
         }
         __syncthreads();
     }
-    Pixel out = {0u, 0u, 128u | 128u << 8};
     if (covered == 0.0f) return out;
     float sums[SUMS], share = covered * 0.25f;
 #pragma unroll
