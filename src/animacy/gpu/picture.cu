@@ -294,7 +294,8 @@ __device__ __forceinline__ float farthest(const i64 (&held)[4]) {
 // The keys of a pixel's samples in the tile that begins at (x0, y0), once all its triangles, `count` of `list` (or, without one,
 // of all), were offered: each warp walks over those that meet its samples. All threads of a block call it together.
 __device__ __forceinline__ void nearest(i64 (&held)[4], Tile& tile, int x0, int y0, int count, const int* list,
-                                        const Setup* setups, const quad_int* triangles, const Vertex* vertices, Texture texture, Clock& clock) {
+                                        const Setup* setups, const quad_int* triangles, const Vertex* vertices,
+                                        Texture texture, Clock& clock) {
     int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
     Place p = in_tile(threadIdx.x);
     int x = 2 * p.x, y = 2 * p.y;
@@ -561,7 +562,8 @@ __device__ __forceinline__ void compete(Tile& tile, int x0, int y0, const Setup*
 // The keys of a pixel's samples in the tile that begins at (x0, y0), once all its triangles, `count` of `list` (or, without one,
 // of all), were offered. All threads of a block call it together.
 __device__ __forceinline__ void nearest(i64 (&held)[4], Tile& tile, int x0, int y0, int count, const int* list,
-                                        const Setup* setups, const quad_int* triangles, const Vertex* vertices, Texture texture, Clock& clock) {
+                                        const Setup* setups, const quad_int* triangles, const Vertex* vertices,
+                                        Texture texture, Clock& clock) {
     for (int i = threadIdx.x; i < TILE * PITCH; i += THREADS) tile.held[i] = NOTHING;
     for (int first = 0; first < count; first += BATCH) {
         if (threadIdx.x < 2) tile.rows[threadIdx.x] = 0;
