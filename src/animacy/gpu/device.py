@@ -18,7 +18,7 @@ REMEDY = "pip install 'animacy[gpu]', or give --rasteriser cpu; see `animacy doc
 # fraction of a byte's step; where triangles lie is worked out exactly.
 MODULES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "geometry": (("deform", "project", "setup"), ()),
-    "picture": (("draw", "visibility", "shade"), ("--prec-div=false", "--prec-sqrt=false")),
+    "picture": (("visibility", "shade"), ("--prec-div=false", "--prec-sqrt=false")),
     "convert": (("tensor", "paint", "video"), ()),
 }
 Pointer = Any
