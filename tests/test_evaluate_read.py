@@ -150,7 +150,7 @@ def small_corpora(folder: Path) -> None:
     blocks = []
     for _ in range(60):
         words = [("the", 0), (str(rng.choice(["cat", "dog", "house"])), 2), ("is", 0), (str(rng.choice(["green", "old"])), 1)]
-        blocks.append("<file>\ta\n" + "".join(f"{w}\t{p}\t0\t0.1\t0\n" for w, p in words) + ".\tNA\tNA\tNA\tNA\n")
+        blocks.append("<file>\ta\n" + "".join(f"{w}\t{p}\t0\t{p + 0.1}\t0\n" for w, p in words) + ".\tNA\tNA\tNA\tNA\n")
     (folder / "helsinki_prosody_train.txt").write_text("".join(blocks), encoding="utf-8")
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 from ..types import EMOTIONS
-from .encoder import Encoder
+from .encoder import Encoded, Encoder
 from .script import shorten
 
 CUES = (
@@ -133,9 +133,17 @@ class Feelings:
             self._weights: dict[str, NDArray[np.float32]] = {name: loaded[name].astype(np.float32) for name in loaded.files}
 
     def of(self, text: str) -> Feeling:
-        """What the sentence `text` feels like. Where it turns ("but", "until", 没想到), what follows counts for most."""
+        """What the sentence `text` feels like. Where it turns ("but", "until", 没想到), what follows is read once more."""
+        return self.read(text)[0]
+
+    def read(self, text: str) -> tuple[Feeling, Encoded]:
+        """What the sentence feels like, and the network's states of its pieces, which stress is read from, too."""
+        encoded = self._embed.read(clean(text))
+        return self._feeling(text, encoded.embedding), encoded
+
+    def _feeling(self, text: str, embedding: NDArray[np.float32]) -> Feeling:
         text_cues = cues(text)
-        whole = self.from_embedding(self._embed.query(clean(text)), text_cues)
+        whole = self.from_embedding(embedding, text_cues)
         turn = next(reversed(list(_TURN.finditer(text))), None)
         if turn is None or min(len(text[: turn.start()].strip()), len(text[turn.end() :].strip())) < _TURNED:
             return whole

@@ -15,7 +15,7 @@ from .feeling import Feelings, complete, valence_of_emotion
 from .marks import Marked, MarkedSentence, Unit
 from .markup import check_markup, parse
 from .script import check_language, check_readable, folded, foreign_words, language_of, shorten
-from .stress import LOUD, content, stresses
+from .stress import LOUD, content, states_of, stresses
 from .words import Token, mark_in, said_for, tokens
 
 _log = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ class TextReader:
         before: float | None,
     ) -> Sentence:
         text = piece[begin:end]
-        feeling = self._feelings.of(text)
+        feeling, encoded = self._feelings.read(text)
         emotion, valence, excitement = feeling.emotion, feeling.valence, feeling.excitement
         if before is not None:  # it builds and ebbs over a passage
             excitement = before + (STIR if excitement > before else SETTLE) * (excitement - before)
@@ -129,9 +129,10 @@ class TextReader:
         if said is not None:
             valence = valence if said.valence is None else said.valence
             excitement = excitement if said.excitement is None else said.excitement
+        states = states_of(encoded, text, [(t.start - begin, t.end - begin) for t in part])
         words = tuple(
             _word(token, offset, stress, felt)
-            for token, stress, felt in zip(part, stresses(part, language, given), of_words, strict=True)
+            for token, stress, felt in zip(part, stresses(part, language, states, given), of_words, strict=True)
         )
         if max(w.stress for w in words) > LOUD and any(t.style and (t.style.stress or 0) > LOUD for t in part):
             words = tuple(  # beside what the author stresses strongly, the rest steps back

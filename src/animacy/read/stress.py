@@ -1,6 +1,7 @@
 """How much each word stands out, 0..1; a half and more is what a listener would call stressed.
 
-English: a small network over what is known of the word and its neighbours, trained on read speech (MODEL.md). Mandarin: rules
+English: a small network over what is known of the word and its neighbours and what the sentence encoder makes of it, trained on
+read speech (MODEL.md). Mandarin: rules
 on the part of speech, as there is no free corpus of Mandarin prominence; content words stand out, particles do not, focus
 words pass their weight to what follows. In both, what is in focus (focus.py) stands out, what was said in the sentences before
 steps back, and the writer's own emphasis (capitals, *asterisks*) wins.
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..types import Language
+from .encoder import WIDTH, Encoded
 from .feeling import head
 from .focus import BESIDE, focused, narrowed
 from .script import word_set
@@ -29,6 +31,7 @@ GIVEN = 0.75  # share of its stress that a word keeps that was said in the sente
 PER_WORD = 8
 WINDOW = 2
 FEATURES = PER_WORD * (2 * WINDOW + 1) + 6
+INPUTS = FEATURES + WIDTH
 
 Rates = Mapping[str, tuple[float, float]]
 """Word (or "-" and its last three letters) -> (log-odds of being prominent, log of how often it was seen)."""
@@ -59,9 +62,13 @@ _FOCUS = word_set(
 )
 
 
-def stresses(words: Sequence[Token], language: Language, given: Collection[str] = ()) -> list[float]:
-    """The stress of each word of a sentence; `given` holds the words (as `content` gives them) that were said just before."""
-    weights = _english(words) if language == "en" else _mandarin(words)
+def stresses(words: Sequence[Token], language: Language, states: Array, given: Collection[str] = ()) -> list[float]:
+    """The stress of each word of a sentence.
+
+    states: [N, WIDTH] float32, as `states_of` gives them. `given` holds the words (as `content` gives them) that were said just
+    before.
+    """
+    weights = _english(words, states) if language == "en" else _mandarin(words)
     if given:
         weights = [w * GIVEN if key_of(word) in given else w for w, word in zip(weights, words, strict=True)]
     if any(word.loud for word in words):
@@ -73,12 +80,32 @@ def stresses(words: Sequence[Token], language: Language, given: Collection[str] 
     return weights
 
 
-def _english(words: Sequence[Token]) -> list[float]:
-    written = [_key(w) for w in words]
-    after = [w.after for w in words]
-    rates, network = load_weights()
-    found = probabilities(features(written, after, rates), network)
-    weights = [float(p) for p in found]
+def states_of(encoded: Encoded, text: str, spans: Sequence[tuple[int, int]]) -> Array:
+    """[N, WIDTH] float32: the mean state of the pieces of each word, which stands at its span of `text`; the sentence's, where
+    the encoder saw none of it. What was encoded is `text` with other white space at most.
+    """
+    ink, own = _ink(text), _ink(encoded.text)
+    begins, ends = own[encoded.spans[:, 0]], own[encoded.spans[:, 1]]
+    found = np.empty((len(spans), WIDTH), np.float32)
+    for k, (start, end) in enumerate(spans):
+        inside = (begins < ink[end]) & (ends > ink[start])
+        found[k] = (encoded.states[inside] if inside.any() else encoded.states).mean(0)
+    return found
+
+
+def _ink(text: str) -> NDArray[np.int64]:
+    """How many characters that are printed stand before each place of `text`, and in all of it."""
+    return np.cumsum([0, *(c.isprintable() and c != " " for c in text)])
+
+
+def inputs(words: Sequence[Token], states: Array) -> Array:
+    """What the networks of stress.npz see of an English sentence: [N, INPUTS] float32."""
+    rates, _ = load_weights()
+    return np.concatenate([features([_key(w) for w in words], [w.after for w in words], rates), states], axis=1)
+
+
+def _english(words: Sequence[Token], states: Array) -> list[float]:
+    weights = [float(p) for p in probabilities(inputs(words, states), load_weights()[1], "stress")]
     for i, word in enumerate(words):
         if word.kind in ("number", "letters", "address") or (word.language == "zh" and len(word.text) > 1):
             weights[i] = max(weights[i], 0.55)
@@ -160,9 +187,9 @@ def _until(after: Sequence[str], i: int) -> int:
     return next((k for k in range(len(after) - i) if after[i + k]), len(after) - i)
 
 
-def probabilities(x: Array, weights: Mapping[str, Array]) -> Array:
-    """How likely each word is prominent: [N] float32."""
-    logits = head(x, weights, "stress")
+def probabilities(x: Array, weights: Mapping[str, Array], name: str) -> Array:
+    """[N] float32 of the N words in `x`: how likely each is prominent ("stress") or has a boundary behind it ("boundary")."""
+    logits = head(x, weights, name)
     return np.asarray(1 / (1 + np.exp(logits[:, 0] - logits[:, 1])), np.float32)
 
 
@@ -199,5 +226,5 @@ def load_weights() -> tuple[dict[str, tuple[float, float]], dict[str, Array]]:
     with resources.files("animacy.read").joinpath("stress.npz").open("rb") as file, np.load(file, allow_pickle=False) as loaded:
         table = zip(str(loaded["words"]).split("\n"), loaded["odds"].tolist(), loaded["seen"].tolist(), strict=True)
         rates = {word: (odds, seen) for word, odds, seen in table}
-        names = ("mean", "scale", *(n for n in loaded.files if n.startswith("stress_")))
+        names = ("mean", "scale", *(n for n in loaded.files if n.startswith(("stress_", "boundary_"))))
         return rates, {name: loaded[name].astype(np.float32) for name in names}
