@@ -23,9 +23,9 @@ OWN = Path(__file__).parent.parent / "src/animacy/train/own_feeling.tsv"
 # Right of 12 as measured, less two (one where all were right): the set was written before it was measured, and the reader is
 # not tuned to it. What is low is a weakness that is known.
 LEAST = {
-    "named feeling": (8, 9),
+    "named feeling": (11, 11),
     "situation without a feeling word": (4, 7),
-    "negation": (4, 3),
+    "negation": (8, 7),
     "idiom": (4, 9),
     "irony": (1, 5),
     "turn within the sentence": (6, 8),
@@ -33,7 +33,7 @@ LEAST = {
     "particle": (11, 11),
     "writer's sign": (11, 11),
     "heat": (11, 11),
-    "all": (82, 96),
+    "all": (88, 101),
 }
 
 
