@@ -33,6 +33,7 @@ class Token:
     tag: str = ""  # jieba's part of speech, Mandarin only
     phonemes: str = ""  # from here on what only markup gives
     pause: float | None = None
+    boundary: float | None = None
     style: Style | None = None
 
 
