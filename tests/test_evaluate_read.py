@@ -20,8 +20,8 @@ DATA = Path(__file__).parent / "data"
 WRITTEN = DATA / "read_written.tsv"
 OWN = Path(__file__).parent.parent / "src/animacy/train/own_feeling.tsv"
 
-# Right of 12 as measured, less one to three. The rules of focus and of named feelings were made with its failures in view; what is
-# low is a weakness that is known.
+# Right of 12 as measured, less one to three. The rules of focus and of named feelings were made with its failures in view.
+# What is low is a weakness that is known.
 LEAST = {
     "named feeling": (11, 11),
     "situation without a feeling word": (4, 7),
