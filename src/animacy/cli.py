@@ -202,7 +202,7 @@ def _parser() -> Parser:
         help="measure what is read out of texts",
         description="Measure the reader: on corpora, on sentences with what a person would say of them, or on both.",
     )
-    reading.add_argument("--data", metavar="FOLDER", help="holds the development files that read/MODEL.md names (four minutes)")
+    reading.add_argument("--data", metavar="FOLDER", help="holds the development files that read/MODEL.md names (six minutes)")
     reading.add_argument("--written", metavar="FILE.tsv", help="sentences and what is expected, as tests/data/read_written.tsv")
     reading.add_argument("--json", action="store_true", help="print JSON")
     reading.set_defaults(run=_evaluate_read)
