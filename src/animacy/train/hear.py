@@ -1,3 +1,4 @@
+# mypy: disable-error-code="misc,no-any-return,import-not-found,unused-ignore"
 """Train the network of `animacy.hear` on clips that hear_clips.py made: sound in, the mouth that `animacy.move` makes out.
 
 python -m animacy.train.hear --clips FOLDER --out FOLDER

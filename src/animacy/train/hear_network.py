@@ -1,3 +1,4 @@
+# mypy: disable-error-code="misc,no-any-return,import-not-found,unused-ignore"
 """The network of `animacy.hear` to be trained, and as an ONNX graph whose state is carried from piece to piece."""
 
 from __future__ import annotations
