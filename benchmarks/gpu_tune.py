@@ -1,10 +1,14 @@
 """Which variants of drawing and painting are the fastest on this GPU, and whether all of them draw the same.
 
-    python benchmarks/gpu_tune.py --out FILE.json [--parts bits,draw,network,whole,split,autotune] [--seconds 190]
+    python benchmarks/gpu_tune.py --out FILE.json [--parts bits,draw,network,whole,split,autotune] [--seconds 190] [--before DIR]
 
 Parts run in order; a variant that fails is reported and the others go on; nothing begins after --seconds. The file is written
 anew after each variant. Everything is compiled first, side by side, in processes of their own that fill the compilers' caches.
-`before/` holds the kernels that the new ones have to agree with, bit for bit.
+--before: a folder with the kernels that the new ones have to agree with bit for bit, and are timed beside, those of commit b02340e:
+
+    git archive b02340e src/animacy/gpu | tar x --strip-components 3 -C DIR
+
+Without it variants are held against the first of them.
 """
 
 from __future__ import annotations
@@ -43,6 +47,7 @@ VARIANTS: dict[str, dict[str, int]] = {
 }
 SECTIONS = ("ready", "whole", "cutouts", "written")  # of `visibility`, as picture.cu counts cycles in them
 best = ["e"]  # the fastest variant that was measured
+old: list[Path] = []  # the folder of kernels as they were, if it was given
 BEGAN = time.perf_counter()
 PRESENT = (device.source, dict(device.MODULES))
 
@@ -69,12 +74,16 @@ def told(what: str) -> None:
 @functools.cache
 def before() -> Any:
     """cuda.py as it was."""
-    spec = importlib.util.spec_from_file_location("animacy.gpu.cuda_before", HERE / "before" / "cuda.py")
+    spec = importlib.util.spec_from_file_location("animacy.gpu.cuda_before", old[0] / "cuda.py")
     module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
     sys.modules[spec.name] = module  # type: ignore[union-attr]
     spec.loader.exec_module(module)  # type: ignore[union-attr]
     module.scene = scene  # type: ignore[attr-defined]
     return module
+
+
+def variants() -> tuple[str, ...]:
+    return (*(["before"] if old else []), *VARIANTS)
 
 
 def use(variant: str) -> Any:
@@ -84,12 +93,11 @@ def use(variant: str) -> Any:
     device.MODULES.update(modules)
     names, options = modules["picture"]
     if variant == "before":
-        old = HERE / "before"
         device.MODULES["geometry"] = (("deform", "project", "setup", "allot", "fill"), ())
         device.MODULES["picture"] = (("draw", "visibility", "shade"), options)
 
         def source(module: str) -> str:
-            folder = device.HERE if module == "convert" else old
+            folder = device.HERE if module == "convert" else old[0]
             return (folder / "common.cu").read_text() + (folder / f"{module}.cu").read_text()
 
         device.source = source
@@ -180,7 +188,7 @@ def drawn(variant: str, avatar: str) -> tuple[Any, Any]:
 
 def bits(report: dict[str, Any], save: Callable[[], None]) -> None:
     for avatar in ("default", "leo"):
-        expected = drawn("before", avatar)
+        expected = drawn(variants()[0], avatar)
         for variant in VARIANTS:
             with guarded(report, f"{avatar} {variant}"):
                 numbers, folded = drawn(variant, avatar)
@@ -198,7 +206,7 @@ def bits(report: dict[str, Any], save: Callable[[], None]) -> None:
 
 def draw(report: dict[str, Any], save: Callable[[], None]) -> None:
     whole: dict[str, float] = {}
-    for variant in ("before", *VARIANTS):
+    for variant in variants():
         for avatar, batches in (("default", (16, 64)), ("leo", (64,))):
             with guarded(report, f"{variant} {avatar}"), renderer(variant, avatar, 64) as (on, made):
                 for batch in batches:
@@ -500,18 +508,22 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--parts", default="bits,draw,network,whole")
     parser.add_argument("--seconds", type=float, default=190.0)
+    parser.add_argument("--before", type=Path)
     parser.add_argument("--warm", help=argparse.SUPPRESS)
     parser.add_argument("--resume", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.before:
+        old.append(arguments.before)
+    before_too = ["--before", str(arguments.before)] if arguments.before else []
     if arguments.warm:
         warm(arguments.warm)
         return
     parts = arguments.parts.split(",")
-    shares = [f"picture:{v}" for v in ("before", *VARIANTS)]
+    shares = [f"picture:{v}" for v in variants()]
     if {"network", "whole"} & set(parts):
         shares += ["compiled:", *(f"fused:{i}/9" for i in range(9))]
     told("compiling")
-    running = {share: subprocess.Popen([sys.executable, __file__, "--warm", share], stdout=subprocess.PIPE,
+    running = {share: subprocess.Popen([sys.executable, __file__, "--warm", share, *before_too], stdout=subprocess.PIPE,
                                        stderr=subprocess.STDOUT, text=True) for share in shares}  # fmt: skip
     for share, process in running.items():
         try:
@@ -543,7 +555,16 @@ def main() -> None:
         if parts[i + 1 :] and arguments.out and not healthy():
             told("the GPU refuses this process; the other parts go to a new one")
             left = str(max(1.0, arguments.seconds - (time.perf_counter() - BEGAN)))
-            given = ["--out", str(arguments.out), "--parts", ",".join(parts[i + 1 :]), "--seconds", left, "--resume"]
+            given = [
+                "--out",
+                str(arguments.out),
+                "--parts",
+                ",".join(parts[i + 1 :]),
+                "--seconds",
+                left,
+                "--resume",
+                *before_too,
+            ]
             subprocess.run([sys.executable, __file__, *given], check=False)
             return
     told("done")
