@@ -1,10 +1,11 @@
 """Which variants of drawing and painting are the fastest on this GPU, and whether all of them draw the same.
 
-    python benchmarks/gpu_tune.py --out FILE.json [--parts bits,draw,network,whole,split,autotune] [--seconds 190] [--before DIR]
+    python benchmarks/gpu_tune.py --out FILE.json [--parts bits,draw,network,whole,split,autotune] [--seconds 190]
+        [--before DIR]
 
 Parts run in order; a variant that fails is reported and the others go on; nothing begins after --seconds. The file is written
 anew after each variant. Everything is compiled first, side by side, in processes of their own that fill the compilers' caches.
---before: a folder with the kernels that the new ones have to agree with bit for bit, and are timed beside, those of commit b02340e:
+--before: a folder with the kernels that the new ones have to agree with bit for bit and are timed beside, of commit b02340e:
 
     git archive b02340e src/animacy/gpu | tar x --strip-components 3 -C DIR
 
@@ -35,7 +36,6 @@ from animacy.avatar import bundle
 from animacy.gpu import cuda, device
 from animacy.render import shading
 
-HERE = Path(__file__).parent
 SIZE = 512
 # WALK: pixels walk over triangles (1), SORTed from the front to the back or not, or triangles' rows compete for samples (0).
 # Blocks at least that find what is nearest, and that shade, at once on a processor. ftz: numbers below 1e-38 are 0.
@@ -352,7 +352,10 @@ def whole(report: dict[str, Any], save: Callable[[], None]) -> None:
     face = loaded("default")
     net, _ = bench._network(face, SIZE)
     plain = cuda.CudaRenderer
-    for batch, kinds in ((64, ("before compiled", f"{best[0]} compiled", f"{best[0]} fused")), (16, (f"{best[0]} fused",))):
+    for batch, kinds in (
+        (64, (*(["before compiled"] if old else []), f"{best[0]} compiled", f"{best[0]} fused")),
+        (16, (f"{best[0]} fused",)),
+    ):
         for name in kinds:
             variant, kind = name.split()
             name = f"{batch} {name}"
