@@ -5,8 +5,9 @@ numbers and writes it as the network takes it, FP16 and folded, so that no image
 (vertices) and what comes out: it is registered with CUDA once, and mapped once a batch, when what the batch before has left is
 fetched and the next one's vertices are laid in. See render/shading.py for what is drawn.
 
-Only depth is cleared: where it is, the numbers are not looked at. On the H100 each further clear costs as much as a third of
-the drawing (docs/measurements.md).
+A clear costs the H100 as much as a third of the drawing (docs/measurements.md): it has few units that draw. So depth alone is
+cleared, and that once in SLICES batches: each batch draws before all that those before it drew, in a slice of the depth's range
+of its own, and where depth is not of that slice the numbers are not looked at.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from .contracts import Projector, Runtime
 from .runtime import SharedBuffer
 
 MAX_BATCH = 64
+SLICES = 16  # of 20 bits of depth each
 CHANNELS = 10
 ALIGNED = 256  # bytes: no driver asks for more between ranges of a buffer
 EGL_CUDA_DEVICE_NV = 0x323A
@@ -133,14 +135,10 @@ class GlBatch:
         self._groups = []  # drawn by one call each
         for first, end, two_sided, cutout in s.ranges:
             holes = common.replace(version, version + "#define HOLES\n") if cutout else common
-            program = self._keep(gl.program(vertex_shader=layered + vertex, fragment_shader=holes + fragment))
-            for name, value in (
-                ("samples", float(s.size)),
-                ("nearest", float(s.nearest)),
-                ("count", len(s.static)),
-                ("first", first),
-            ):
-                program[name] = value
+            ahead = layered.replace(version, version + "#define HOLES\n") if cutout else layered
+            program = self._keep(gl.program(vertex_shader=ahead + vertex, fragment_shader=holes + fragment))
+            program["samples"], program["nearest"] = float(s.size), float(s.nearest)
+            program["count"], program["first"] = len(s.static), first
             array = self._keep(gl.vertex_array(program, [], index_buffer=corners, index_element_size=4))
             self._groups.append((array, first, end, two_sided))
         self._light = light = self._keep(gl.compute_shader(common + surface + fold))
@@ -164,7 +162,9 @@ class GlBatch:
         self._viewport = call("glViewport", i, i, i, i)
         self._texture = call("glBindTextureUnit", u, u)
         self._clear = call("glClearNamedFramebufferfv", u, u, i, ctypes.POINTER(f))
+        self._range = call("glDepthRangef", f, f)
         self._far = (f * 1)(1.0)
+        self._slice = 0
         made = u()
         call("glCreateFramebuffers", i, p)(1, ctypes.byref(made))
         self._frame = made.value
@@ -233,7 +233,12 @@ class GlBatch:
         gl.depth_func = "<"
         gl.front_face = "cw"  # rows run down
         gl.cull_face = "back"
-        self._clear(self._frame, 0x1801, 0, self._far)  # GL_DEPTH
+        if self._slice == 0:
+            self._clear(self._frame, 0x1801, 0, self._far)  # GL_DEPTH
+        far = 1 - self._slice / SLICES
+        self._range(far - 1 / SLICES, far)
+        self._light["drawn"] = far
+        self._slice = (self._slice + 1) % SLICES
         for array, first, end, two_sided in self._groups:
             if two_sided:
                 gl.disable(gl.CULL_FACE)

@@ -5,7 +5,8 @@ layout(local_size_x = 8, local_size_y = 8) in;
 
 layout(std430, binding = 7) writeonly buffer Folded { uint folded[]; };  // [B, S/F, S/F, 10, F, F] halves
 layout(binding = 0) uniform usampler2DArray numbers;
-layout(binding = 1) uniform sampler2DArray depths;  // 1 where nothing is drawn: so the numbers need not be cleared
+layout(binding = 1) uniform sampler2DArray depths;
+uniform float drawn;  // what this batch drew is nearer than that; the numbers elsewhere are of batches before
 uniform int fold;
 
 vec4 rounded(vec4 x) { return floor(clamp(x, 0.0, 1.0) * 255.0 + 0.5); }  // as an image of 8 bits would hold it
@@ -19,7 +20,7 @@ void main() {
         int four[4];
         for (int s = 0; s < 4; s++) {
             ivec3 place = ivec3(2 * pixel + ivec2(s & 1, s >> 1), at.z);
-            four[s] = texelFetch(depths, place, 0).r < 1.0 ? int(texelFetch(numbers, place, 0).r) - 1 : -1;
+            four[s] = texelFetch(depths, place, 0).r < drawn ? int(texelFetch(numbers, place, 0).r) - 1 : -1;
         }
         vec4 shaded, unlit;
         vec2 normal;
