@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import av
+from typing import TYPE_CHECKING
+
 import numpy as np
-from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
 from ..types import Heard
 from .arousal import Arousal
 from .features import HOP, RATE, WINDOW, Features
 from .network import AHEAD, OUTPUTS, Network
+
+if TYPE_CHECKING:  # loaded by who hears: what moves a face asks this module only for its times
+    from av.audio.resampler import AudioResampler
 
 Array = NDArray[np.float32]
 
@@ -27,7 +30,7 @@ class Listener:
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
-        self._resampler = None if rate == RATE else AudioResampler("flt", "mono", RATE)
+        self._resampler = None if rate == RATE else _resampler()
         self._features, self._arousal, self._network = Features(), Arousal(), Network()
         self._given, self._rows = 0, 0  # samples that came, and rows that left
         self._early = AHEAD  # outputs that are for instants before the first
@@ -40,6 +43,8 @@ class Listener:
         if self._resampler is None:
             self._hear(samples)
         elif len(samples):
+            import av
+
             frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None], np.float32), "flt", "mono")
             frame.sample_rate = self._rate
             for block in self._resampler.resample(frame):
@@ -67,3 +72,9 @@ class Listener:
         mouth, self._mouth = self._mouth[:count], self._mouth[count:]
         feeling, self._feeling = self._feeling[:count], self._feeling[count:]
         return Heard(mouth, feeling[:, 0], feeling[:, 1])
+
+
+def _resampler() -> AudioResampler:
+    from av.audio.resampler import AudioResampler
+
+    return AudioResampler("flt", "mono", RATE)

@@ -81,7 +81,6 @@ class Teacher:
             scene[surface.name] = surface.mesh(mitsuba, *(x[0] for x in rest))
         for name, (hair, colour) in curves.items():
             scene[name] = mitsuba.load_dict(_curve(hair.points(rest[0][0], rest[1][0]), _hair_bsdf(colour)))
-        self._path = mitsuba.load_dict({"type": "path", "max_depth": BOUNCES})
         # Shapes are made above, one by one: load_dict makes many in any order, and emitters are drawn by their number.
         self._scene = mitsuba.load_dict(scene)
         self._parameters = mitsuba.traverse(self._scene)
@@ -133,6 +132,8 @@ class Teacher:
             return np.asarray(sum(calmed(shot) for shot in found) / spp, np.float32)
         import drjit
 
+        from . import paths
+
         count = self.size**2 * spp
         sampler = self._scene.sensors()[0].sampler().clone()
         sampler.set_sample_count(spp)
@@ -142,7 +143,7 @@ class Teacher:
         row = pixel // self.size
         at = (mi.Vector2f(pixel - row * self.size, row) + sampler.next_2d()) / self.size
         ray, _ = self._scene.sensors()[0].sample_ray_differential(0.0, 0.5, at, mi.Point2f(0.5))
-        light, _, _ = self._path.sample(self._scene, sampler, ray)
+        light = paths.radiance(self._scene, sampler, ray, BOUNCES)
         valid = self._scene.ray_test(ray)  # the sky, which is behind all, is not painted
         channels = [drjit.select(valid, c, 0.0) for c in (light.x, light.y, light.z)]
         peak = drjit.maximum(drjit.maximum(*channels[:2]), channels[2])
