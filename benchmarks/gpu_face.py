@@ -1,6 +1,6 @@
 """All that is to be measured of the face stage on a GPU machine, in one run.
 
-    python benchmarks/gpu_face.py --out FILE.json [--minutes 4] [--parts parity,copies,...] [--no-compile] [--avatar NAME]
+    python benchmarks/gpu_face.py --out FILE.json [--minutes 4] [--parts parity,copies,...] [--prepare fused] [--avatar NAME]
 
 Every part is guarded: one that fails is reported with its traceback, and the rest goes on. FILE.json is written after each.
 A part that would begin after `minutes` is left out and named. Parts, in order: parity (fast against classic on the same motion,
@@ -84,13 +84,13 @@ def parity(face: Any, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def stages(face: Any, arguments: argparse.Namespace) -> dict[str, Any]:
     return bench.stages(
-        batches=(1, 4, 16, 64), sizes=(SIZE,), avatar=arguments.avatar, repeats=50, compiled=arguments.compiled, tell=told
+        batches=(1, 4, 16, 64), sizes=(SIZE,), avatar=arguments.avatar, repeats=50, prepared=arguments.prepare, tell=told
     )
 
 
 def small(face: Any, arguments: argparse.Namespace) -> dict[str, Any]:
     return bench.stages(
-        batches=(1, 16, 64), sizes=(256,), avatar=arguments.avatar, repeats=50, compiled=False, ladder=False, tell=told
+        batches=(1, 16, 64), sizes=(256,), avatar=arguments.avatar, repeats=50, prepared="plain", ladder=False, tell=told
     )
 
 
@@ -176,7 +176,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=4.0)
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--avatar", default="default")
-    parser.add_argument("--no-compile", dest="compiled", action="store_false")
+    parser.add_argument("--prepare", default="auto", help="how the network of the part stages is made ready")
     parser.add_argument("--batches", type=int, default=2000, help="of the part memory")
     parser.add_argument("--times", type=int, default=100, help="of the part reopen")
     arguments = parser.parse_args()

@@ -1,7 +1,7 @@
 """A film and live sessions on a GPU machine, in one run of 150 s or less.
 
     python benchmarks/gpu_live.py --make FOLDER       # where animacy is installed whole: speech, and frames of the CPU path
-    python benchmarks/gpu_live.py --canned FOLDER --out FILE.json [--parts say,live,processes] [--prepare compiled]
+    python benchmarks/gpu_live.py --canned FOLDER --out FILE.json [--parts say,live,processes] [--prepare fused]
 
 The second needs no voice, no network of the reader's and no Numba: speech comes from FOLDER's WAV files and phones. It needs
 PyTorch, CuPy, NVRTC and cuda-bindings, and of these what is missing there (MB of the wheels):
@@ -129,7 +129,9 @@ def filmed(
     began = time.perf_counter()
     with (
         Mp4(path, arguments.size, 25, face.background) as film,
-        make_face(face, arguments.size, rasteriser=rasteriser, backend=backend, stage=told) as stage,
+        make_face(
+            face, arguments.size, rasteriser=rasteriser, backend=backend, prepared=arguments.prepare, stage=told
+        ) as stage,
     ):
         loaded = time.perf_counter()
         line = engine.Line(canned, Performer(25, 0), stage, (film,))
@@ -310,7 +312,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--rasteriser", default="cuda")
     parser.add_argument("--backend", default="torch")
-    parser.add_argument("--prepare", default="compiled", help="of the live sessions' network")
+    parser.add_argument("--prepare", default="auto", help="how the network is made ready")
     parser.add_argument("--sessions", type=lambda s: [int(x) for x in s.split(",")], default=[16, 64, 128, 200])
     parser.add_argument("--seconds", type=float, default=15.0, help="of each number of sessions")
     parser.add_argument("--workers", type=int, default=4)

@@ -1,15 +1,17 @@
-"""Which variants of drawing and painting are the fastest on this GPU, and whether all of them draw the same.
+"""What drawing and painting take on this GPU, kernel by kernel and layer by layer, beside what they took before.
 
-    python benchmarks/gpu_tune.py --out FILE.json [--parts bits,draw,network,whole,split,autotune] [--seconds 190]
-        [--before DIR]
+    python benchmarks/gpu_tune.py --out FILE.json [--parts bits,draw,network,whole] [--seconds 190] [--before DIR]
 
-Parts run in order; a variant that fails is reported and the others go on; nothing begins after --seconds. The file is written
-anew after each variant. Everything is compiled first, side by side, in processes of their own that fill the compilers' caches.
---before: a folder with the kernels that the new ones have to agree with bit for bit and are timed beside, of commit b02340e:
+bits: whether the same is drawn, bit for bit. draw: microseconds a frame of each kernel, and where the one that finds what is
+nearest spends them. network: compiled and fused, and what each layer's methods take. whole: the face stage.
 
-    git archive b02340e src/animacy/gpu | tar x --strip-components 3 -C DIR
+Parts run in order; what fails is reported and the rest goes on; nothing begins after --seconds. The file is written anew after
+each figure. Everything is compiled first, side by side, in processes of their own that fill the compilers' caches.
+--before: a folder with the rasteriser of another commit, which is held against the present one and timed beside it:
 
-Without it variants are held against the first of them.
+    git archive COMMIT src/animacy/gpu | tar x --strip-components 3 -C DIR
+
+Without it `bits` has nothing to compare and is left out.
 """
 
 from __future__ import annotations
@@ -37,17 +39,8 @@ from animacy.gpu import cuda, device
 from animacy.render import shading
 
 SIZE = 512
-# WALK: pixels walk over triangles (1), SORTed from the front to the back or not, or triangles' rows compete for samples (0).
-# Blocks at least that find what is nearest, and that shade, at once on a processor. ftz: numbers below 1e-38 are 0.
-VARIANTS: dict[str, dict[str, int]] = {
-    "e": {"WALK": 1, "SORT": 1, "FIND_BLOCKS": 4, "SHADE_BLOCKS": 3},
-    "f": {"WALK": 1, "SORT": 0, "FIND_BLOCKS": 4, "SHADE_BLOCKS": 4, "ftz": 1},
-    "g": {"WALK": 0, "FIND_BLOCKS": 4, "SHADE_BLOCKS": 3, "ftz": 1},
-    "h": {"WALK": 1, "SORT": 1, "REFRESH": 4, "FIND_BLOCKS": 5, "SHADE_BLOCKS": 2, "ftz": 1},
-}
 SECTIONS = ("ready", "whole", "cutouts", "written")  # of `visibility`, as picture.cu counts cycles in them
-best = ["e"]  # the fastest variant that was measured
-old: list[Path] = []  # the folder of kernels as they were, if it was given
+old: list[Path] = []  # the folder of --before, if it was given
 BEGAN = time.perf_counter()
 PRESENT = (device.source, dict(device.MODULES))
 
@@ -72,44 +65,40 @@ def told(what: str) -> None:
 
 
 @functools.cache
-def before() -> Any:
-    """cuda.py as it was."""
-    spec = importlib.util.spec_from_file_location("animacy.gpu.cuda_before", old[0] / "cuda.py")
+def before(name: str) -> Any:
+    """A module of animacy.gpu as it was."""
+    spec = importlib.util.spec_from_file_location(f"animacy.gpu.{name}_before", old[0] / f"{name}.py")
     module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
     sys.modules[spec.name] = module  # type: ignore[union-attr]
     spec.loader.exec_module(module)  # type: ignore[union-attr]
-    module.scene = scene  # type: ignore[attr-defined]
+    if name == "cuda":
+        module.scene = scene  # type: ignore[attr-defined]
     return module
 
 
-def variants() -> tuple[str, ...]:
-    return (*(["before"] if old else []), *VARIANTS)
+def versions() -> tuple[str, ...]:
+    return ("before", "now") if old else ("now",)
 
 
-def use(variant: str) -> Any:
-    """Let devices made from now on compile a variant; gives the module whose CudaRenderer goes with it."""
+def use(version: str) -> Any:
+    """Let devices made from now on compile the rasteriser of a version; gives the module whose CudaRenderer goes with it."""
     device.source, modules = PRESENT
     device.MODULES.clear()
     device.MODULES.update(modules)
-    names, options = modules["picture"]
-    if variant == "before":
-        device.MODULES["geometry"] = (("deform", "project", "setup", "allot", "fill"), ())
-        device.MODULES["picture"] = (("draw", "visibility", "shade"), options)
+    if version == "now":
+        return cuda
+    device.MODULES.update({name: how for name, how in before("device").MODULES.items() if name != "convert"})
 
-        def source(module: str) -> str:
-            folder = device.HERE if module == "convert" else old[0]
-            return (folder / "common.cu").read_text() + (folder / f"{module}.cu").read_text()
+    def source(module: str) -> str:
+        folder = device.HERE if module == "convert" else old[0]
+        return (folder / "common.cu").read_text() + (folder / f"{module}.cu").read_text()
 
-        device.source = source
-        return before()
-    how = dict(VARIANTS[variant])
-    flush = ("--ftz=true",) if how.pop("ftz", 0) else ()
-    device.MODULES["picture"] = (names, (*options, *flush, *(f"-D{k}={v}" for k, v in how.items())))
-    return cuda
+    device.source = source
+    return before("cuda")
 
 
 def counting() -> Any:
-    """The module of the variant in use that counts cycles."""
+    """The module that counts cycles."""
     import cupy
 
     options = ("--std=c++17", *device.MODULES["picture"][1], "-DCLOCKS=1")
@@ -137,11 +126,11 @@ def sections(on: Any, made: Any, batch: int) -> dict[str, float]:
 
 
 @contextmanager
-def renderer(variant: str, avatar: str, batch: int, **more: Any) -> Iterator[tuple[Any, Any]]:
-    module = use(variant)
+def renderer(version: str, avatar: str, batch: int) -> Iterator[tuple[Any, Any]]:
+    module = use(version)
     on = device.CupyDevice()
     try:
-        with module.CudaRenderer(loaded(avatar), SIZE, batch, device=on, **more) as made:
+        with module.CudaRenderer(loaded(avatar), SIZE, batch, device=on) as made:
             yield on, made
     finally:
         on.close()
@@ -170,58 +159,48 @@ def graph_us(stream: Any, call: Callable[[], Any], repeats: int = 4, rounds: int
     return float(np.median(times[2:]))
 
 
-def drawn(variant: str, avatar: str) -> tuple[Any, Any]:
-    """Numbers of the samples and the network's input of 4 frames, by both ways, which have to agree."""
-    with renderer(variant, avatar, 4) as (on, made):
+def drawn(version: str, avatar: str) -> tuple[Any, Any]:
+    """Numbers of the samples and the network's input of 4 frames."""
+    with renderer(version, avatar, 4) as (on, made):
         numbers = on.zeros((4, 2 * SIZE, 2 * SIZE), np.uint32)
-        folded, halves = (on.zeros((4, SIZE // 4, SIZE // 4, 160), np.float16) for _ in range(2))
+        folded = on.zeros((4, SIZE // 4, SIZE // 4, 160), np.float16)
         made.place(made.upload(bench.talking(4, 3)))
         made.draw(4, folded=folded)
         made.number(4, numbers)
-        made.shade(4, numbers, folded=halves)
-        found = on.copy_out(numbers, 4, 0), on.copy_out(folded, 4, 0)
-        apart = np.abs(found[1].astype(np.float32) - on.copy_out(halves, 4, 0).astype(np.float32)).max()
-        if apart > 1.01 / 127:
-            told(f"  {variant}: one pass and two differ by {apart * 255:.1f} steps")
-        return found
+        return on.copy_out(numbers, 4, 0), on.copy_out(folded, 4, 0)
 
 
 def bits(report: dict[str, Any], save: Callable[[], None]) -> None:
+    if not old:
+        told("  left out: nothing was given with --before")
+        return
     for avatar in ("default", "leo"):
-        expected = drawn(variants()[0], avatar)
-        for variant in VARIANTS:
-            with guarded(report, f"{avatar} {variant}"):
-                numbers, folded = drawn(variant, avatar)
-                steps = np.abs(folded.astype(np.float32) - expected[1].astype(np.float32)) * 255
-                row = {
-                    "samples": int(numbers.size),
-                    "samples_that_differ": int((numbers != expected[0]).sum()),
-                    "input_that_differs": int((steps > 0).sum()),
-                    "most_steps": round(float(steps.max()), 2),
-                }
-                report[f"{avatar} {variant}"] = row
-                told(f"  {avatar} {variant}: {row}")
-                save()
+        with guarded(report, avatar):
+            (numbers, folded), expected = drawn("now", avatar), drawn("before", avatar)
+            steps = np.abs(folded.astype(np.float32) - expected[1].astype(np.float32)) * 255
+            report[avatar] = {
+                "samples": int(numbers.size),
+                "samples_that_differ": int((numbers != expected[0]).sum()),
+                "input_that_differs": int((steps > 0).sum()),
+                "most_steps": round(float(steps.max()), 2),
+            }
+            told(f"  {avatar}: {report[avatar]}")
+            save()
 
 
 def draw(report: dict[str, Any], save: Callable[[], None]) -> None:
-    whole: dict[str, float] = {}
-    for variant in variants():
+    for version in versions():
         for avatar, batches in (("default", (16, 64)), ("leo", (64,))):
-            with guarded(report, f"{variant} {avatar}"), renderer(variant, avatar, 64) as (on, made):
+            with guarded(report, f"{version} {avatar}"), renderer(version, avatar, 64) as (on, made):
                 for batch in batches:
                     us = drawing_us(on, made, batch)
-                    report[f"{variant} {avatar} {batch}"] = us
-                    told(f"  {variant} {avatar} {batch}, us a frame: {us}")
+                    report[f"{version} {avatar} {batch}"] = us
+                    told(f"  {version} {avatar} {batch}, us a frame: {us}")
                     save()
-                if variant != "before":
-                    whole[variant] = whole.get(variant, 0.0) + us["whole"]
-                    report[f"{variant} {avatar} sections"] = found = sections(on, made, 64)
+                if version == "now":
+                    report[f"{version} {avatar} sections"] = found = sections(on, made, 64)
                     told(f"    sections of visibility, %: {found}")
                     save()
-    if whole:
-        best[0] = min(whole, key=whole.__getitem__)
-        told(f"  the fastest: {best[0]}")
 
 
 def drawing_us(on: Any, made: Any, batch: int) -> dict[str, float]:
@@ -244,7 +223,7 @@ def network_and_input(batch: int) -> tuple[Any, Any]:
     import torch
 
     network, _ = bench._network(loaded("default"), SIZE)
-    with renderer(best[0], "default", batch) as (on, made):
+    with renderer("now", "default", batch) as (on, made):
         folded = on.zeros((batch, SIZE // 4, SIZE // 4, 160), np.float16)
         made.place(made.upload(bench.talking(batch, 1)))
         made.draw(batch, folded=folded)
@@ -353,14 +332,14 @@ def whole(report: dict[str, Any], save: Callable[[], None]) -> None:
     net, _ = bench._network(face, SIZE)
     plain = cuda.CudaRenderer
     for batch, kinds in (
-        (64, (*(["before compiled"] if old else []), f"{best[0]} compiled", f"{best[0]} fused")),
-        (16, (f"{best[0]} fused",)),
+        (64, (*(["before compiled"] if old else []), "now compiled", "now fused")),
+        (16, ("now fused",)),
     ):
         for name in kinds:
-            variant, kind = name.split()
+            version, kind = name.split()
             name = f"{batch} {name}"
             with guarded(report, name):
-                module = use(variant)
+                module = use(version)
                 cuda.CudaRenderer = module.CudaRenderer  # type: ignore[misc]
                 how = {"compiled": kind == "compiled", "fused": kind == "fused", "slots": 3}
                 try:
@@ -374,85 +353,6 @@ def whole(report: dict[str, Any], save: Callable[[], None]) -> None:
                 report[name] = {"frames_per_s": round(rate), "fetched": round(fetched), "us_a_frame": us}
                 told(f"  {name}: {report[name]}")
                 save()
-
-
-def split(report: dict[str, Any], save: Callable[[], None]) -> None:
-    """PyTorch's compiler with the upsampling's products moved before it, as fused.py does."""
-    import torch
-    import torch.nn.functional as F
-
-    from animacy.gpu import torch as on_torch
-    from animacy.gpu.fused import halves_of_rows
-
-    class Up(torch.nn.Module):
-        def __init__(self, conv: Any, old: int) -> None:
-            super().__init__()
-            self.old = torch.nn.Conv2d(old, conv.out_channels, 3, 1, 1)
-            self.old.weight.data, self.old.bias.data = conv.weight.data[:, -old:].clone(), conv.bias.data.clone()
-            self.up = torch.nn.Parameter(halves_of_rows(conv.weight.data[:, :-old]).flatten(0, 1))
-
-        def forward(self, low: Any, high: Any) -> Any:
-            y, n = F.conv2d(low, self.up, padding=1), self.old.out_channels
-            h, w = low.shape[2:]
-            y = torch.stack([y[:, :n, :h, :w], y[:, n : 2 * n, :h, 1:], y[:, 2 * n : 3 * n, 1:, :w], y[:, 3 * n :, 1:, 1:]], 2)
-            y = y.reshape(-1, n, 2, 2, h, w).permute(0, 1, 4, 2, 5, 3).reshape(-1, n, 2 * h, 2 * w)
-            return F.leaky_relu(y + self.old(high), 0.1)
-
-    class Split(on_torch.Folded):
-        def __init__(self, network: Any) -> None:
-            super().__init__(network)
-            n = network
-            self.ups = torch.nn.ModuleList(
-                Up(up[0][0], old) for up, old in (
-                    (n.up2, n.down2[0][0].out_channels), (n.up1, n.down1[0][0].out_channels), (n.leave, n.enter[0].out_channels)
-                )
-            )  # fmt: skip
-
-        def forward(self, x: Any) -> Any:
-            n = self.network
-            a = n.enter(x)
-            b = n.down1(a)
-            c = n.down2(b)
-            d = n.down3(c)
-            c = n.up2[1](self.ups[0](d, c))
-            b = n.up1[1](self.ups[1](c, b))
-            return x[:, : self.painted] + n.applied(x, n.leave[2](n.leave[1](self.ups[2](b, a))))
-
-    plain = on_torch.Folded
-    net, x = network_and_input(16)
-    on_torch.Folded = Split  # type: ignore[misc]
-    try:
-        for batch in (16, 64):
-            with guarded(report, str(batch)):
-                report[str(batch)] = painting_us(generator(net, batch, "compiled"), batch)
-                told(f"  split {batch}: {report[str(batch)]} us a frame")
-                save()
-    finally:
-        on_torch.Folded = plain  # type: ignore[misc]
-    with guarded(report, "psnr"):
-        with torch.no_grad():
-            a, b = (
-                k(copy.deepcopy(louder(net)).float()).cuda().eval()(x[:2].permute(0, 3, 1, 2).float()) for k in (plain, Split)
-            )
-        report["largest difference in FP32"] = float((a - b).abs().max())
-        told(f"  split: largest difference in FP32 {report['largest difference in FP32']:.2e}")
-
-
-def autotune(report: dict[str, Any], save: Callable[[], None]) -> None:
-    """PyTorch's compiler, told to try its own templates for convolutions: minutes."""
-    import torch
-
-    net, _ = bench._network(loaded("default"), SIZE)
-    plain = torch.compile
-    torch.compile = functools.partial(plain, mode="max-autotune-no-cudagraphs")
-    try:
-        for batch in (64, 16):
-            with guarded(report, str(batch)):
-                report[str(batch)] = painting_us(generator(net, batch, "compiled"), batch)
-                told(f"  max-autotune {batch}: {report[str(batch)]} us a frame")
-                save()
-    finally:
-        torch.compile = plain
 
 
 @contextmanager
@@ -470,7 +370,7 @@ def warm(what: str) -> None:
     if kind == "picture":
         use(share)
         device.CupyDevice().close()
-        if share != "before":
+        if share == "now":
             counting().get_function("visibility")
     elif kind == "compiled":
         net, _ = bench._network(loaded("default"), SIZE)
@@ -502,7 +402,7 @@ def warm(what: str) -> None:
 
 
 PARTS: dict[str, Callable[[dict[str, Any], Callable[[], None]], None]] = {
-    "bits": bits, "draw": draw, "network": network, "whole": whole, "split": split, "autotune": autotune
+    "bits": bits, "draw": draw, "network": network, "whole": whole
 }  # fmt: skip
 
 
@@ -522,7 +422,7 @@ def main() -> None:
         warm(arguments.warm)
         return
     parts = arguments.parts.split(",")
-    shares = [f"picture:{v}" for v in variants()]
+    shares = [f"picture:{v}" for v in versions()]
     if {"network", "whole"} & set(parts):
         shares += ["compiled:", *(f"fused:{i}/9" for i in range(9))]
     told("compiling")

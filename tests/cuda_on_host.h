@@ -35,7 +35,7 @@ inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __ffs(unsigned x) { return __builtin_ffs((int)x); }
 
 namespace host {
-enum State { READY, BALLOT, FROM_LANE, MEET, BLOCK, DONE };
+enum State { READY, BALLOT, LEAST, MEET, BLOCK, DONE };
 struct Thread {
     alignas(16) char stack[1 << 16];
     ucontext_t start;
@@ -120,28 +120,14 @@ inline unsigned ballot(bool yes) {
     return all;
 }
 
-inline int from_lane(int value, int lane) {
-    host::leave(host::FROM_LANE, value);
-    return host::met[host::now / WARP * WARP + lane];
-}
-
-inline unsigned either(unsigned bits) {
-    host::leave(host::FROM_LANE, (int)bits);
-    unsigned all = 0;
-    for (int i = 0; i < WARP; i++) all |= (unsigned)host::met[host::now / WARP * WARP + i];
-    return all;
-}
-
 inline unsigned least(unsigned value) {
-    host::leave(host::FROM_LANE, (int)value);
+    host::leave(host::LEAST, (int)value);
     unsigned found = value;
     for (int i = 0; i < WARP; i++) found = min(found, (unsigned)host::met[host::now / WARP * WARP + i]);
     return found;
 }
 
 inline void meet() { host::leave(host::MEET, 0); }
-
-inline float reciprocal(float x) { return 1.0f / x; }
 
 inline int float_bits(float x) {
     int bits;

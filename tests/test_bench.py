@@ -66,7 +66,14 @@ def test_without_a_gpu_it_is_one_line(arguments: list[str], capsys: pytest.Captu
 
 
 @pytest.mark.parametrize(
-    "asked", [{"device": "tpu"}, {"device": "cpu", "sizes": (300,)}, {"device": "cpu", "batches": (65,)}, {"repeats": 1}]
+    "asked",
+    [
+        {"device": "tpu"},
+        {"device": "cpu", "sizes": (300,)},
+        {"device": "cpu", "batches": (65,)},
+        {"repeats": 1},
+        {"prepared": "crayon"},
+    ],
 )
 def test_what_cannot_be_measured_is_a_usage_error(asked: dict[str, object]) -> None:
     with pytest.raises(UsageError, match="needed"):

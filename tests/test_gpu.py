@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import dataclasses
 import importlib.util
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -313,24 +314,14 @@ def one_by_one(tmp_path_factory: pytest.TempPathFactory) -> Any:
     if cuda_on_host.compiler() is None:
         pytest.skip("no C++ compiler")
     folder = tmp_path_factory.mktemp("one_by_one")
-    return cuda_on_host.compiled(folder, "one_by_one", source("picture") + ONE_BY_ONE).one_by_one
-
-
-@pytest.fixture(scope="module", params=["", "#define WALK 0\n#define CLOCKS\n"], ids=["pixels", "rows"])
-def way(request: pytest.FixtureRequest, device: Device, tmp_path_factory: pytest.TempPathFactory) -> Device:
-    """`device`, or on the host the other way to find what is nearest, with the clocks of benchmarks."""
-    if not request.param:
-        return device
-    if device.info != "host":
-        pytest.skip("benchmarks/gpu_tune.py compares both on a GPU")
-    return cuda_on_host.HostDevice(cuda_on_host.build(tmp_path_factory.mktemp("rows"), request.param))
+    text = "#define CLOCKS\n" + source("picture") + ONE_BY_ONE  # the clocks of benchmarks compile, too
+    return cuda_on_host.compiled(folder, "one_by_one", text).one_by_one
 
 
 @pytest.mark.parametrize("full", [False, True], ids=["listed", "lists full"])
 @pytest.mark.parametrize("kind", ["small", "slivers", "large", "ties"])
-def test_of_any_triangles_the_nearest_are_found_as_one_by_one(kind: str, full: bool, one_by_one: Any, way: Device) -> None:
+def test_of_any_triangles_the_nearest_are_found_as_one_by_one(kind: str, full: bool, one_by_one: Any, device: Device) -> None:
     """All at once over tiles and their borders, against each triangle's every sample in turn: the same numbers, bit for bit."""
-    device = way
     size, frames = 50, 2
     side = -(-2 * size // 32)
     rng = np.random.default_rng(sorted(["small", "slivers", "large", "ties"]).index(kind))
@@ -753,8 +744,8 @@ def nvrtc() -> list[Path]:
 
 
 @pytest.mark.parametrize("target", ["sm_75", "sm_90"])
-def test_nvrtc_compiles_the_kernels_and_nothing_spills(target: str) -> None:
-    """Needs no GPU, only the package nvidia-cuda-nvrtc."""
+def test_nvrtc_compiles_the_kernels_and_little_spills(target: str) -> None:
+    """Needs no GPU, only the package nvidia-cuda-nvrtc. Pictures may: on an H100 fewer blocks at once cost more."""
     found = nvrtc()
     if not found:
         pytest.skip("no NVRTC; pip install nvidia-cuda-nvrtc")
@@ -773,6 +764,8 @@ def test_nvrtc_compiles_the_kernels_and_nothing_spills(target: str) -> None:
         library.nvrtcGetProgramLog(program, log)
         text = log.value.decode()
         assert result == 0, text
-        assert text.count("0 bytes spill stores, 0 bytes spill loads") == len(names), text
+        spilt = [int(bytes_) for bytes_ in re.findall(r"(\d+) bytes spill stores", text)]
+        assert len(spilt) == len(names), text
+        assert max(spilt) <= (160 if module == "picture" else 0), text
         assert "warning" not in text
         library.nvrtcDestroyProgram(ctypes.byref(program))

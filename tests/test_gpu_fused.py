@@ -66,3 +66,17 @@ def test_a_network_fused_is_the_network(network: generator.Network, wanted: str)
             error = (out.cpu().float() - expected).square().mean() / expected.square().mean()
             assert error < 1e-5
             x.copy_(x.clone())
+
+
+def test_a_layer_that_nothing_can_work_out_is_told(network: generator.Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, out = (torch.zeros(1, 16, 16, n, device=DEVICE, dtype=torch.float16) for n in (160, 64))
+
+    def failing(batch: int) -> None:
+        raise ValueError("too much shared memory")
+
+    def choose(layer: Any, methods: dict[str, Callable[[int], None]], batch: int) -> str:
+        return fused.fastest(layer, {"triton": failing}, batch)
+
+    monkeypatch.setattr(fused, "milliseconds", lambda work: work())
+    with pytest.raises(RuntimeError, match=r"the layer 'enter' here: .*too much shared memory"):
+        fused.Fused(network, x, out, choose=choose)

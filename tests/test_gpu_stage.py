@@ -227,6 +227,30 @@ def test_auto_takes_cuda_where_it_is_and_says_so_once(avatar: Avatar, on_gpu: Ho
     ]
 
 
+def test_how_the_network_was_made_ready_is_told(avatar: Avatar, on_gpu: HostRuntime) -> None:
+    """The host is no GPU to PyTorch."""
+    for prepared, expected in (("auto", ["the network: plain, PyTorch sees no GPU"]), ("plain", [])):
+        told: list[str] = []
+        with make_face(avatar, SIZE, backend="torch", gpu_batches=(1,), prepared=prepared, stage=told.append):
+            pass
+        assert [line for line in told if line.startswith("the network")] == expected
+
+
+def test_auto_fuses_where_triton_can_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    from animacy.gpu import torch as on_torch
+
+    assert on_torch.preparation("cpu") == ("plain", "PyTorch sees no GPU")
+    there: dict[str, Any] = {"triton": object(), "capability": (9, 0)}
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: there["capability"])
+    monkeypatch.setattr(on_torch, "find_spec", there.get)
+    assert on_torch.preparation()[0] == "fused"
+    there["capability"] = (7, 5)
+    assert on_torch.preparation() == ("plain", "Triton needs compute capability 8.0, this GPU has 7.5")
+    there["triton"] = None
+    assert on_torch.preparation() == ("plain", "Triton is missing")
+
+
 def test_auto_without_cuda_takes_what_there_is_and_says_why(avatar: Avatar, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_opengl() -> None:
         raise AnimacyError("no OpenGL")
@@ -273,26 +297,42 @@ def test_cuda_that_cannot_be_had_is_an_error_with_the_remedy(
     assert "\n" not in str(caught.value) and caught.value.exit_code == 1
 
 
+@pytest.mark.parametrize(
+    ("prepared", "remedy"),
+    [
+        ("compiled", "compiled .* give --prepare plain, or"),
+        ("fused", "fused .* give --prepare compiled or --prepare plain, or"),
+    ],
+)
 def test_a_compiler_that_gives_up_is_an_error_with_the_remedy(
-    avatar: Avatar, on_gpu: HostRuntime, monkeypatch: pytest.MonkeyPatch
+    avatar: Avatar, on_gpu: HostRuntime, monkeypatch: pytest.MonkeyPatch, prepared: str, remedy: str
 ) -> None:
     def failing(*given: Any, **how: Any) -> None:
         raise RuntimeError("no C compiler\nfound")
 
     monkeypatch.setattr("animacy.gpu.torch.TorchGenerator", failing)
     with (
-        pytest.raises(AnimacyError, match=r"RuntimeError: no C compiler found.*--prepare plain"),
-        make_face(avatar, SIZE, rasteriser="cuda", backend="torch", prepared="compiled"),
+        pytest.raises(AnimacyError, match=remedy) as error,
+        make_face(avatar, SIZE, rasteriser="cuda", backend="torch", prepared=prepared),
     ):
         pass
+    assert "RuntimeError: no C compiler found" in str(error.value)
     assert on_gpu.closed
+
+
+def test_what_cannot_be_fused_is_not_painted_otherwise(avatar: Avatar, on_gpu: HostRuntime) -> None:
+    with (
+        pytest.raises(AnimacyError, match="on a GPU alone; give --prepare compiled"),
+        make_face(avatar, SIZE, rasteriser="cuda", backend="torch", prepared="fused"),
+    ):
+        pass
 
 
 def test_names_that_are_unknown_are_refused(avatar: Avatar, on_gpu: HostRuntime) -> None:
     for wrong, told in (
         ({"rasteriser": "crayon"}, "give auto, gl, cuda or cpu"),
         ({"backend": "crayon"}, "crayon"),
-        ({"prepared": "crayon", "backend": "torch"}, "plain, compiled, fused"),
+        ({"prepared": "crayon", "backend": "torch"}, "auto, fused, compiled, plain"),
     ):
         with pytest.raises(UsageError, match=told), make_face(avatar, SIZE, **wrong):
             pass

@@ -28,6 +28,7 @@ from . import __version__
 from .avatar import Avatar, find, load
 from .classic import STEPS, Classic, Inference, OnnxInference
 from .errors import AnimacyError, UsageError
+from .gpu.contracts import PREPARED
 from .render import Drawing
 from .types import Motion
 
@@ -140,16 +141,19 @@ def stages(
     sizes: Sequence[int] = (256, 512),
     avatar: str = "default",
     repeats: int = 50,
-    compiled: bool = True,
+    prepared: str = "auto",
     ladder: bool = True,
     tell: Callable[[str], None] = lambda what: None,
 ) -> Report:
-    """Every stage at every batch and size. device: "cuda", or "cpu" for what a CPU can do.
+    """Every stage at every batch and size. device: "cuda", or "cpu" for what a CPU can do. prepared: how the network of the
+    fast path is made ready, as gpu/stage.py has it.
 
     Raises UsageError for what cannot be asked for, AnimacyError where the device is missing.
     """
     if device not in ("cuda", "cpu"):
         raise UsageError(f"--device {device}: needed cuda or cpu")
+    if prepared not in PREPARED:
+        raise UsageError(f"--prepare {prepared}: needed one of {', '.join(PREPARED)}")
     if any(size not in NAMES for size in sizes) or any(not 1 <= b <= 64 for b in batches) or repeats < 2 or not batches:
         raise UsageError("needed sizes of 256 and 512, batches of 1 to 64, and 2 repeats or more")
     face = load(find(avatar))
@@ -158,7 +162,7 @@ def stages(
         _require_gpu()
     run = _on_gpu if device == "cuda" else _on_cpu
     report["sizes"] = {
-        str(size): run(face, size, tuple(batches), repeats=repeats, compiled=compiled, ladder=ladder, tell=tell)
+        str(size): run(face, size, tuple(batches), repeats=repeats, prepared=prepared, ladder=ladder, tell=tell)
         for size in sizes
     }
     return report
@@ -396,7 +400,7 @@ def _on_gpu(
     batches: tuple[int, ...],
     *,
     repeats: int,
-    compiled: bool,
+    prepared: str,
     ladder: bool,
     tell: Callable[[str], None],
 ) -> Report:
@@ -419,7 +423,12 @@ def _on_gpu(
         report = guarded(lambda: time_fast(face, size, batch, rasteriser, how, network, repeats))
         return _ratios(report, found["classic"], found["classic_tuned"])
 
-    best = {"compiled": compiled, "slots": 3}
+    if prepared == "auto":
+        prepared, why = torch_side.preparation()
+        tell(f"{size}: the network is {prepared}, {why}")
+    found["prepared"] = prepared
+    how = {"compiled": prepared == "compiled", "fused": prepared == "fused"}
+    best = {**how, "slots": 3}
     found["fast"] = {}
     for rasteriser in ("cuda", "gl"):
         found["fast"][rasteriser] = {}
@@ -435,7 +444,7 @@ def _on_gpu(
             ("batching", "gl", many, plain),
             ("fp16, channels last", "gl", many, {**plain, "half": True, "channels_last": True}),
             ("graph", "gl", many, {"compiled": False, "slots": 1}),
-            ("compile", "gl", many, {"compiled": compiled, "slots": 1}),
+            (prepared, "gl", many, {**how, "slots": 1}),
             ("overlap", "gl", many, best),
             ("cuda rasteriser", "cuda", many, best),
         ]

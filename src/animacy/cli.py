@@ -137,6 +137,7 @@ def _parser() -> Parser:
         help="the bundle's network that paints; none shows the shaded render; auto: lite up to 256 pixels, full above (auto)",
     )
     add_backend(say)
+    add_prepare(say)
     say.add_argument("--quiet", action="store_true", help="say nothing but errors")
     say.set_defaults(run=_say)
 
@@ -227,7 +228,8 @@ def _parser() -> Parser:
     stages_.add_argument("--sizes", default="256,512", help="pixels a side (%(default)s)")
     stages_.add_argument("--repeats", type=int, default=50, help="batches that are timed (%(default)s)")
     stages_.add_argument("--avatar", default="default", help="a name of `animacy avatar list` or a bundle's path")
-    stages_.add_argument("--no-compile", action="store_true", help="without PyTorch's compiler, which takes minutes")
+    add_prepare(stages_)
+    stages_.add_argument("--no-compile", dest="prepare", action="store_const", const="plain", help="as --prepare plain")
     stages_.add_argument("--json", action="store_true", help="print JSON")
     stages_.set_defaults(run=_bench_stages)
     streams_ = verbs.add_parser("streams", parents=[common], help="several processes on one card")
@@ -270,6 +272,17 @@ def add_backend(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "tensorrt", "torch", "onnx"),
         default="auto",
         help="what works the network out; auto: PyTorch where it sees a GPU, else ONNX Runtime on the CPU (auto)",
+    )
+
+
+def add_prepare(parser: argparse.ArgumentParser) -> None:
+    """Add --prepare."""
+    parser.add_argument(
+        "--prepare",
+        choices=("auto", "fused", "compiled", "plain"),
+        default="auto",
+        help="how PyTorch's network is made ready on a GPU: fused by our own kernels paints fastest, compiled by PyTorch's "
+        "compiler less so, plain starts soonest; auto: fused where Triton can work, else plain, and says which (auto)",
     )
 
 
@@ -376,6 +389,7 @@ def _say(arguments: argparse.Namespace) -> None:
             rasteriser=arguments.rasteriser,
             generator=arguments.generator,
             generator_backend=arguments.generator_backend,
+            prepared=arguments.prepare,
             stage=bar.stage,
             report=bar.performed,
         )
@@ -414,6 +428,7 @@ def _say_audio(arguments: argparse.Namespace) -> None:
             rasteriser=arguments.rasteriser,
             generator=arguments.generator,
             generator_backend=arguments.generator_backend,
+            prepared=arguments.prepare,
             stage=bar.stage,
             report=lambda progress: bar.performed(replace(progress, position=round(1000 * progress.seconds))),
         )
@@ -651,7 +666,7 @@ def _bench_stages(arguments: argparse.Namespace) -> None:
         sizes=_numbers("--sizes", arguments.sizes),
         avatar=arguments.avatar,
         repeats=arguments.repeats,
-        compiled=not arguments.no_compile,
+        prepared=arguments.prepare,
         tell=lambda what: print(what, file=sys.stderr, flush=True),
     )
     print_json(report) if arguments.json else print(json.dumps(report, indent=1, ensure_ascii=False))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .cli import Parser, add_backend, add_rasteriser, contents, limited, print_json
+from .cli import Parser, add_backend, add_prepare, add_rasteriser, contents, limited, print_json
 from .errors import AnimacyError
 
 
@@ -18,13 +18,7 @@ def add(commands: Any, benches: Any, common: Parser) -> None:
     add_rasteriser(painting)
     painting.add_argument("--generator", choices=("auto", "none", "lite", "full"), default="auto", help="what paints (auto)")
     add_backend(painting)
-    painting.add_argument(
-        "--prepare",
-        choices=("plain", "compiled", "fused"),
-        default="compiled",
-        help="how PyTorch's network is made ready on a GPU: plain starts soonest; compiled by PyTorch's compiler (a minute "
-        "or more) or fused by our own kernels it paints faster (compiled)",
-    )
+    add_prepare(painting)
 
     serve = commands.add_parser(
         "serve", parents=[common, painting], help="serve live sessions", description="Serve live sessions. Needs animacy[live]."

@@ -34,7 +34,7 @@ def make_face(
     backend: str = "auto",
     batch: int = 8,
     gpu_batches: Sequence[int] = (1, 4, 16),
-    prepared: str = "plain",
+    prepared: str = "auto",
     stage: Callable[[str], None] = lambda name: None,
 ) -> Iterator[FaceStage]:
     """What draws and paints `avatar` in frames of `size` pixels a side, for the block and the thread that enters it.

@@ -40,6 +40,7 @@ def say(
     rasteriser: str = "auto",
     generator: str = "auto",
     generator_backend: str = "auto",
+    prepared: str = "auto",
     stage: Callable[[str], None] = lambda name: None,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Progress:
@@ -53,6 +54,7 @@ def say(
     rasteriser: what draws: "gl", "cuda", "cpu", or "auto", see `render.chosen`. Where CUDA draws, or "gl" was asked for, and a
     GPU paints, frames come to the host as video alone.
     generator_backend: what works it out: "tensorrt", "torch", "onnx", or "auto", PyTorch where it sees a GPU and else "onnx".
+    prepared: how PyTorch's network is made ready on a GPU: "fused", "compiled", "plain" or "auto", see gpu/stage.py.
     `stage` is told what begins, `report` what was performed. All files appear whole, at the end, or not at all.
     Raises UsageError for what cannot be asked for, AnimacyError for what failed.
     """
@@ -71,6 +73,7 @@ def say(
             rasteriser=rasteriser,
             generator=generator,
             generator_backend=generator_backend,
+            prepared=prepared,
             stage=stage,
         ) as line:
             stage("performing")
@@ -93,6 +96,7 @@ def say_audio(
     rasteriser: str = "auto",
     generator: str = "auto",
     generator_backend: str = "auto",
+    prepared: str = "auto",
     stage: Callable[[str], None] = lambda name: None,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Progress:
@@ -114,6 +118,7 @@ def say_audio(
             rasteriser=rasteriser,
             generator=generator,
             generator_backend=generator_backend,
+            prepared=prepared,
             stage=stage,
         ) as line:
             if emotion is not None:
@@ -172,6 +177,7 @@ def opened(
     rasteriser: str = "auto",
     generator: str = "auto",
     generator_backend: str = "auto",
+    prepared: str = "auto",
     stage: Callable[[str], None] = lambda name: None,
 ) -> Iterator[Line]:
     """The line that writes `output`, loaded and ready; see `say` for the arguments. Leaving the block closes the files.
@@ -186,7 +192,16 @@ def opened(
         # The sound first: it gets its name after the film, or not at all.
         sinks: list[Sink] = [] if wav is None else [stack.enter_context(Wav(wav))]
         film = stack.enter_context(Mp4(output, size, fps, face.background))
-        painting = make_face(face, size, rasteriser=rasteriser, generator=generator, backend=generator_backend, stage=stage)
+        painting = make_face(
+            face,
+            size,
+            rasteriser=rasteriser,
+            generator=generator,
+            backend=generator_backend,
+            gpu_batches=(16,),  # a film waits for no single frame, and each size of batch takes seconds to make ready
+            prepared=prepared,
+            stage=stage,
+        )
         painter = stack.enter_context(painting)  # before the voice, which takes longer: a GPU that lacks is told at once
         speaker = None
         if speaks:

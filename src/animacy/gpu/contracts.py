@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from ..types import Motion
 
+PREPARED = ("auto", "fused", "compiled", "plain")  # how PyTorch's network is made ready, see `opened` in stage.py
+
 
 class DeviceGenerator(Protocol):
     """A Generator on device memory. Frames are folded: a square of `fold` pixels a side becomes channels, which run channel,

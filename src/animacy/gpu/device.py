@@ -14,11 +14,11 @@ from ..errors import AnimacyError
 HERE = Path(__file__).parent
 REMEDY = "pip install 'animacy[gpu]', or give --rasteriser cpu; see `animacy doctor`"
 
-# What is compiled together: each file after common.cu. The pictures' divisions may be off by two of the last bit, which costs a
-# fraction of a byte's step; where triangles lie is worked out exactly.
+# What is compiled together: each file after common.cu. The pictures' divisions may be off by two of the last bit, and what is
+# below 1e-38 is 0 in them, which costs a fraction of a byte's step; where triangles lie is worked out exactly.
 MODULES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "geometry": (("deform", "project", "setup"), ()),
-    "picture": (("visibility", "shade"), ("--prec-div=false", "--prec-sqrt=false")),
+    "picture": (("visibility", "shade"), ("--prec-div=false", "--prec-sqrt=false", "--ftz=true")),
     "convert": (("tensor", "paint", "video"), ()),
 }
 Pointer = Any

@@ -33,17 +33,16 @@ from ..train.generator import Network
 
 SLACK = 256  # numbers behind a buffer: the last run of a row may read on, into weights of zero
 SLOPE = tl.constexpr(0.1)
-# Pixels, channels and products at a time; warps; loads under way.
+# Pixels, channels and products at a time; warps; loads under way. Each was the fastest for a layer of `full`, at batches of 16
+# or 64 on an H100 (benchmarks/results/gpu-tune-h100.json).
 TILES = (
-    (128, 64, 64, 4, 3),
-    (128, 64, 64, 4, 4),
-    (256, 64, 64, 8, 3),
-    (128, 64, 64, 8, 3),
-    (128, 64, 32, 4, 5),
-    (128, 128, 64, 8, 3),
-    (128, 128, 32, 4, 4),
-    (256, 128, 64, 8, 3),
-    (128, 256, 64, 8, 3),
+    (128, 64, 64, 4, 3),  # 64 channels: the blocks of full size
+    (128, 64, 64, 4, 4),  # the last layer, whose gains take a product more
+    (128, 64, 64, 8, 3),  # a block of full size in small batches: more warps where there are fewer tiles
+    (128, 64, 32, 4, 5),  # the first layer: a pixel alone is 160 products, five times 32
+    (128, 128, 32, 4, 4),  # 112 channels at half the size, and two pixels of 64 at once
+    (256, 128, 64, 8, 3),  # the way down to them in small batches
+    (128, 256, 64, 8, 3),  # 224 and 256 channels
 )
 
 
@@ -437,12 +436,14 @@ class Fused:
 
 
 def fastest(layer: Layer, methods: dict[str, Callable[[int], None]], batch: int) -> str:
-    """By timing each; one that cannot be had on this GPU is left out."""
+    """By timing each; one that cannot be had on this GPU is left out. Raises RuntimeError where none can."""
     for name, method in methods.items():
         try:
             layer.times[name] = milliseconds(lambda method=method: method(batch))
         except Exception as error:  # too much shared memory, a fusion that cuDNN lacks: many kinds with no common base
             layer.failed[name] = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+    if not layer.times:
+        raise RuntimeError(f"no way to work out the layer {layer.name!r} here: {next(iter(layer.failed.values()))}")
     return min(layer.times, key=layer.times.__getitem__)
 
 

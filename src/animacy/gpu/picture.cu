@@ -83,9 +83,6 @@ __device__ __forceinline__ bool solid(const Cutout& c, float x, float y, const u
 #define THREADS 256         // of a block of `visibility` and `shade`: a tile's pixels
 #define WARPS (THREADS / WARP)
 #define NOTHING 0xffffffffll
-#ifndef WALK
-#define WALK 1  // 1: pixels walk over triangles; 0: triangles' rows compete for samples
-#endif
 
 // Cycles that warps spend in each section, for benchmarks.
 enum { READY, WHOLE, CUTOUTS, WRITTEN, SECTIONS };
@@ -144,15 +141,8 @@ struct Queue {
     int near[ROOM];  // 1/w
 };
 
-#if WALK
-
 #define BATCH 128  // triangles of a tile at a time
-#ifndef SORT
-#define SORT 1  // those of a batch from the front to the back, so that most of what is hidden is passed over
-#endif
-#ifndef REFRESH
-#define REFRESH 8  // triangles after which a warp asks anew which others are hidden
-#endif
+#define REFRESH 4  // after so many triangles a warp asks anew which others are hidden: asking costs less than drawing them
 
 // A triangle as a tile's pixels want it: its edges' values at the tile's first sample, and what they grow by from one to the next.
 struct __align__(16) Near {
@@ -292,7 +282,8 @@ __device__ __forceinline__ float farthest(const i64 (&held)[4]) {
 }
 
 // The keys of a pixel's samples in the tile that begins at (x0, y0), once all its triangles, `count` of `list` (or, without one,
-// of all), were offered: each warp walks over those that meet its samples. All threads of a block call it together.
+// of all), were offered: each warp walks over those that meet its samples, of a batch from the front to the back, so that most of
+// what is hidden is passed over. All threads of a block call it together.
 __device__ __forceinline__ void nearest(i64 (&held)[4], Tile& tile, int x0, int y0, int count, const int* list,
                                         const Setup* setups, const quad_int* triangles, const Vertex* vertices,
                                         Texture texture, Clock& clock) {
@@ -306,7 +297,6 @@ __device__ __forceinline__ void nearest(i64 (&held)[4], Tile& tile, int x0, int 
         if (first) __syncthreads();
         int t = 0, place = mine;
         if (mine < batch) t = list ? list[first + mine] : first + mine;
-#if SORT
         if (batch > 1) {
             u32 key = 0;
             if (mine < batch) {
@@ -323,7 +313,6 @@ __device__ __forceinline__ void nearest(i64 (&held)[4], Tile& tile, int x0, int 
                 }
             }
         }
-#endif
         if (mine < batch) ready(tile, place, t, setups[t], x0, y0);
         __syncthreads();
         clock.tick(READY);
@@ -379,222 +368,6 @@ __device__ __forceinline__ void nearest(i64 (&held)[4], Tile& tile, int x0, int 
         clock.tick(CUTOUTS);
     }
 }
-
-#else
-
-#define BATCH THREADS    // triangles of a tile at a time
-#define PITCH (TILE + 2)  // keys from one row of samples to the next
-
-// A row of a triangle's pixels in a tile.
-struct __align__(16) Row {
-    quad_int slopes;  // corner 0's x, in parts of a sample from the tile's first; bits of gx, gy, w0
-    quad_int rest;    // bits of what the row adds; its samples, as `packed`; place in `order`; which fragment is its first
-};
-
-// Even and odd rows of samples lie apart, so that one column of pixels lies in different banks.
-struct __align__(16) Tile {
-    enum { ROWS = BATCH * TILE / 2 };
-    i64 held[TILE * PITCH];
-    int order[BATCH];  // BATCH of the tile's triangles
-    u16 first[BATCH];  // where the rows of pixels that each may cover begin in `owner`
-    u8 owner[ROWS];    // to which each belongs: whole triangles from the front, cutouts from the back
-    int rows[2];       // how many of these there are
-    Row row[WARPS][WARP];
-    Queue queue[WARPS];
-    __device__ __forceinline__ i64* at(int x, int y) { return held + ((y & 1) * (TILE / 2) + (y >> 1)) * PITCH + x; }
-};
-
-struct __align__(16) Two {
-    i64 left, right;
-};
-
-__device__ __forceinline__ float as_float(int bits) {
-    union { int bits; float value; } u = {bits};
-    return u.value;
-}
-
-// Narrows samples from..to of a row to those inside an edge. at: its value at sample 0; from one sample to the next it grows by
-// `step`, or, where `sign` is -1, not 0, falls by so much: then one looks for the first outside, where ~at is not negative.
-// inverse: 1 / step, near enough: the quotient finds the crossing but for one sample, which the edge itself settles.
-template <typename number>
-__device__ __forceinline__ void narrow(number at, number step, int sign, float inverse, int& from, int& to) {
-    at ^= (number)sign;
-    int x = (int)floorf(fminf(fmaxf(0.03f - (float)at * inverse, -1.0f), (float)TILE));  // of a step of 0 either end
-    x += at + (number)x * step < 0;
-    from = max(from, sign ? 0 : x);
-    to = min(to, sign ? x - 1 : TILE);
-}
-
-// Samples of a row: from `first` on, so many.
-struct Span {
-    int first;
-    u32 count;
-    __device__ __forceinline__ bool has(int x) const { return (u32)(x - first) < count; }
-};
-
-// Which samples left..right of rows y and y + 1 a triangle covers.
-template <typename number>
-__device__ __forceinline__ void spans(const Setup& s, int left, int right, int y, Span& upper, Span& lower) {
-    int px = left * SUBPIXEL + SUBPIXEL / 2, py = y * SUBPIXEL + SUBPIXEL / 2;
-    int dx[3] = {s.x2 - s.x1, s.x0 - s.x2, s.x1 - s.x0}, dy[3] = {s.y2 - s.y1, s.y0 - s.y2, s.y1 - s.y0};
-    int x[3] = {s.x1, s.x2, s.x0}, ys[3] = {s.y1, s.y2, s.y0};
-    int from = 0, to = right - left, from2 = 0, to2 = to;
-#pragma unroll
-    for (int i = 0; i < 3; i++) {
-        int sign = dy[i] > 0 ? -1 : 0;
-        number at = edge<number>(dx[i], dy[i], x[i], ys[i], px, py), step = (number)(dy[i] > 0 ? dy[i] : -dy[i]) * SUBPIXEL;
-        float inverse = reciprocal((float)step);
-        narrow<number>(at, step, sign, inverse, from, to);
-        narrow<number>(at + (number)dx[i] * SUBPIXEL, step, sign, inverse, from2, to2);
-    }
-    upper.first = left + from, upper.count = (u32)max(to - from + 1, 0);
-    lower.first = left + from2, lower.count = (u32)max(to2 - from2 + 1, 0);
-}
-
-// Looks up `count` of the samples that a warp has waiting, a lane each, from `from` on.
-__device__ __forceinline__ void look_up(Tile& tile, int from, int count, int x0, int y0, const quad_int* triangles,
-                                        const Vertex* vertices, Texture texture) {
-    int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
-    meet();
-    if (lane < count) {
-        u32 what = tile.queue[warp].what[from + lane];
-        int x = what & 31, y = what >> 5 & 31, t = tile.order[what >> 10];
-        i64 key = as_key(tile.queue[warp].near[from + lane], t), *held = tile.at(x, y), now = *held;
-        if (key > now && solid(cutout(triangles[t], vertices, texture), (float)(x0 + x) + 0.5f, (float)(y0 + y) + 0.5f,
-                               texture.albedo)) win(held, now, key);
-    }
-    meet();
-}
-
-// Offers the whole triangles of `order`, or the cutouts, to the samples of the tile that begins at (x0, y0). A lane finds what of
-// a row a triangle covers; then the warp shares the pixels of its rows evenly. A cutout's samples that would win wait until a
-// warp can look up one a lane.
-template <bool CUT>
-__device__ __forceinline__ void compete(Tile& tile, int x0, int y0, const Setup* setups, const quad_int* triangles,
-                                        const Vertex* vertices, Texture texture) {
-    int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, rows = tile.rows[CUT], waiting = 0;
-    int origin = CUT ? (int)Tile::ROWS - rows : 0;
-    u32 below = (1u << lane) - 1u;
-    Queue& queue = tile.queue[warp];
-    for (int first = warp * WARP; first < rows; first += THREADS) {
-        int count = 0, begin = 0;
-        Row mine;
-        if (first + lane < rows) {
-            int row = origin + first + lane, owner = tile.owner[row];
-            Setup s = setups[tile.order[owner]];
-            int left = max((int)s.left, x0), right = min((int)s.right, x0 + TILE - 1);
-            int y = (max((int)s.top, y0) & ~1) + 2 * (row - tile.first[owner]);
-            Span upper, lower;
-            if (s.flags & 2) spans<int>(s, left, right, y, upper, lower);
-            else spans<i64>(s, left, right, y, upper, lower);
-            int x = TILE * TILE * TILE, last = -1;
-            if (upper.count) x = upper.first, last = x + (int)upper.count - 1;
-            if (lower.count) x = min(x, lower.first), last = max(last, lower.first + (int)lower.count - 1);
-            x &= ~1;
-            if (last >= 0) {
-                count = (last - x) / 2 + 1;
-                float down = (float)(y * SUBPIXEL + SUBPIXEL / 2 - s.y0) * s.gy;
-                u32 packed = (u32)(x - x0) / 2 | (u32)(y - y0) / 2 << 4;
-                if (upper.count) packed |= (u32)(upper.first - x0) << 8 | upper.count << 13;
-                if (lower.count) packed |= (u32)(lower.first - x0) << 19 | lower.count << 24;
-                quad_int slopes = {s.x0 - (x0 * SUBPIXEL + SUBPIXEL / 2), float_bits(s.gx), float_bits(s.gy), float_bits(s.w0)};
-                quad_int rest = {float_bits(down), (int)packed, owner, 0};
-                mine.slopes = slopes, mine.rest = rest;
-            }
-        }
-        int end = count;
-        for (int step = 1; step < WARP; step *= 2) {
-            int other = from_lane(end, (lane - step) & (WARP - 1));
-            if (lane >= step) end += other;
-        }
-        begin = end - count;
-        int total = from_lane(end, WARP - 1), before = -1;  // rows that begin before these fragments, less one
-        u32 some = ballot(count > 0);
-        meet();
-        if (count) {
-            mine.rest.w = begin;
-            tile.row[warp][__popc(some & below)] = mine;
-        }
-        meet();
-        for (int from = 0; from < total; from += WARP) {
-            u32 begins = either(count && begin >= from && begin < from + WARP ? 1u << (begin - from) : 0u);
-            bool there = from + lane < total;
-            const Row& row = tile.row[warp][before + __popc(begins & (below | 1u << lane))];
-            before += __popc(begins);
-            quad_int slopes = row.slopes, rest = row.rest;
-            u32 packed = (u32)rest.y;
-            int column = (int)(packed & 15u) + (there ? from + lane - rest.w : 0), line = packed >> 4 & 15u, x = 2 * column;
-            int t = tile.order[rest.z];
-            Span upper = {(int)(packed >> 8 & 31u), packed >> 13 & 63u}, lower = {(int)(packed >> 19 & 31u), packed >> 24 & 63u};
-            float gx = as_float(slopes.y), gy = as_float(slopes.z);
-            // 1/w at the pixel's first sample, and from there to the others.
-            float w = fmaf(fmaf((float)(x * SUBPIXEL - slopes.x), gx, as_float(rest.x)), 1.0f / SUBPIXEL, as_float(slopes.w));
-            float ws[4] = {w, w + gx, w + gy, w + gx + gy};
-            i64* at = tile.at(x, 2 * line);
-            Two above = *(Two*)at, beneath = *(Two*)(at + TILE / 2 * PITCH);
-            i64 held[4] = {above.left, above.right, beneath.left, beneath.right};
-            bool covers[4] = {upper.has(x), upper.has(x + 1), lower.has(x), lower.has(x + 1)};
-#pragma unroll
-            for (int i = 0; i < 4; i++) {
-                i64 key = as_key(float_bits(ws[i]), t);
-                bool would = there && covers[i] && key > held[i];  // what is there only ever grows
-                if (CUT) {
-                    u32 all = ballot(would);
-                    if (would) {
-                        int place = waiting + __popc(all & below);
-                        queue.what[place] = (u32)(x + (i & 1)) | (u32)(2 * line + (i >> 1)) << 5 | (u32)rest.z << 10;
-                        queue.near[place] = float_bits(ws[i]);
-                    }
-                    waiting += __popc(all);
-                } else if (would) {
-                    win(at + (i >> 1) * (TILE / 2 * PITCH) + (i & 1), held[i], key);
-                }
-            }
-            if (CUT) {
-                for (; waiting >= WARP; waiting -= WARP)
-                    look_up(tile, waiting - WARP, WARP, x0, y0, triangles, vertices, texture);
-            }
-        }
-    }
-    if (CUT) look_up(tile, 0, waiting, x0, y0, triangles, vertices, texture);
-}
-
-// The keys of a pixel's samples in the tile that begins at (x0, y0), once all its triangles, `count` of `list` (or, without one,
-// of all), were offered. All threads of a block call it together.
-__device__ __forceinline__ void nearest(i64 (&held)[4], Tile& tile, int x0, int y0, int count, const int* list,
-                                        const Setup* setups, const quad_int* triangles, const Vertex* vertices,
-                                        Texture texture, Clock& clock) {
-    for (int i = threadIdx.x; i < TILE * PITCH; i += THREADS) tile.held[i] = NOTHING;
-    for (int first = 0; first < count; first += BATCH) {
-        if (threadIdx.x < 2) tile.rows[threadIdx.x] = 0;
-        __syncthreads();
-        int mine = first + (int)threadIdx.x;
-        if (mine < count) {
-            int t = list ? list[mine] : mine;
-            const Setup* s = setups + t;
-            int top = max((int)s->top, y0) >> 1, rows = (min((int)s->bottom, y0 + TILE - 1) >> 1) - top + 1;
-            if (rows > 0 && max((int)s->left, x0) <= min((int)s->right, x0 + TILE - 1)) {
-                int cut = s->flags & 1, at = atomicAdd(&tile.rows[cut], rows);
-                if (cut) at = (int)Tile::ROWS - at - rows;
-                tile.order[threadIdx.x] = t;
-                tile.first[threadIdx.x] = (u16)at;
-                for (int i = 0; i < rows; i++) tile.owner[at + i] = (u8)threadIdx.x;
-            }
-        }
-        __syncthreads();
-        clock.tick(READY);
-        compete<false>(tile, x0, y0, setups, triangles, vertices, texture);
-        __syncthreads();  // looking cutouts up costs most, and of those behind whole ones none is
-        clock.tick(WHOLE);
-        compete<true>(tile, x0, y0, setups, triangles, vertices, texture);
-        __syncthreads();
-        clock.tick(CUTOUTS);
-    }
-    Place p = in_tile(threadIdx.x);
-    for (int i = 0; i < 4; i++) held[i] = *tile.at(2 * p.x + (i & 1), 2 * p.y + (i >> 1));
-}
-
-#endif
 
 __device__ __forceinline__ vec unit(vec v) { return (1.0f / sqrtf(fmaxf(dot(v, v), 1e-20f))) * v; }
 __device__ __forceinline__ float clamp01(float x) { return fminf(fmaxf(x, 0.0f), 1.0f); }
@@ -733,6 +506,21 @@ struct Samples {
     __device__ __forceinline__ u32 covered() const { return (a >= 0) | (b >= 0) << 1 | (c >= 0) << 2 | (d >= 0) << 3; }
 };
 
+// Of a frame's samples, as `visibility` writes them.
+struct Numbers {
+    const u32* numbers;
+    int pitch;
+    __device__ __forceinline__ Samples samples_of(int pixel, int size) const {
+        Place at = place(pixel);
+        Samples out = {-1, -1, -1, -1};
+        if (at.x < size && at.y < size) {
+            const u32* from = numbers + ((i64)blockIdx.z * 2 * size + 2 * at.y) * pitch + 2 * at.x;
+            out.a = (int)from[0] - 1, out.b = (int)from[1] - 1, out.c = (int)from[pitch] - 1, out.d = (int)from[pitch + 1] - 1;
+        }
+        return out;
+    }
+};
+
 // Adds one surface of pixel (x, y) to its sums (or begins them): the first triangle of the `pending` samples and those that
 // merge with it. Gives the samples that are left.
 __device__ __forceinline__ u32 add_surface(float* sums, bool begin, const Samples& f, u32 pending, int x, int y, int size,
@@ -798,8 +586,7 @@ __device__ __forceinline__ u32 add_surface(float* sums, bool begin, const Sample
 }
 
 // Shades the tile of THREADS pixels, a thread its own. Pixels have one surface, mostly; those with more queue, so that warps stay
-// full. numbers: whose `samples_of` gives a pixel's triangles. All threads of a block call it together.
-template <typename Numbers>
+// full. All threads of a block call it together.
 __device__ __forceinline__ Pixel resolve(Shading& shading, const Numbers& numbers, int size, const quad_int* triangles,
                                          const Vertex* vertices, const Material* materials, Texture texture,
                                          const float* lights, int lamps, const Constants& k) {
@@ -863,12 +650,11 @@ __device__ __forceinline__ void store(Pixel p, int frame, int x, int y, int size
     if (normal) normal[at] = (u16)p.normal;
 }
 
-#ifndef FIND_BLOCKS
-#define FIND_BLOCKS 4  // at least so many on a processor at once, which bounds the registers of a thread
-#endif
-#ifndef SHADE_BLOCKS
-#define SHADE_BLOCKS 3
-#endif
+// Blocks that are on a processor at once, at least. More of them hide more waiting and leave a thread fewer registers: on an H100
+// these were the fastest, of 4 and 5 and of 2 to 4, though each then keeps about 30 of a thread's registers in memory. Before
+// Ampere there is no room for 5.
+#define FIND_BLOCKS (__CUDA_ARCH__ < 800 ? 4 : 5)
+#define SHADE_BLOCKS 4
 
 struct __align__(8) Pair {
     u32 left, right;
@@ -899,21 +685,6 @@ extern "C" __global__ void __launch_bounds__(256, FIND_BLOCKS)
     clock.tick(WRITTEN);
 }
 
-// Numbers as `visibility` writes them.
-struct InMemory {
-    const u32* numbers;
-    int pitch;
-    __device__ __forceinline__ Samples samples_of(int pixel, int size) const {
-        Place at = place(pixel);
-        Samples out = {-1, -1, -1, -1};
-        if (at.x < size && at.y < size) {
-            const u32* from = numbers + ((i64)blockIdx.z * 2 * size + 2 * at.y) * pitch + 2 * at.x;
-            out.a = (int)from[0] - 1, out.b = (int)from[1] - 1, out.c = (int)from[pitch] - 1, out.d = (int)from[pitch + 1] - 1;
-        }
-        return out;
-    }
-};
-
 // Draws numbers that `visibility` or another rasteriser wrote: row r of frame b begins at `numbers` + (2 S b + r) `pitch`. Grid
 // as `visibility`.
 extern "C" __global__ void __launch_bounds__(256, SHADE_BLOCKS)
@@ -922,7 +693,7 @@ extern "C" __global__ void __launch_bounds__(256, SHADE_BLOCKS)
           const Constants* constants, u16* folded, u32* shaded, u32* unlit, u16* normal) {
     __shared__ Shading shading;
     Texture texture = {albedo, surface, levels};
-    InMemory from = {numbers, pitch};
+    Numbers from = {numbers, pitch};
     Pixel p = resolve(shading, from, size, triangles, vertices + (i64)blockIdx.z * vertices_, materials, texture, lights, lamps,
                       *constants);
     Place at = place(threadIdx.x);

@@ -13,13 +13,12 @@ from PIL import Image
 from ..avatar import Avatar, GeneratorWeights
 from ..errors import AnimacyError, UsageError
 from ..types import Frames, Motion
-from .contracts import DeviceGenerator, DeviceRasteriser, Runtime
+from .contracts import PREPARED, DeviceGenerator, DeviceRasteriser, Runtime
 from .cuda import CudaRenderer
 from .device import CupyDevice, Device
 from .pipeline import CudaProjector, CudaRasteriser, FacePipeline, OverBackground
 from .runtime import Cuda
 
-PREPARED = ("plain", "compiled", "fused")
 SLOTS = 3  # batches in flight
 
 
@@ -44,7 +43,7 @@ def opened(
     rasteriser: str = "cuda",
     backend: str = "torch",
     batches: Sequence[int] = (1, 4, 16),
-    prepared: str = "plain",
+    prepared: str = "auto",
     report: Callable[[str], None] = lambda what: None,
     device: Device | None = None,
     runtime: Runtime | None = None,
@@ -53,10 +52,10 @@ def opened(
     """The stage for frames of `size` pixels a side (even), in the thread that opens it; freed at the block's end.
 
     rasteriser: "cuda", or "gl" by OpenGL on the same GPU. backend: "torch" or "tensorrt". batches: frames at once for which
-    PyTorch's network is made ready; others are padded up to the next. prepared: "plain" starts soonest; "compiled" by PyTorch's
-    compiler, some ten seconds a batch size; "fused" by fused.py. report: told what is made ready. Kernels are compiled and run
-    once with each batch size before the block begins, so that nothing is while people watch. device, runtime, torch_device: the
-    first GPU's; tests put the host in their place.
+    PyTorch's network is made ready; others are padded up to the next. prepared: "fused" by fused.py, the fastest; "compiled" by
+    PyTorch's compiler, some ten seconds a batch size; "plain" starts soonest; "auto" as gpu.torch's `preparation` says. report:
+    told what was chosen and what is made ready. Kernels are compiled and run once with each batch size before the block begins,
+    so that nothing is while people watch. device, runtime, torch_device: the first GPU's; tests put the host in their place.
     Raises UsageError for a size or `prepared` that cannot be, AnimacyError, with the remedy, for what is missing, and where the
     GPU's memory is too small.
     """
@@ -120,6 +119,9 @@ def _generator(
     except ImportError as error:
         raise AnimacyError(f"PyTorch is missing ({error}): pip install torch, or give --generator-backend onnx") from error
     network, side = on_torch.network_of(weights.weights, source)
+    if prepared == "auto":
+        prepared, why = on_torch.preparation(torch_device)
+        report(f"the network: {prepared}, {why}")
     how = {"compiled": prepared == "compiled", "fused": prepared == "fused"}
     try:
         generator = on_torch.TorchGenerator(network, side, batches, slots=SLOTS, device=torch_device, report=report, **how)
@@ -127,6 +129,8 @@ def _generator(
         raise
     except Exception as error:  # of the compiler, of Triton, of CUDA: kinds with no common base
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        remedy = "see `animacy doctor`" if prepared == "plain" else "give --prepare plain, or see `animacy doctor`"
-        raise AnimacyError(f"PyTorch cannot make the network ready ({reason}); {remedy}") from error
+        others = {"fused": "give --prepare compiled or --prepare plain, or ", "compiled": "give --prepare plain, or "}
+        raise AnimacyError(
+            f"PyTorch cannot make the network ready, {prepared} ({reason}); {others.get(prepared, '')}see `animacy doctor`"
+        ) from error
     return generator

@@ -11,6 +11,7 @@ import copy
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,21 @@ def stand_in(name: str, seed: int = 0) -> tuple[Network, int]:
     network = Network(shape).eval()
     torch.random.set_rng_state(state)
     return network, shape.size
+
+
+def preparation(device: str = "cuda") -> tuple[str, str]:
+    """How "auto" makes a network ready on `device`, and why: "fused" where Triton can work there, else "plain".
+
+    PyTorch's own compiler would do no more there: for a GPU it writes Triton, too.
+    """
+    if not device.startswith("cuda") or not torch.cuda.is_available():
+        return "plain", "PyTorch sees no GPU"
+    if find_spec("triton") is None:
+        return "plain", "Triton is missing"
+    major, minor = torch.cuda.get_device_capability(device)
+    if major < 8:
+        return "plain", f"Triton needs compute capability 8.0, this GPU has {major}.{minor}"
+    return "fused", "by Triton"
 
 
 class Eager:
@@ -124,9 +140,9 @@ class TorchGenerator:
 
     network: as `network_of` gives it. batches: how many frames may be painted at once; others are padded up to the next of
     them. slots: sets of buffers. compiled: by PyTorch's compiler, some ten seconds for each batch size. graph: as CUDA graphs.
-    half: FP16. fused: by fused.py instead, each layer in the way that is fastest here. report: told what is made ready.
+    half: FP16. fused: by fused.py instead, each layer in the way that is fastest on this GPU. report: told what is made ready.
     Everything is allocated, compiled and captured here, nothing later.
-    Raises AnimacyError where the device is missing or the memory too small.
+    Raises AnimacyError where the device is missing, cannot do what is asked for, or its memory is too small.
     """
 
     def __init__(
@@ -147,6 +163,8 @@ class TorchGenerator:
         self._gpu = device.startswith("cuda")
         if self._gpu and not torch.cuda.is_available():
             raise AnimacyError("PyTorch sees no GPU here; paint with --generator-backend onnx, or see `animacy doctor`")
+        if fused and not self._gpu:
+            raise AnimacyError("a network is fused on a GPU alone; give --prepare compiled or --prepare plain")
         self.size, self.fold, self.slots = size, network.fold, slots
         self.batches = tuple(sorted(set(batches)))
         self._device = device
@@ -172,7 +190,7 @@ class TorchGenerator:
             self._graphs: dict[tuple[int, int], Any] = {}
             self._streams: dict[int, Any] = {}
             for batch in self.batches:
-                report(f"{'compiling' if compiled else 'preparing'} the network for batches of {batch}")
+                report(f"{'fusing' if fused else 'compiling' if compiled else 'preparing'} the network for batches of {batch}")
                 self._settle(batch, graph and self._gpu)
         except torch.OutOfMemoryError as error:
             raise AnimacyError(f"batches of {most} frames do not fit the GPU's memory; give smaller ones") from error

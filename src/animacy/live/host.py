@@ -173,7 +173,7 @@ def make_host(
     rasteriser: str = "auto",
     generator: str = "auto",
     backend: str = "auto",
-    prepared: str = "plain",
+    prepared: str = "auto",
     stage: Callable[[str], None] = lambda name: None,
     observe: Callable[[float], None] = lambda lateness: None,
 ) -> Host:
