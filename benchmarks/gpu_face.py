@@ -56,8 +56,8 @@ def parity(face: Any, arguments: argparse.Namespace) -> dict[str, Any]:
             with bench.Fast(face, SIZE, 64, rasteriser, how, network, "601") as fast:
                 pipeline = fast.pipeline(True)
                 many = joined(singles * 4)
-                (frames,) = (p.nv12.copy() for p in pipeline.paint([many]))
-                alone = [p.nv12[0].copy() for p in pipeline.paint(singles)]
+                (frames,) = (p.video.copy() for p in pipeline.paint([many]))
+                alone = [p.video[0].copy() for p in pipeline.paint(singles)]
         except Exception:
             found[rasteriser] = {"error": traceback.format_exc()}
             continue

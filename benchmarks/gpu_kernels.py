@@ -122,7 +122,6 @@ def times(device: CupyDevice) -> dict[str, Any]:
     for name, size, batches in (("default", 512, (1, 4, 16, 64)), ("leo", 512, (16,)), ("default", 256, (1, 16, 64))):
         with CudaRenderer(avatar(name), size, max(batches), device=(timer := Timed(device))) as gpu:
             folded = device.zeros((max(batches), size // 4, size // 4, 160), np.float16)
-            numbers = device.zeros((max(batches), 2 * size, 2 * size), np.uint32)
             for batch in batches:
                 gpu.upload(motion(batch, batch), stream.ptr)
 
@@ -130,33 +129,23 @@ def times(device: CupyDevice) -> dict[str, Any]:
                     gpu.place(batch, stream.ptr)
                     gpu.draw(batch, folded=folded, stream=stream.ptr)
 
-                def halves(gpu: Any = gpu, batch: int = batch, folded: Any = folded, numbers: Any = numbers) -> None:
-                    gpu.place(batch, stream.ptr)
-                    gpu.number(batch, numbers, stream.ptr)
-                    gpu.shade(batch, numbers, folded=folded, stream=stream.ptr)
-
                 for _ in range(WARM):
-                    halves()
                     drawn()
                 timer.on = True
                 for _ in range(ROUNDS):
-                    gpu.place(batch, stream.ptr)
-                    gpu.number(batch, numbers, stream.ptr)
-                    gpu.shade(batch, numbers, folded=folded, stream=stream.ptr)
-                    gpu.draw(batch, folded=folded, stream=stream.ptr)
+                    drawn()
                 timer.on = False
                 row: dict[str, Any] = {"avatar": name, "size": size, "batch": batch, "kernel_ms": timer.medians()}
                 row["listed"] = int(device.copy_out(gpu._on["counts"], batch, stream.ptr).max())
                 row["room"] = gpu._room
                 row["launched_ms"] = whole(device, drawn, stream.ptr)
-                for what, call in (("drawn", drawn), ("halves", halves)):
-                    with stream:
-                        stream.begin_capture()
-                        call()
-                        graph = stream.end_capture()
-                    ms = whole(device, lambda graph=graph: graph.launch(stream), stream.ptr)  # type: ignore[misc]
-                    row[f"{what}_graph_ms"] = ms
-                    row[f"{what}_frame_us"] = round(1000 * ms / batch, 2)
+                with stream:
+                    stream.begin_capture()
+                    drawn()
+                    graph = stream.end_capture()
+                ms = whole(device, lambda graph=graph: graph.launch(stream), stream.ptr)  # type: ignore[misc]
+                row["drawn_graph_ms"] = ms
+                row["drawn_frame_us"] = round(1000 * ms / batch, 2)
                 found.append(row)
                 print(row, flush=True)
     return {"rows": found, "held": all(r["listed"] <= r["room"] for r in found)}

@@ -1,10 +1,15 @@
 """Which variants of drawing and painting are the fastest on this GPU, and whether all of them draw the same.
 
     python benchmarks/gpu_tune.py --out FILE.json [--parts bits,draw,network,whole,split,autotune] [--seconds 190]
+        [--before DIR]
 
 Parts run in order; a variant that fails is reported and the others go on; nothing begins after --seconds. The file is written
 anew after each variant. Everything is compiled first, side by side, in processes of their own that fill the compilers' caches.
-`before/` holds the kernels that the new ones have to agree with, bit for bit.
+--before: a folder with the kernels that the new ones have to agree with bit for bit and are timed beside, of commit b02340e:
+
+    git archive b02340e src/animacy/gpu | tar x --strip-components 3 -C DIR
+
+Without it variants are held against the first of them.
 """
 
 from __future__ import annotations
@@ -31,17 +36,20 @@ from animacy.avatar import bundle
 from animacy.gpu import cuda, device
 from animacy.render import shading
 
-HERE = Path(__file__).parent
 SIZE = 512
-# Threads that find what is nearest; blocks at least that shade, and that draw, at once on a processor.
-VARIANTS = {
-    "a": {"FINDERS": 64, "SHADE_BLOCKS": 2, "DRAW_BLOCKS": 1},
-    "b": {"FINDERS": 128, "SHADE_BLOCKS": 3, "DRAW_BLOCKS": 2},
-    "c": {"FINDERS": 256, "SHADE_BLOCKS": 4, "DRAW_BLOCKS": 3},
-    "d": {"FINDERS": 128, "SHADE_BLOCKS": 5, "DRAW_BLOCKS": 4},
+# WALK: pixels walk over triangles (1), SORTed from the front to the back or not, or triangles' rows compete for samples (0).
+# Blocks at least that find what is nearest, and that shade, at once on a processor. ftz: numbers below 1e-38 are 0.
+VARIANTS: dict[str, dict[str, int]] = {
+    "e": {"WALK": 1, "SORT": 1, "FIND_BLOCKS": 4, "SHADE_BLOCKS": 3},
+    "f": {"WALK": 1, "SORT": 0, "FIND_BLOCKS": 4, "SHADE_BLOCKS": 4, "ftz": 1},
+    "g": {"WALK": 0, "FIND_BLOCKS": 4, "SHADE_BLOCKS": 3, "ftz": 1},
+    "h": {"WALK": 1, "SORT": 1, "REFRESH": 4, "FIND_BLOCKS": 5, "SHADE_BLOCKS": 2, "ftz": 1},
 }
+SECTIONS = ("ready", "whole", "cutouts", "written")  # of `visibility`, as picture.cu counts cycles in them
+best = ["e"]  # the fastest variant that was measured
+old: list[Path] = []  # the folder of kernels as they were, if it was given
 BEGAN = time.perf_counter()
-PRESENT = (device.source, dict(device.MODULES), cuda.FINDERS)
+PRESENT = (device.source, dict(device.MODULES))
 
 
 @functools.cache
@@ -66,7 +74,7 @@ def told(what: str) -> None:
 @functools.cache
 def before() -> Any:
     """cuda.py as it was."""
-    spec = importlib.util.spec_from_file_location("animacy.gpu.cuda_before", HERE / "before" / "cuda.py")
+    spec = importlib.util.spec_from_file_location("animacy.gpu.cuda_before", old[0] / "cuda.py")
     module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
     sys.modules[spec.name] = module  # type: ignore[union-attr]
     spec.loader.exec_module(module)  # type: ignore[union-attr]
@@ -74,26 +82,58 @@ def before() -> Any:
     return module
 
 
+def variants() -> tuple[str, ...]:
+    return (*(["before"] if old else []), *VARIANTS)
+
+
 def use(variant: str) -> Any:
     """Let devices made from now on compile a variant; gives the module whose CudaRenderer goes with it."""
-    device.source, modules, cuda.FINDERS = PRESENT
+    device.source, modules = PRESENT
     device.MODULES.clear()
     device.MODULES.update(modules)
     names, options = modules["picture"]
     if variant == "before":
-        old = HERE / "before"
         device.MODULES["geometry"] = (("deform", "project", "setup", "allot", "fill"), ())
+        device.MODULES["picture"] = (("draw", "visibility", "shade"), options)
 
         def source(module: str) -> str:
-            folder = device.HERE if module == "convert" else old
+            folder = device.HERE if module == "convert" else old[0]
             return (folder / "common.cu").read_text() + (folder / f"{module}.cu").read_text()
 
         device.source = source
         return before()
-    how = VARIANTS[variant]
-    device.MODULES["picture"] = (names, (*options, *(f"-D{k}={v}" for k, v in how.items())))
-    cuda.FINDERS = (how["FINDERS"], 1, 1)
+    how = dict(VARIANTS[variant])
+    flush = ("--ftz=true",) if how.pop("ftz", 0) else ()
+    device.MODULES["picture"] = (names, (*options, *flush, *(f"-D{k}={v}" for k, v in how.items())))
     return cuda
+
+
+def counting() -> Any:
+    """The module of the variant in use that counts cycles."""
+    import cupy
+
+    options = ("--std=c++17", *device.MODULES["picture"][1], "-DCLOCKS=1")
+    return cupy.RawModule(code=device.source("picture"), options=options, backend="nvrtc")
+
+
+def sections(on: Any, made: Any, batch: int) -> dict[str, float]:
+    """The share of their time, in %, that warps of `visibility` spend in each section, waiting included."""
+    import cupy
+
+    module = counting()
+    plain, on._kernels["visibility"] = on._kernels["visibility"], module.get_function("visibility")
+    numbers = on.zeros((batch, 2 * SIZE, 2 * SIZE), np.uint32)
+    clocks = cupy.ndarray((len(SECTIONS),), np.uint64, module.get_global("clocks"))
+    try:
+        made.number(batch, numbers)
+        on.copy_out(numbers, 1, 0)
+        clocks[:] = 0
+        made.number(batch, numbers)
+        on.copy_out(numbers, 1, 0)
+    finally:
+        on._kernels["visibility"] = plain
+    found = clocks.get().astype(float)
+    return {name: round(100 * float(x / found.sum()), 1) for name, x in zip(SECTIONS, found, strict=True)}
 
 
 @contextmanager
@@ -148,7 +188,7 @@ def drawn(variant: str, avatar: str) -> tuple[Any, Any]:
 
 def bits(report: dict[str, Any], save: Callable[[], None]) -> None:
     for avatar in ("default", "leo"):
-        expected = drawn("before", avatar)
+        expected = drawn(variants()[0], avatar)
         for variant in VARIANTS:
             with guarded(report, f"{avatar} {variant}"):
                 numbers, folded = drawn(variant, avatar)
@@ -165,16 +205,23 @@ def bits(report: dict[str, Any], save: Callable[[], None]) -> None:
 
 
 def draw(report: dict[str, Any], save: Callable[[], None]) -> None:
-    for variant in ("before", *VARIANTS):
+    whole: dict[str, float] = {}
+    for variant in variants():
         for avatar, batches in (("default", (16, 64)), ("leo", (64,))):
-            if avatar == "leo" and variant not in ("before", "b"):
-                continue
             with guarded(report, f"{variant} {avatar}"), renderer(variant, avatar, 64) as (on, made):
                 for batch in batches:
                     us = drawing_us(on, made, batch)
                     report[f"{variant} {avatar} {batch}"] = us
                     told(f"  {variant} {avatar} {batch}, us a frame: {us}")
                     save()
+                if variant != "before":
+                    whole[variant] = whole.get(variant, 0.0) + us["whole"]
+                    report[f"{variant} {avatar} sections"] = found = sections(on, made, 64)
+                    told(f"    sections of visibility, %: {found}")
+                    save()
+    if whole:
+        best[0] = min(whole, key=whole.__getitem__)
+        told(f"  the fastest: {best[0]}")
 
 
 def drawing_us(on: Any, made: Any, batch: int) -> dict[str, float]:
@@ -188,19 +235,16 @@ def drawing_us(on: Any, made: Any, batch: int) -> dict[str, float]:
         "place": lambda: made.place(batch, stream.ptr),
         "visibility": lambda: made.number(batch, numbers, stream.ptr),
         "shade": lambda: made.shade(batch, numbers, folded=folded, stream=stream.ptr),
-        "draw": lambda: made.draw(batch, folded=folded, stream=stream.ptr),
     }
     us = {name: round(graph_us(stream, call) / batch, 2) for name, call in calls.items()}
-    us["whole in halves"] = round(us["place"] + us["visibility"] + us["shade"], 2)
-    us["whole in one"] = round(us["place"] + us["draw"], 2)
-    return us
+    return us | {"whole": round(sum(us.values()), 2)}
 
 
 def network_and_input(batch: int) -> tuple[Any, Any]:
     import torch
 
     network, _ = bench._network(loaded("default"), SIZE)
-    with renderer("b", "default", batch) as (on, made):
+    with renderer(best[0], "default", batch) as (on, made):
         folded = on.zeros((batch, SIZE // 4, SIZE // 4, 160), np.float16)
         made.place(made.upload(bench.talking(batch, 1)))
         made.draw(batch, folded=folded)
@@ -289,7 +333,7 @@ def layers(fused: Any, batch: int) -> dict[str, Any]:
     for layer in fused.layers:
         best: dict[str, float] = {}
         for name, ms in sorted(layer.times.items(), key=lambda item: item[1]):
-            kind = name.split()[0]
+            kind = "wide" if name.endswith("wide") else name.split()[0]
             if kind not in best:
                 best[kind] = round(1000 * ms / batch, 2)
         n, c, h, w = layer.weight.shape
@@ -308,18 +352,16 @@ def whole(report: dict[str, Any], save: Callable[[], None]) -> None:
     face = loaded("default")
     net, _ = bench._network(face, SIZE)
     plain = cuda.CudaRenderer
-    for batch in (64, 16):
-        for variant, halves, kind in (
-            ("before", False, "compiled"),
-            ("b", True, "compiled"),
-            ("b", True, "fused"),
-            ("b", False, "fused"),
-        ):
-            name = f"{batch} {variant} {'halves' if halves else 'one pass'} {kind}"
+    for batch, kinds in (
+        (64, (*(["before compiled"] if old else []), f"{best[0]} compiled", f"{best[0]} fused")),
+        (16, (f"{best[0]} fused",)),
+    ):
+        for name in kinds:
+            variant, kind = name.split()
+            name = f"{batch} {name}"
             with guarded(report, name):
                 module = use(variant)
-                made = functools.partial(plain, halves=halves) if module is cuda else module.CudaRenderer
-                cuda.CudaRenderer = made  # type: ignore[misc]
+                cuda.CudaRenderer = module.CudaRenderer  # type: ignore[misc]
                 how = {"compiled": kind == "compiled", "fused": kind == "fused", "slots": 3}
                 try:
                     with bench.Fast(face, SIZE, batch, "cuda", how, net) as fast:
@@ -428,6 +470,8 @@ def warm(what: str) -> None:
     if kind == "picture":
         use(share)
         device.CupyDevice().close()
+        if share != "before":
+            counting().get_function("visibility")
     elif kind == "compiled":
         net, _ = bench._network(loaded("default"), SIZE)
         for batch in (16, 64):
@@ -465,20 +509,24 @@ PARTS: dict[str, Callable[[dict[str, Any], Callable[[], None]], None]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--parts", default="bits,draw,network,whole,split")
+    parser.add_argument("--parts", default="bits,draw,network,whole")
     parser.add_argument("--seconds", type=float, default=190.0)
+    parser.add_argument("--before", type=Path)
     parser.add_argument("--warm", help=argparse.SUPPRESS)
     parser.add_argument("--resume", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.before:
+        old.append(arguments.before)
+    before_too = ["--before", str(arguments.before)] if arguments.before else []
     if arguments.warm:
         warm(arguments.warm)
         return
     parts = arguments.parts.split(",")
-    shares = [f"picture:{v}" for v in ("before", *VARIANTS)]
+    shares = [f"picture:{v}" for v in variants()]
     if {"network", "whole"} & set(parts):
-        shares += ["compiled:", *(f"fused:{i}/7" for i in range(7))]
+        shares += ["compiled:", *(f"fused:{i}/9" for i in range(9))]
     told("compiling")
-    running = {share: subprocess.Popen([sys.executable, __file__, "--warm", share], stdout=subprocess.PIPE,
+    running = {share: subprocess.Popen([sys.executable, __file__, "--warm", share, *before_too], stdout=subprocess.PIPE,
                                        stderr=subprocess.STDOUT, text=True) for share in shares}  # fmt: skip
     for share, process in running.items():
         try:
@@ -510,7 +558,16 @@ def main() -> None:
         if parts[i + 1 :] and arguments.out and not healthy():
             told("the GPU refuses this process; the other parts go to a new one")
             left = str(max(1.0, arguments.seconds - (time.perf_counter() - BEGAN)))
-            given = ["--out", str(arguments.out), "--parts", ",".join(parts[i + 1 :]), "--seconds", left, "--resume"]
+            given = [
+                "--out",
+                str(arguments.out),
+                "--parts",
+                ",".join(parts[i + 1 :]),
+                "--seconds",
+                left,
+                "--resume",
+                *before_too,
+            ]
             subprocess.run([sys.executable, __file__, *given], check=False)
             return
     told("done")

@@ -81,14 +81,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--renderer", default="auto")
+    parser.add_argument("--rasteriser", default="auto")
     parser.add_argument("--avatar", default="default")
     parser.add_argument("--generator", default="auto")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     asked = {
         "size": arguments.size,
-        "renderer": arguments.renderer,
+        "rasteriser": arguments.rasteriser,
         "avatar": arguments.avatar,
         "generator": arguments.generator,
     }

@@ -30,6 +30,7 @@ inline long long compare_and_swap(long long* at, long long held, long long value
     if (old == held) *at = value;
     return old;
 }
+inline long long clock64() { return 0; }
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __ffs(unsigned x) { return __builtin_ffs((int)x); }
 
@@ -48,6 +49,7 @@ static Thread threads[1024];
 static int now;         // the thread that runs
 static int met[1024];   // what each brought to its warp's last meeting
 static jmp_buf between; // threads
+static int any;         // what all of a block brought to its last meeting
 static void (*body)(void*);
 static void* argument;
 
@@ -97,12 +99,19 @@ static void run_block(int count, bool backwards) {
         for (int i = 0; i < count; i += WARP) run_warp(backwards ? count - WARP - i : i);
         for (int i = 0; i < count; i += WARP)
             if (threads[i].state != threads[0].state) part("block", 0, i);
+        any = 0;
+        for (int i = 0; i < count; i++) any |= threads[i].value;
     } while (threads[0].state != DONE);
 }
 
 }  // namespace host
 
 inline void __syncthreads() { host::leave(host::BLOCK, 0); }
+
+inline int __syncthreads_or(int value) {
+    host::leave(host::BLOCK, value);
+    return host::any;
+}
 
 inline unsigned ballot(bool yes) {
     host::leave(host::BALLOT, yes);
@@ -114,6 +123,20 @@ inline unsigned ballot(bool yes) {
 inline int from_lane(int value, int lane) {
     host::leave(host::FROM_LANE, value);
     return host::met[host::now / WARP * WARP + lane];
+}
+
+inline unsigned either(unsigned bits) {
+    host::leave(host::FROM_LANE, (int)bits);
+    unsigned all = 0;
+    for (int i = 0; i < WARP; i++) all |= (unsigned)host::met[host::now / WARP * WARP + i];
+    return all;
+}
+
+inline unsigned least(unsigned value) {
+    host::leave(host::FROM_LANE, (int)value);
+    unsigned found = value;
+    for (int i = 0; i < WARP; i++) found = min(found, (unsigned)host::met[host::now / WARP * WARP + i]);
+    return found;
 }
 
 inline void meet() { host::leave(host::MEET, 0); }

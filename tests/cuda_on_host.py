@@ -33,11 +33,12 @@ def compiled(folder: Path, name: str, text: str) -> ctypes.CDLL:
     return ctypes.CDLL(str(library))
 
 
-def build(folder: Path) -> dict[str, Any]:
-    """Compile all modules into `folder`; gives each kernel as a function of ctypes (grid, block, its own parameters)."""
+def build(folder: Path, before: str = "") -> dict[str, Any]:
+    """Compile all modules into `folder`, after the text `before`; gives each kernel as a function of ctypes (grid, block, its
+    own parameters)."""
     kernels: dict[str, Any] = {}
     for module, (names, _) in MODULES.items():
-        text = source(module)
+        text = before + source(module)
         found = {m[1]: [p.strip() for p in m[2].split(",")] for m in KERNEL.finditer(text)}
         assert tuple(found) == names  # no kernel is missed
         launchers = [

@@ -18,6 +18,7 @@ import numpy as np
 from aiohttp import web
 
 import synthetic
+from animacy.face import Drawn
 from animacy.generate import Shaded
 from animacy.live.host import Host, Look
 from animacy.live.metrics import Metrics
@@ -36,9 +37,9 @@ def _avatar() -> Any:
 
 
 @contextmanager
-def _painting() -> Iterator[tuple[CpuRenderer, Shaded]]:
+def _painting() -> Iterator[Drawn]:
     with CpuRenderer(_avatar(), SIZE, threads=1) as renderer:
-        yield renderer, Shaded()
+        yield Drawn(renderer, Shaded(), 32)
 
 
 def quick_host(**more: Any) -> Host:

@@ -11,6 +11,7 @@ import sys
 import time
 import wave
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -113,9 +114,9 @@ def test_read_prints_the_schema(tmp_path: Path) -> None:
         assert sum(sentence["emotion"].values()) == pytest.approx(1, abs=1e-3)
         assert -1 <= sentence["valence"] <= 1 and 0 <= sentence["excitement"] <= 1
         for word in sentence["words"]:
-            assert set(word) == {"text", "start", "end", "stress"}
+            assert {*word, "boundary"} == {"text", "start", "end", "stress", "boundary"}  # which is told where there is one
             assert text[word["start"] : word["end"]] == word["text"]
-            assert 0 <= word["stress"] <= 1
+            assert 0 <= word["stress"] <= 1 and 0 <= word.get("boundary", 0) <= 1
 
 
 def test_read_input_gives_a_line_for_each_line(tmp_path: Path) -> None:
@@ -156,7 +157,8 @@ def test_read_without_json_is_for_people(tmp_path: Path) -> None:
         (("say", "Hi", "-o", "a.mp4", "--emotion", "joy:lots"), b"", "joy"),
         (("say", "Hi", "-o", "a.mp4", "--size", "63"), b"", "even number"),
         (("say", "Hi", "-o", "a.mp4", "--fps", "0"), b"", "--fps"),
-        (("say", "Hi", "-o", "a.mp4", "--renderer", "crayon"), b"", "crayon"),
+        (("say", "Hi", "-o", "a.mp4", "--rasteriser", "crayon"), b"", "crayon"),
+        (("say", "Hi", "-o", "a.mp4", "--renderer", "pencil"), b"", "pencil"),
         (("say", "Hi", "-o", "a.mp4", "--generator", "huge"), b"", "huge"),
         (("avatar", "info", "nobody"), b"", "give one of default"),
         (("avatar",), b"", "info|list"),
@@ -187,6 +189,14 @@ def test_odd_text_is_said_where_there_are_words_in_it(tmp_path: Path) -> None:
     )
     assert undecodable.returncode == 0, undecodable.stderr.decode()
     json.loads(undecodable.stdout)
+
+
+@pytest.mark.skipif(find_spec("cupy") is not None, reason="CuPy is there")
+@pytest.mark.parametrize("network", ["none", "auto"])
+def test_a_rasteriser_that_cannot_be_had_is_one_line_and_exit_1(tmp_path: Path, network: str) -> None:
+    asked = ("say", "Hi", "-o", "a.mp4", *SMALL, "--quiet", "--rasteriser", "cuda", "--generator", network)
+    message = refused(run(*asked, cwd=tmp_path), 1, tmp_path)
+    assert "--rasteriser cpu" in message and "animacy doctor" in message
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])

@@ -14,6 +14,7 @@ import pytest
 from animacy.ahead import ahead
 from animacy.engine import Line, Progress, perform
 from animacy.errors import UsageError
+from animacy.face import Drawn
 from animacy.timeline import Timeline
 from animacy.types import ARKIT, EMOTIONS, Conditions, Faces, Motion, Phone, Sentence, Speech, TimedWord, Word
 
@@ -101,7 +102,7 @@ class Film:
 
 def line(film: Film) -> Line:
     stages = Numbers()
-    return Line(Beeps(), Still(25), stages, stages, (film,))
+    return Line(Beeps(), Still(25), Drawn(stages, stages), (film,))
 
 
 def test_every_frame_is_sent_once_in_order_with_its_sound() -> None:
@@ -162,7 +163,7 @@ def test_a_stage_that_fails_ends_the_performance_with_its_error() -> None:
     film = Film()
     stages = Numbers()
     with pytest.raises(RuntimeError, match="no voice"):
-        perform(Words().read("one\ntwo"), Line(Mute(), Still(25), stages, stages, (film,)))
+        perform(Words().read("one\ntwo"), Line(Mute(), Still(25), Drawn(stages, stages), (film,)))
     assert film.frames == list(range(len(film.frames))) and film.frames
 
 
@@ -188,7 +189,7 @@ def test_speech_is_made_a_bounded_way_ahead() -> None:
 
     stages = Numbers()
     film = Watching()
-    perform(Words().read("\n".join(["word"] * 40)), Line(Counting(), Still(25), stages, stages, (film,)))
+    perform(Words().read("\n".join(["word"] * 40)), Line(Counting(), Still(25), Drawn(stages, stages), (film,)))
     assert film.heard == 40
 
 

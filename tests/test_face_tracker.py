@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from animacy.avatar import find, load
 from animacy.engine import Line, perform
+from animacy.face import Drawn
 from animacy.generate import Shaded
 from animacy.move import Performer
 from animacy.read import TextReader
@@ -108,7 +109,7 @@ def speaker() -> TwoVoices:
 def film(text: str, speaker: TwoVoices, size: int) -> Seen:
     timeline, mover, sink = Timeline(FPS), Remembering(Performer(FPS)), Film()
     with CpuRenderer(load(find("default")), size, threads=2) as renderer:
-        perform(TextReader("auto").read(text), Line(speaker, mover, renderer, Shaded(), (sink,)), timeline=timeline)
+        perform(TextReader("auto").read(text), Line(speaker, mover, Drawn(renderer, Shaded()), (sink,)), timeline=timeline)
     return Seen(timeline, np.concatenate(mover.weights), track(sink.frames))
 
 

@@ -22,7 +22,7 @@ from animacy.errors import AnimacyError, UsageError
 from animacy.generate.onnx import as_input_slow, as_rgba_slow
 from animacy.gpu import convert, twins
 from animacy.gpu.convert import Layout, Tensors, Video, i420, nv12
-from animacy.gpu.cuda import FINDERS, CudaRenderer
+from animacy.gpu.cuda import PIXELS, CudaRenderer
 from animacy.gpu.device import MODULES, CupyDevice, Device, address, source
 from animacy.render.cpu import CpuRenderer
 from animacy.send.yuv import i420_over
@@ -148,8 +148,6 @@ def test_two_halves_draw_what_the_whole_does(avatar: Avatar, device: Device) -> 
         gpu.shade(2, device.array(wide), pitch=pitch, unlit=unlit, normal=normal)
         halves = Conditions(*(device.copy_out(x, 2, 0) for x in (shaded, unlit, normal)))
     assert same(whole, halves)
-    with CudaRenderer(avatar, size, 2, device=device, halves=True) as gpu:
-        assert same(whole, gpu.render(motion(2, seed=6)))
     covered = (found > 0).reshape(2, size, 2, size, 2).sum((2, 4))
     assert np.array_equal(covered, np.rint(whole.shaded[..., 3] / 63.75))
 
@@ -318,10 +316,21 @@ def one_by_one(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return cuda_on_host.compiled(folder, "one_by_one", source("picture") + ONE_BY_ONE).one_by_one
 
 
+@pytest.fixture(scope="module", params=["", "#define WALK 0\n#define CLOCKS\n"], ids=["pixels", "rows"])
+def way(request: pytest.FixtureRequest, device: Device, tmp_path_factory: pytest.TempPathFactory) -> Device:
+    """`device`, or on the host the other way to find what is nearest, with the clocks of benchmarks."""
+    if not request.param:
+        return device
+    if device.info != "host":
+        pytest.skip("benchmarks/gpu_tune.py compares both on a GPU")
+    return cuda_on_host.HostDevice(cuda_on_host.build(tmp_path_factory.mktemp("rows"), request.param))
+
+
 @pytest.mark.parametrize("full", [False, True], ids=["listed", "lists full"])
 @pytest.mark.parametrize("kind", ["small", "slivers", "large", "ties"])
-def test_of_any_triangles_the_nearest_are_found_as_one_by_one(kind: str, full: bool, one_by_one: Any, device: Device) -> None:
+def test_of_any_triangles_the_nearest_are_found_as_one_by_one(kind: str, full: bool, one_by_one: Any, way: Device) -> None:
     """All at once over tiles and their borders, against each triangle's every sample in turn: the same numbers, bit for bit."""
+    device = way
     size, frames = 50, 2
     side = -(-2 * size // 32)
     rng = np.random.default_rng(sorted(["small", "slivers", "large", "ties"]).index(kind))
@@ -340,7 +349,7 @@ def test_of_any_triangles_the_nearest_are_found_as_one_by_one(kind: str, full: b
     device.launch("setup", over, (128, 1, 1), (*shape, faces, flags, points, setups, np.int32(room), counts, lists), 0)
     assert (device.copy_out(counts, frames, 0) > room).any() == full
     assert full or kind != "small" or device.copy_out(counts, frames, 0).max() > 256  # more than a block holds at once
-    device.launch("visibility", (side, side, frames), FINDERS, (
+    device.launch("visibility", (side, side, frames), PIXELS, (
         shape[2], shape[0], shape[1], np.int32(room), faces, points, setups, counts, lists, level, texels, numbers),
         0)  # fmt: skip
     found = device.copy_out(numbers, frames, 0)
@@ -366,7 +375,7 @@ def test_nothing_is_made_after_construction(avatar: Avatar, kernels: dict[str, A
             gpu.place(count)
             gpu.draw(count, folded=folded)
         assert device.made == made
-    assert device.launched["draw"] == 6
+    assert device.launched["shade"] == 6
     assert not device.closed  # it was the caller's
 
 
@@ -612,7 +621,7 @@ def test_conversions_say_what_they_take(kernels: dict[str, Any]) -> None:
 
 def test_without_cupy_or_a_gpu_the_error_names_the_remedy(avatar: Avatar, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cupy", None)
-    with pytest.raises(AnimacyError, match=r"CuPy.*animacy\[gpu\].*--renderer cpu") as caught:
+    with pytest.raises(AnimacyError, match=r"CuPy.*animacy\[gpu\].*--rasteriser cpu") as caught:
         CudaRenderer(avatar, 64)
     assert "\n" not in str(caught.value)
 
@@ -622,7 +631,7 @@ def test_without_cupy_or_a_gpu_the_error_names_the_remedy(avatar: Avatar, monkey
     cupy = ModuleType("cupy")
     cupy.cuda = SimpleNamespace(Device=no_driver)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "cupy", cupy)
-    with pytest.raises(AnimacyError, match=r"GPU 0 \(cudaErrorInsufficientDriver: CUDA.*--renderer cpu") as caught:
+    with pytest.raises(AnimacyError, match=r"GPU 0 \(cudaErrorInsufficientDriver: CUDA.*--rasteriser cpu") as caught:
         CupyDevice()
     assert "\n" not in str(caught.value)
 

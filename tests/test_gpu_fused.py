@@ -42,16 +42,23 @@ def test_weights_summed_before_an_upsampling_are_the_convolution_after_it() -> N
         torch.testing.assert_close(ours, expected[:, :, down::2, right::2])
 
 
-@pytest.mark.parametrize("wanted", ["triton", "cudnn"])
+@pytest.mark.parametrize("wanted", ["triton", "wide", "cudnn"])
 def test_a_network_fused_is_the_network(network: generator.Network, wanted: str) -> None:
     """Within what FP16 between the layers costs; whatever lay in the buffers' insides before."""
     x = torch.rand(2, 16, 16, 160, device=DEVICE, dtype=torch.float16)
     out = torch.full((2, 16, 16, 64), 7.0, device=DEVICE, dtype=torch.float16)
 
     def choose(layer: Any, methods: dict[str, Callable[[int], None]], batch: int) -> str:
-        return next(m for m in methods if m.startswith(wanted))
+        found = [m for m in methods if m.startswith(wanted) or m.endswith(wanted)] or [
+            m for m in methods if m.startswith("triton")
+        ]
+        chosen.append(found[0])
+        return found[0]
 
+    chosen: list[str] = []
     made = fused.Fused(network, x, out, choose=choose)
+    if wanted == "wide":  # two convolutions of a block, and those after an upsampling
+        assert sum(m.endswith("wide") for m in chosen) > 12
     with torch.no_grad():
         expected = Folded(network)(x.cpu().float().permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         for _ in range(2):

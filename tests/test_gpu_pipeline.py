@@ -101,7 +101,7 @@ class Parts:
         memory, source, to = self.runtime.memory, self.inputs[slot], self.outputs[slot]
         self.runtime.later(stream, lambda: memory[to].__setitem__(slice(batch), memory[source][:batch] * 3))
 
-    def nv12(self, painted: int, batch: int, out: int, stream: int) -> None:
+    def video(self, painted: int, batch: int, out: int, stream: int) -> None:
         memory = self.runtime.memory
         self.runtime.later(
             stream, lambda: memory[out].__setitem__(slice(batch * FRAME), np.repeat(memory[painted][:batch] + 1, FRAME))
@@ -120,7 +120,7 @@ def motions(*counts: int) -> list[Motion]:
 
 def right(painted: Painted) -> bool:
     expected = (painted.motion.weights[:, 0] * 10).astype(np.uint8) * 3 + 1
-    return painted.nv12.shape == (len(painted.motion), 6, 4) and bool((painted.nv12 == expected[:, None, None]).all())
+    return painted.video.shape == (len(painted.motion), 6, 4) and bool((painted.video == expected[:, None, None]).all())
 
 
 def run(seed: int, lag: int, slots: int, *, waits: bool = True) -> list[bool]:
@@ -151,7 +151,7 @@ def test_frames_may_stay_on_the_device() -> None:
     parts = Parts(runtime, 0, 2)
     pipeline = FacePipeline(parts, parts, parts, runtime, batch=BATCH, fetch=False)  # type: ignore[arg-type]
     for painted in pipeline.paint(motions(3, 2)):
-        assert painted.nv12.size == 0
+        assert painted.video.size == 0
         assert runtime.memory[painted.pointer][0] == int(painted.motion.weights[0, 0] * 10) * 3 + 1
 
 

@@ -17,6 +17,7 @@ import pytest
 from animacy import engine
 from animacy.engine import Line
 from animacy.errors import AnimacyError, UsageError
+from animacy.face import Drawn
 from animacy.hear import LATENCY, LOOK_AHEAD, STEP, HeardSound, Listener, evaluate, file
 from animacy.hear.clips import Clip, load, mouth_of, save
 from animacy.hear.evaluate import CLOSED, MOVED, heard, likeness, weights_of
@@ -213,7 +214,7 @@ def test_any_usual_file_is_heard_and_keeps_its_sound(tmp_path: Path, name: str, 
     written(tmp_path / name, samples, RATE, codec, channels)
     blank = Blank()
     with file.opened(tmp_path / name) as sound, Wav(tmp_path / "out.wav") as out:
-        done = engine.follow(file.stretches(sound), Line(None, Performer(25), blank, blank, (out,)))
+        done = engine.follow(file.stretches(sound), Line(None, Performer(25), Drawn(blank, blank), (out,)))
     assert done.seconds == pytest.approx(3.0, abs=0.12) and done.frames == -(-round(done.seconds * RATE) * 25 // RATE)
     with file.opened(tmp_path / "out.wav") as sound:
         again = np.concatenate(list(sound.pieces))[:: sound.rate // RATE]  # Opus is at 48 kHz, always
@@ -228,7 +229,7 @@ def test_a_lossless_file_keeps_every_sample(tmp_path: Path) -> None:
     written(tmp_path / "a.wav", samples, RATE, "pcm_s16le")
     blank = Blank()
     with file.opened(tmp_path / "a.wav") as sound, Wav(tmp_path / "out.wav") as out:
-        engine.follow(file.stretches(sound), Line(None, Performer(30), blank, blank, (out,)))
+        engine.follow(file.stretches(sound), Line(None, Performer(30), Drawn(blank, blank), (out,)))
     with file.opened(tmp_path / "a.wav") as one, file.opened(tmp_path / "out.wav") as other:
         given, kept = (np.concatenate(list(s.pieces)) for s in (one, other))
     assert len(given) == RATE and np.abs(given - kept).max() <= 1.01 / 32768

@@ -20,6 +20,7 @@ from aiohttp import WSMsgType
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from animacy.face import Drawn
 from animacy.live import Scheduler
 from animacy.live import host as hosts
 from animacy.live import server as servers
@@ -251,7 +252,7 @@ def test_a_painter_that_hangs_is_told_to_whoever_watches_the_process(monkeypatch
     with serving() as server:
         server.open()
         assert server.call("GET", "/healthz")[0] == 200
-        painter, goes_on = server.host.scheduler._avatars["grey"][1], threading.Event()
+        painter, goes_on = server.host.scheduler._avatars["grey"]._generator, threading.Event()
         generate = painter.generate
         painter.generate = lambda conditions: generate(conditions) if goes_on.wait(30) else None  # type: ignore[method-assign]
         until(lambda: server.call("GET", "/healthz")[0] == 503)
@@ -284,13 +285,13 @@ def test_memory_that_lacks_for_many_sessions_is_missed_at_the_start() -> None:
 
     easel = Small(Clock(), 0.001)
     with pytest.raises(MemoryError):
-        Scheduler({"a": (easel, easel)}, easel.clock)
+        Scheduler({"a": Drawn(easel, easel, 32)}, easel.clock)
 
 
 def test_a_clock_that_jumps_ahead_costs_pictures_and_nothing_else(sessions: list[Session]) -> None:
     clock = Clock()
     easel = Easel(clock, 0.002)
-    scheduler = Scheduler({"a": (easel, easel)}, clock)
+    scheduler = Scheduler({"a": Drawn(easel, easel, 32)}, clock)
     screens = [add(scheduler, sessions, clock) for _ in range(2)]
     for screen in screens:
         screen.session.say("one two three. four five six. seven eight")
@@ -321,7 +322,7 @@ def test_a_clock_that_jumps_ahead_costs_pictures_and_nothing_else(sessions: list
 def test_a_clock_that_jumps_back_is_taken_to_have_stood_still(sessions: list[Session]) -> None:
     clock = Clock()
     easel = Easel(clock, 0.002)
-    scheduler = Scheduler({"a": (easel, easel)}, clock)
+    scheduler = Scheduler({"a": Drawn(easel, easel, 32)}, clock)
     screen = add(scheduler, sessions, clock)
     screen.session.say("one two three. four five six. seven eight")
     settle(screen.session)
@@ -352,7 +353,7 @@ def test_an_hour_of_texts_and_pushed_sound(sessions: list[Session]) -> None:
     """Sound and pictures count the same time, by the clock; no queue is longer at the end than after two minutes."""
     clock = Clock()
     easel = Easel(clock, 0.0001)
-    scheduler = Scheduler({"a": (easel, easel)}, clock)
+    scheduler = Scheduler({"a": Drawn(easel, easel, 32)}, clock)
     session = opened(clock, fps=10)
     sessions.append(session)
     sound, queues, heard = 0, [], []

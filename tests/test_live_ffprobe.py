@@ -14,6 +14,7 @@ import av
 import numpy as np
 import pytest
 
+from animacy.face import Drawn
 from animacy.live import Scheduler
 from animacy.live.outputs import Output, Places, open_output
 from animacy.live.requests import Output as Asked
@@ -102,7 +103,7 @@ def _streamed(folder: Path) -> None:
     painter, places = Grey(), Places(("127.0.0.1",), folder)
     with opened(clock, FPS) as session, Stream(session, SIZE, {"a": np.zeros((SIZE, SIZE, 3), np.uint8)}, clock) as stream:
         session.avatar = "a"
-        scheduler = Scheduler({"a": (painter, painter)}, clock)
+        scheduler = Scheduler({"a": Drawn(painter, painter, 32)}, clock)
         scheduler.add(session, Marked(stream))
         asked = (Asked(url=f"rtmp://127.0.0.1:{port}/live/secret"), Asked(hls=True), Asked(file="a.mp4"))
         outputs = [open_output(one, places, stream, "", lambda kind, why: failures.append(why)) for one in asked]

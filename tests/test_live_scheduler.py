@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from animacy.errors import AnimacyError, UsageError
+from animacy.face import Drawn
 from animacy.live import Busy, Moment, Scheduler, Session
 from animacy.types import Conditions, Faces, Motion, Sentence, Speech
 from test_live_session import RATE, Clock, Tone, Words, settle
@@ -79,7 +80,7 @@ def ticks(scheduler: Scheduler, clock: Clock, seconds: float) -> None:
 
 def test_sessions_are_painted_together_and_ahead(clock: Clock, sessions: list[Session]) -> None:
     a, b = Easel(clock, 0.001), Easel(clock, 0.001)
-    scheduler = Scheduler({"a": (a, a), "b": (b, b)}, clock)
+    scheduler = Scheduler({"a": Drawn(a, a, 32), "b": Drawn(b, b, 32)}, clock)
     screens = [add(scheduler, sessions, clock, avatar=avatar) for avatar in "aaab"]
     ticks(scheduler, clock, 4)
     assert a.batches[-1] == 3 and b.batches[-1] == 1
@@ -93,7 +94,7 @@ def test_sessions_are_painted_together_and_ahead(clock: Clock, sessions: list[Se
 def test_degrades_in_the_stated_order_and_stays_in_time(clock: Clock, sessions: list[Session]) -> None:
     """200 frames a second are 8 sessions in full, and 14 with each second frame painted."""
     easel = Easel(clock, 0.005)
-    scheduler = Scheduler({"a": (easel, easel)}, clock)
+    scheduler = Scheduler({"a": Drawn(easel, easel, 32)}, clock)
     assert scheduler.reached == pytest.approx(200)
     screens, states = [], []
     with pytest.raises(Busy, match="retry later"):
@@ -124,7 +125,7 @@ def test_degrades_in_the_stated_order_and_stays_in_time(clock: Clock, sessions: 
 
 def test_a_painter_that_turns_slow_costs_frames_but_no_time(clock: Clock, sessions: list[Session]) -> None:
     easel = Easel(clock, 0.002)
-    scheduler = Scheduler({"a": (easel, easel)}, clock)
+    scheduler = Scheduler({"a": Drawn(easel, easel, 32)}, clock)
     screens = [add(scheduler, sessions, clock) for _ in range(8)]
     ticks(scheduler, clock, 2)
     easel.cost = 0.02  # 50 frames a second where 200 are asked for
@@ -140,7 +141,7 @@ def test_a_painter_that_turns_slow_costs_frames_but_no_time(clock: Clock, sessio
 
 def test_frames_of_an_older_epoch_are_dropped(clock: Clock, sessions: list[Session]) -> None:
     easel = Easel(clock, 0.001)
-    scheduler = Scheduler({"a": (easel, easel)}, clock)
+    scheduler = Scheduler({"a": Drawn(easel, easel, 32)}, clock)
     screen = add(scheduler, sessions, clock)
     session = screen.session
     session.say("one two three four")
@@ -170,7 +171,7 @@ class Broken(Tone):
 
 def test_one_that_fails_touches_no_other(clock: Clock, sessions: list[Session], caplog: pytest.LogCaptureFixture) -> None:
     easel = Easel(clock, 0.001)
-    scheduler = Scheduler({"a": (easel, easel)}, clock)
+    scheduler = Scheduler({"a": Drawn(easel, easel, 32)}, clock)
     mute, well, gone, shut = (add(scheduler, sessions, clock, speaker) for speaker in (Broken(), Tone(), Tone(), Tone()))
     gone.show = lambda moment, face: (_ for _ in ()).throw(OSError("viewer is gone"))  # type: ignore[method-assign]
     for screen in (mute, well, gone, shut):
@@ -191,7 +192,7 @@ def test_one_that_fails_touches_no_other(clock: Clock, sessions: list[Session], 
 
 def test_refusals(clock: Clock, sessions: list[Session]) -> None:
     easel = Easel(clock, 0.001)
-    scheduler = Scheduler({"a": (easel, easel)}, clock)
+    scheduler = Scheduler({"a": Drawn(easel, easel, 32)}, clock)
     with pytest.raises(UsageError, match="avatar 'b' is not painted here: choose from a"):
         add(scheduler, sessions, clock, avatar="b")
     assert 0 < scheduler.tick() <= 0.04
@@ -207,7 +208,7 @@ def test_runs_in_a_thread_in_real_time(sessions: list[Session]) -> None:
     """Other threads say and interrupt while one paints."""
     clock = Clock()
     easel = Easel(clock, 0.0)
-    scheduler = Scheduler({"a": (easel, easel)})
+    scheduler = Scheduler({"a": Drawn(easel, easel, 32)})
     thread = threading.Thread(target=scheduler.run)
     thread.start()
     try:
@@ -253,7 +254,7 @@ def test_with_the_real_speaker_and_renderer() -> None:
 
     film = Film()
     with make_renderer("cpu", load(find("default")), 64) as renderer, Session(make_speaker()) as session:
-        scheduler = Scheduler({"default": (renderer, Shaded())})
+        scheduler = Scheduler({"default": Drawn(renderer, Shaded(), 32)})
         scheduler.add(session, film)
         session.say("Well, it is so good to see you here today. 你好！")
         said = session._clock() - session._opened

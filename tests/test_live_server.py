@@ -267,7 +267,8 @@ def test_the_command_serves_drains_and_ends(
 ) -> None:
     given_ = {"port": 0, "max_sessions": 4, "max_sessions_per_key": 4, "requests_per_second": 50.0, "idle": 60.0, "drain": 5.0}
     given_ |= {"host": "127.0.0.1", "key_file": None, "cert": None, "private_key": None, "debug": False, "avatar": ["grey"]}
-    given_ |= {"size": 64, "fps": 25, "voice": "tone", "renderer": "cpu", "generator": "none", "origin": [], "ice_server": []}
+    given_ |= {"size": 64, "fps": 25, "voice": "tone", "rasteriser": "cpu", "generator": "none", "origin": []}
+    given_ |= {"generator_backend": "auto", "prepare": "plain", "ice_server": []}
     given_ |= {"push_to": ["live.example.com"], "record": str(tmp_path)}
     given_ |= {"workers": 1, "mps": False}
     for wrong in (

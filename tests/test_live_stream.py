@@ -143,7 +143,7 @@ def test_what_the_host_refuses(host: Host) -> None:
 def test_a_scheduler_that_fails_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
     with quick_host() as host:
         stream = host.open("grey", "tone", "none")
-        host.scheduler._avatars["grey"][0].close()  # its renderer is gone
+        host.scheduler._avatars["grey"]._renderer.close()  # its renderer is gone
         until(lambda: host.failure)
         with pytest.raises(AnimacyError, match="nothing is painted any more"):
             host.open("grey", "tone", "none")

@@ -75,6 +75,11 @@ PIECES = st.one_of(
 )
 
 
+def test_an_address_of_nothing_to_say_is_no_word() -> None:
+    (sentence,) = TextReader().read("see http://\x1b now")
+    assert [w.text for w in sentence.words] == ["see", "now"]
+
+
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.lists(PIECES, max_size=25).map("".join))
 @example("0;0;1,2,3" + "1" * 300)  # the last cut leaves much of what came before

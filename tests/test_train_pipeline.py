@@ -29,7 +29,7 @@ class Painter:
     def shoot(self, weights, pose, sizes, *, spp, seed):
         shaded = self.renderer.render(Motion(weights[None], pose[None], 0, 25)).shaded[0].copy()
         shaded[..., 1] = 0
-        return [(shaded, shaded) for _ in sizes]
+        return [(shaded, np.stack([shaded] * 2)) for _ in sizes]
 
 
 @pytest.fixture(scope="module")

@@ -319,7 +319,7 @@ class Fast:
             self.generator: Any = torch_side.TorchGenerator(network, size, (batch,), **generator)
             cv2 = importlib.import_module("cv2")
             background = cv2.resize(face.background, (size, size), interpolation=cv2.INTER_AREA)
-            self.converter: Any = pipeline.Nv12(background, self.generator, device, standard)
+            self.converter: Any = pipeline.OverBackground(background, self.generator, device, standard)
             self.batch = batch
             self._pipeline = pipeline
             self._stack = self._stack.pop_all()
@@ -364,7 +364,7 @@ class Fast:
             runtime.record(marks[1], stream)
             generator.enqueue(self.batch, 0, stream)
             runtime.record(marks[2], stream)
-            self.converter.nv12(generator.output(0), self.batch, out, stream)
+            self.converter.video(generator.output(0), self.batch, out, stream)
             runtime.record(marks[3], stream)
             runtime.synchronise(marks[3])
             if i >= 5:

@@ -129,19 +129,14 @@ def _parser() -> Parser:
     say.add_argument("--language", default="auto", help="auto, en, zh, or the tag of a language that espeak-ng speaks (auto)")
     say.add_argument("--emotion", metavar="NAME:WEIGHT[,...]", help="perform with this emotion, e.g. joy:0.8")
     say.add_argument("--seed", type=int, default=0, help="of blinks, gaze and small movements (0)")
-    say.add_argument("--renderer", choices=("auto", "gl", "cpu"), default="auto", help="what rasterises (auto)")
+    add_rasteriser(say)
     say.add_argument(
         "--generator",
         choices=("auto", "none", "lite", "full"),
         default="auto",
         help="the bundle's network that paints; none shows the shaded render; auto: lite up to 256 pixels, full above (auto)",
     )
-    say.add_argument(
-        "--generator-backend",
-        choices=("auto", "tensorrt", "torch", "onnx"),
-        default="auto",
-        help="what works the network out; auto: PyTorch where it sees a GPU, else ONNX Runtime on the CPU (auto)",
-    )
+    add_backend(say)
     say.add_argument("--quiet", action="store_true", help="say nothing but errors")
     say.set_defaults(run=_say)
 
@@ -207,7 +202,7 @@ def _parser() -> Parser:
         help="measure what is read out of texts",
         description="Measure the reader: on corpora, on sentences with what a person would say of them, or on both.",
     )
-    reading.add_argument("--data", metavar="FOLDER", help="holds the development files that read/MODEL.md names (four minutes)")
+    reading.add_argument("--data", metavar="FOLDER", help="holds the development files that read/MODEL.md names (six minutes)")
     reading.add_argument("--written", metavar="FILE.tsv", help="sentences and what is expected, as tests/data/read_written.tsv")
     reading.add_argument("--json", action="store_true", help="print JSON")
     reading.set_defaults(run=_evaluate_read)
@@ -255,6 +250,27 @@ def _parser() -> Parser:
     )
     doctor.set_defaults(run=_doctor)
     return parser
+
+
+def add_rasteriser(parser: argparse.ArgumentParser) -> None:
+    """Add --rasteriser; --renderer is its older name."""
+    parser.add_argument(
+        "--rasteriser",
+        "--renderer",
+        choices=("auto", "gl", "cuda", "cpu"),
+        default="auto",
+        help="what draws; auto: CUDA where there is a GPU and CuPy, else OpenGL where it runs on a GPU, else the CPU (auto)",
+    )
+
+
+def add_backend(parser: argparse.ArgumentParser) -> None:
+    """Add --generator-backend."""
+    parser.add_argument(
+        "--generator-backend",
+        choices=("auto", "tensorrt", "torch", "onnx"),
+        default="auto",
+        help="what works the network out; auto: PyTorch where it sees a GPU, else ONNX Runtime on the CPU (auto)",
+    )
 
 
 def _add_text(parser: argparse.ArgumentParser) -> None:
@@ -357,7 +373,7 @@ def _say(arguments: argparse.Namespace) -> None:
             emotion=_emotion(arguments),
             markup=markup,
             seed=arguments.seed,
-            renderer=arguments.renderer,
+            rasteriser=arguments.rasteriser,
             generator=arguments.generator,
             generator_backend=arguments.generator_backend,
             stage=bar.stage,
@@ -395,7 +411,7 @@ def _say_audio(arguments: argparse.Namespace) -> None:
             avatar=arguments.avatar,
             emotion=_emotion(arguments),
             seed=arguments.seed,
-            renderer=arguments.renderer,
+            rasteriser=arguments.rasteriser,
             generator=arguments.generator,
             generator_backend=arguments.generator_backend,
             stage=bar.stage,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .cli import Parser, contents, limited, print_json
+from .cli import Parser, add_backend, add_rasteriser, contents, limited, print_json
 from .errors import AnimacyError
 
 
@@ -15,8 +15,16 @@ def add(commands: Any, benches: Any, common: Parser) -> None:
     painting.add_argument("--size", type=int, default=256, help="pixels a side, an even number (256)")
     painting.add_argument("--fps", type=int, default=25, help="frames a second (25)")
     painting.add_argument("--voice", default="auto", help="used unless another is asked for; auto: one a language (auto)")
-    painting.add_argument("--renderer", choices=("auto", "gl", "cpu"), default="auto", help="what rasterises (auto)")
+    add_rasteriser(painting)
     painting.add_argument("--generator", choices=("auto", "none", "lite", "full"), default="auto", help="what paints (auto)")
+    add_backend(painting)
+    painting.add_argument(
+        "--prepare",
+        choices=("plain", "compiled", "fused"),
+        default="compiled",
+        help="how PyTorch's network is made ready on a GPU: plain starts soonest; compiled by PyTorch's compiler (a minute "
+        "or more) or fused by our own kernels it paints faster (compiled)",
+    )
 
     serve = commands.add_parser(
         "serve", parents=[common, painting], help="serve live sessions", description="Serve live sessions. Needs animacy[live]."

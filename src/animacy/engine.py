@@ -1,4 +1,4 @@
-"""The line, a stage a line: what was read is spoken, moved, rendered, generated, sent."""
+"""The line, a stage a line: what was read is spoken, moved, drawn and painted, sent."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .ahead import ahead
-from .stages import Generator as FaceGenerator
-from .stages import Mover, Renderer, Sink, Speaker
+from .stages import FaceStage, Mover, Sink, Speaker
 from .timeline import Timeline
 from .types import Heard, Motion, Sentence, Speech
 
@@ -20,12 +19,10 @@ class Line:
 
     speaker: Speaker | None  # None: sound comes from elsewhere
     mover: Mover
-    renderer: Renderer
-    generator: FaceGenerator
+    face: FaceStage
     sinks: tuple[Sink, ...]
     lead: float = 0.3  # seconds of idle face before the first word ...
     tail: float = 0.7  # ... and after the last
-    batch: int = 8  # frames that go through render and generate at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +83,10 @@ def _show(
         samples += len(speech.samples)
         if sentence is not None and speech.words:
             position = sentence.words[speech.words[-1].word].end
-        for part in motion.batches(line.batch):
-            faces = line.generator.generate(line.renderer.render(part))
+        for faces in line.face.paint(motion.batches(line.face.batch)):
             for sink in line.sinks:
                 sink.send(faces)
-            frames += len(part)
+            frames += len(faces)
             report(Progress(position, samples / rate, frames))
     return Progress(position, samples / max(rate, 1), frames)
 

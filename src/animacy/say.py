@@ -11,13 +11,12 @@ from . import engine, timeline
 from .avatar import find, load
 from .engine import Line, Progress
 from .errors import UsageError
-from .generate import make_generator
+from .face import make_face
 from .hear import file as sound_file
 from .move import Performer
 from .move.expression import expression
 from .read import make_reader, markup_of
 from .read.feeling import complete, valence_of_emotion
-from .render import make_renderer
 from .send import Mp4, Wav
 from .send.partial import PartialFile
 from .speak import make_speaker
@@ -38,7 +37,7 @@ def say(
     emotion: Mapping[str, float] | None = None,
     markup: str = "auto",
     seed: int = 0,
-    renderer: str = "auto",
+    rasteriser: str = "auto",
     generator: str = "auto",
     generator_backend: str = "auto",
     stage: Callable[[str], None] = lambda name: None,
@@ -51,6 +50,8 @@ def say(
     place of what is read. markup: how the author's marks are written, one of `animacy.read.MARKUPS`.
     generator: "lite" or "full", a network of the bundle; "none", the shaded render; or "auto", lite up to 256 pixels and full
     above, as far as the bundle has them. A network paints at its own size and is scaled to `size`.
+    rasteriser: what draws: "gl", "cuda", "cpu", or "auto", see `render.chosen`. Where CUDA draws, or "gl" was asked for, and a
+    GPU paints, frames come to the host as video alone.
     generator_backend: what works it out: "tensorrt", "torch", "onnx", or "auto", PyTorch where it sees a GPU and else "onnx".
     `stage` is told what begins, `report` what was performed. All files appear whole, at the end, or not at all.
     Raises UsageError for what cannot be asked for, AnimacyError for what failed.
@@ -67,7 +68,7 @@ def say(
             voice=voice,
             avatar=avatar,
             seed=seed,
-            renderer=renderer,
+            rasteriser=rasteriser,
             generator=generator,
             generator_backend=generator_backend,
             stage=stage,
@@ -89,7 +90,7 @@ def say_audio(
     avatar: str | Path = "default",
     emotion: Mapping[str, float] | None = None,
     seed: int = 0,
-    renderer: str = "auto",
+    rasteriser: str = "auto",
     generator: str = "auto",
     generator_backend: str = "auto",
     stage: Callable[[str], None] = lambda name: None,
@@ -110,7 +111,7 @@ def say_audio(
             speaks=False,
             avatar=avatar,
             seed=seed,
-            renderer=renderer,
+            rasteriser=rasteriser,
             generator=generator,
             generator_backend=generator_backend,
             stage=stage,
@@ -168,7 +169,7 @@ def opened(
     speaks: bool = True,
     avatar: str | Path = "default",
     seed: int = 0,
-    renderer: str = "auto",
+    rasteriser: str = "auto",
     generator: str = "auto",
     generator_backend: str = "auto",
     stage: Callable[[str], None] = lambda name: None,
@@ -185,16 +186,10 @@ def opened(
         # The sound first: it gets its name after the film, or not at all.
         sinks: list[Sink] = [] if wav is None else [stack.enter_context(Wav(wav))]
         film = stack.enter_context(Mp4(output, size, fps, face.background))
+        painting = make_face(face, size, rasteriser=rasteriser, generator=generator, backend=generator_backend, stage=stage)
+        painter = stack.enter_context(painting)  # before the voice, which takes longer: a GPU that lacks is told at once
         speaker = None
         if speaks:
             stage("loading the voice")
             speaker = make_speaker(voice)
-        painter = make_generator(generator, face, size, stage, generator_backend)
-        stage("preparing the renderer")
-        yield Line(
-            speaker=speaker,
-            mover=Performer(fps, seed),
-            renderer=stack.enter_context(make_renderer(renderer, face, painter.size or size)),
-            generator=painter,
-            sinks=(film, *sinks),
-        )
+        yield Line(speaker=speaker, mover=Performer(fps, seed), face=painter, sinks=(film, *sinks))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from .types import Conditions, Faces, Heard, Motion, Sentence, Speech
+from .types import Conditions, Faces, Frames, Heard, Motion, Sentence, Speech
 
 
 class Reader(Protocol):
@@ -42,8 +42,20 @@ class Generator(Protocol):
         """Paint a batch of frames."""
 
 
+class FaceStage(Protocol):
+    """A Renderer and a Generator in one, as which a GPU draws and paints without a picture on the host in between."""
+
+    batch: int  # frames at once, at most
+
+    def paint(self, motions: Iterable[Motion]) -> Iterator[Faces | Frames]:
+        """Draw and paint batches of 1 to `batch` frames, in order. Use what comes before asking for the next.
+
+        Batches may be asked for ahead of those that are given.
+        """
+
+
 class Sink(Protocol):
-    def send(self, faces: Faces) -> None:
+    def send(self, faces: Faces | Frames) -> None:
         """Take the next frames of the video, in order."""
 
     def hear(self, speech: Speech) -> None:

@@ -98,6 +98,9 @@ class Word:
     phonemes: str = ""  # in place of what the speaker finds: IPA, or for a word in "zh" pinyin such as "chong2 qing4"
     emotion: Mapping[str, float] | None = None  # while the word is said, in place of the sentence's; keys EMOTIONS
     face: Mapping[str, float] | None = None  # ARKit weights 0..1, in place of the expression's while it is said
+    boundary: float = (
+        0.0  # 0..1, how strong the boundary behind the word is; 1 ends a sentence (a reader's, an author may set it)
+    )
 
     def as_json(self) -> dict[str, Any]:
         marks = {
@@ -107,6 +110,7 @@ class Word:
             "phonemes": self.phonemes or None,
             "emotion": None if self.emotion is None else {name: round(float(self.emotion[name]), 4) for name in EMOTIONS},
             "face": None if self.face is None else dict(self.face),
+            "boundary": round(self.boundary, 4) or None,
         }
         word = {"text": self.text, "start": self.start, "end": self.end, "stress": round(self.stress, 4)}
         return word | {name: value for name, value in marks.items() if value is not None}
@@ -237,3 +241,16 @@ class Faces:
     """Painted frames, ready to be laid over a background."""
 
     rgba: NDArray[np.uint8]  # [B, H, W, 4] sRGB, premultiplied alpha, row 0 on top
+
+    def __len__(self) -> int:
+        return len(self.rgba)
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Finished frames of video, over their background, as encoders take them."""
+
+    i420: NDArray[np.uint8]  # [B, H * 3 / 2, W]: the planes Y, Cb and Cr of a frame one after another; BT.709, limited range
+
+    def __len__(self) -> int:
+        return len(self.i420)

@@ -12,7 +12,7 @@ from ..avatar import Avatar, GeneratorWeights
 from ..errors import AnimacyError, UsageError
 from ..types import Conditions, Faces
 
-__all__ = ["BACKENDS", "Painter", "Shaded", "make_generator"]
+__all__ = ["BACKENDS", "Painter", "Shaded", "backend_for", "make_generator", "network_for"]
 
 log = logging.getLogger(__name__)
 BACKENDS = ("auto", "tensorrt", "torch", "onnx")
@@ -52,36 +52,55 @@ def make_generator(
     Raises UsageError for another name or backend, and for a network that the bundle has not; AnimacyError for one that does not
     work.
     """
+    check_backend(backend)
+    weights = network_for(name, avatar, size)
+    if weights is None:
+        stage("painting: none, as asked for" if name == "none" else "painting: none, the bundle has no network")
+        return Shaded()
+    usual = "lite" if size <= 256 else "full"
+    remark = f", the bundle has no {usual}" if name == "auto" and weights.name != usual else ""
+    stage(f"painting: {weights.name}{remark}")
+    return _network(weights, avatar.name, size, backend)
+
+
+def check_backend(backend: str) -> None:
+    """Raises UsageError for a backend that is none of BACKENDS."""
     if backend not in BACKENDS:
         raise UsageError(f"generator backend {backend!r} is unknown; give {', '.join(BACKENDS)}")
+
+
+def backend_for(backend: str) -> str:
+    """The backend that works a network out, where "auto" is PyTorch if it sees a GPU, else ONNX Runtime; logs which.
+
+    Raises UsageError as check_backend.
+    """
+    check_backend(backend)
+    return _chosen() if backend == "auto" else backend
+
+
+def network_for(name: str, avatar: Avatar, size: int) -> GeneratorWeights | None:
+    """The bundle's network for frames of `size`, by make_generator's `name`; None: nothing paints. Raises UsageError as it."""
     if name not in ("auto", "none", "lite", "full"):
         raise UsageError(f"generator {name!r} is unknown; give auto, none, lite or full")
-    if name == "none":
-        stage("painting: none, as asked for")
-        return Shaded()
-    if name == "auto" and not avatar.generators:
-        stage("painting: none, the bundle has no network")
-        return Shaded()
+    if name == "none" or (name == "auto" and not avatar.generators):
+        return None
     there = {g.name: g for g in avatar.generators}
     wanted = ("lite" if size <= 256 else "full") if name == "auto" else name
     if wanted in there:
-        weights, remark = there[wanted], ""
-    elif name == "auto":
-        weights, remark = avatar.generators[0], f", the bundle has no {wanted}"
-    else:
-        names = ", ".join(there) or "no network"
-        raise UsageError(
-            f"--generator {name}: the bundle of {avatar.name!r} has {names}; give {', '.join(('auto', 'none', *there))}"
-        )
-    stage(f"painting: {weights.name}{remark}")
-    return _network(weights, avatar.name, size, backend)
+        return there[wanted]
+    if name == "auto":
+        return avatar.generators[0]
+    names = ", ".join(there) or "no network"
+    raise UsageError(
+        f"--generator {name}: the bundle of {avatar.name!r} has {names}; give {', '.join(('auto', 'none', *there))}"
+    )
 
 
 def _network(weights: GeneratorWeights, avatar: str, size: int, backend: str) -> Painter:
     from .resized import Resized
 
     source = f"{weights.name}.onnx of the avatar {avatar!r}"
-    painter = _worked_out(weights.weights, source, _chosen() if backend == "auto" else backend)
+    painter = _worked_out(weights.weights, source, backend_for(backend))
     if painter.size != weights.size:
         raise AnimacyError(f"{source} paints {painter.size}x{painter.size}, its avatar.json says {weights.size}")
     return painter if painter.size == size else Resized(painter, size)

@@ -20,6 +20,22 @@ __device__ __forceinline__ float from_half(u16 bits) {
 }
 __device__ __forceinline__ u32 ballot(bool yes) { return __ballot_sync(0xffffffffu, yes); }
 __device__ __forceinline__ int from_lane(int value, int lane) { return __shfl_sync(0xffffffffu, value, lane); }
+__device__ __forceinline__ u32 either(u32 bits) {  // of a warp
+#if __CUDA_ARCH__ >= 800
+    return __reduce_or_sync(0xffffffffu, bits);
+#else
+    for (int step = WARP / 2; step; step /= 2) bits |= __shfl_xor_sync(0xffffffffu, bits, step);
+    return bits;
+#endif
+}
+__device__ __forceinline__ u32 least(u32 value) {  // of a warp
+#if __CUDA_ARCH__ >= 800
+    return __reduce_min_sync(0xffffffffu, value);
+#else
+    for (int step = WARP / 2; step; step /= 2) value = min(value, __shfl_xor_sync(0xffffffffu, value, step));
+    return value;
+#endif
+}
 __device__ __forceinline__ void meet() { __syncwarp(); }
 __device__ __forceinline__ int float_bits(float x) { return __float_as_int(x); }
 __device__ __forceinline__ float reciprocal(float x) {  // to the last bit but one

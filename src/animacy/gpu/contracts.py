@@ -52,9 +52,11 @@ class Projector(Protocol):
 
 
 class Converter(Protocol):
-    def nv12(self, painted: int, batch: int, out: int, stream: int) -> None:
-        """Lay `painted` (a DeviceGenerator's output) over the background, on `stream`: NV12 at `out`,
-        uint8 [B, H * 3 / 2, W]."""
+    size: int  # pixels a side of the video, even
+
+    def video(self, painted: int, batch: int, out: int, stream: int) -> None:
+        """Lay `painted` (a DeviceGenerator's output) over the background, on `stream`: NV12 or I420 at `out`,
+        uint8 [B, size * 3 / 2, size]."""
 
 
 class Runtime(Protocol):

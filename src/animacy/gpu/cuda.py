@@ -1,11 +1,11 @@
 """The rasteriser in CUDA: the specification of render/shading.py, for a batch of frames at once, without OpenGL.
 
-    deform -> project -> setup -> draw
+    deform -> project -> setup -> visibility -> shade
 
 Vertices are moved (52 shapes as one matrix product, then the head's turn), projected and given normals; triangles are sorted
-into tiles of 16x16 pixels; then a block draws a tile, whose four samples a pixel lie in its shared memory: rows of triangles
-compete for them, shared evenly among its threads, and what is drawn does not depend on the order in which anything runs. The
-same kernel lights the pixels and writes the network's input, so no picture lies in between.
+into tiles of 16x16 pixels; then a block finds the nearest triangles of a tile's samples, four a pixel, and what it finds does
+not depend on the order in which anything runs. The last kernel lights the pixels and writes the network's input, so only the
+triangles' numbers lie in between.
 
 Only weights and poses travel to the GPU; nothing is allocated after construction (but for `render`, whose pictures come back).
 """
@@ -32,23 +32,19 @@ TILE = 32  # samples a side of a tile
 SETUP = 48  # bytes of a triangle that is set up
 FOLD = 4  # pixels a side that become channels of the network's input
 SLOTS = 4  # batches of weights and poses that may be on their way to the GPU
-PIXELS = (256, 1, 1)  # threads of a block that draws a tile ...
-FINDERS = (128, 1, 1)  # ... or finds only what is nearest, as in picture.cu
+PIXELS = (256, 1, 1)  # threads of a block: a tile's pixels
 
 
 class CudaRenderer:
     """Draws an avatar's frames with CUDA. See shading.py for what is drawn.
 
     size: pixels of the square frame, 16..2048. batch: frames drawn at once, at most, 1..64. device: where, and left open by
-    this; by default the first GPU. halves: draw in two passes, with the nearest triangles' numbers in the GPU's memory between
-    them, instead of one. `info`: who draws. `render` is a stages.Renderer's; the methods below it leave everything
-    on the GPU, in order with the stream they are given. May be used by one thread at a time. Close it, or use `with`; closing
+    this; by default the first GPU. `info`: who draws. `render` is a stages.Renderer's; the methods below it leave everything on
+    the GPU, in order with the stream they are given. May be used by one thread at a time. Close it, or use `with`; closing
     twice is fine. Raises UsageError for a size or batch out of range, AnimacyError where CUDA cannot be had.
     """
 
-    def __init__(
-        self, avatar: Avatar, size: int, batch: int = 16, *, device: Device | None = None, halves: bool = False
-    ) -> None:
+    def __init__(self, avatar: Avatar, size: int, batch: int = 16, *, device: Device | None = None) -> None:
         if not 16 <= size <= MAX_SIZE:
             raise UsageError(f"a frame of {size} pixels cannot be drawn; give a size from 16 to {MAX_SIZE}")
         if not 1 <= batch <= MAX_BATCH:
@@ -61,7 +57,7 @@ class CudaRenderer:
         self._staged: list[NDArray[np.float32]] = []
         self._copied: list[Any] = [None] * SLOTS
         self._next = 0
-        self.size, self.batch, self._halves = size, batch, halves
+        self.size, self.batch = size, batch
         self.info = self._device.info
         self.scene = s = scene(avatar, size)
         self._counts = len(s.triangles), len(s.static)
@@ -110,8 +106,7 @@ class CudaRenderer:
         self._on["setups"] = zeros((batch, triangles, SETUP), np.uint8)
         self._on["counts"] = zeros((batch, tiles), np.uint32)
         self._on["lists"] = zeros((batch, tiles, self._room), np.int32)
-        if self._halves:
-            self._on["numbers"] = zeros((batch, 2 * self.size, 2 * self.size), np.uint32)
+        self._on["numbers"] = zeros((batch, 2 * self.size, 2 * self.size), np.uint32)
 
     def __enter__(self) -> Self:
         return self
@@ -212,23 +207,16 @@ class CudaRenderer:
         size is no multiple of 4 is to be folded.
         """
         self._ready(count, folded)
-        n = self._on
-        if self._halves:
-            self.number(count, n["numbers"], stream)
-            self.shade(count, n["numbers"], folded=folded, shaded=shaded, unlit=unlit, normal=normal, stream=stream)
-            return
-        triangles, vertices = (np.int32(x) for x in self._counts)
-        self._device.launch("draw", self._grid(count), PIXELS, (
-            np.int32(self.size), triangles, vertices, np.int32(self._room), n["triangles"], n["vertices"], n["setups"],
-            n["counts"], n["lists"], *self._surfaces(), folded, shaded, unlit, normal),
-            stream)  # fmt: skip
+        numbers = self._on["numbers"]
+        self.number(count, numbers, stream)
+        self.shade(count, numbers, folded=folded, shaded=shaded, unlit=unlit, normal=normal, stream=stream)
 
     def number(self, count: int, numbers: Pointer, stream: int = 0) -> None:
         """The first half of `draw`: numbers [count, 2S, 2S] uint32, of each sample the nearest triangle's number + 1, or 0."""
         self._ready(count, None)
         n = self._on
         triangles, vertices = (np.int32(x) for x in self._counts)
-        self._device.launch("visibility", self._grid(count), FINDERS, (
+        self._device.launch("visibility", self._grid(count), PIXELS, (
             np.int32(self.size), triangles, vertices, np.int32(self._room), n["triangles"], n["vertices"], n["setups"],
             n["counts"], n["lists"], n["levels"], n["albedo"], numbers), stream)  # fmt: skip
 
@@ -252,12 +240,8 @@ class CudaRenderer:
         n = self._on
         self._device.launch("shade", self._grid(count), PIXELS, (
             np.int32(self.size), np.int32(self._counts[1]), np.int32(pitch or 2 * self.size), numbers, n["triangles"],
-            n["vertices"], *self._surfaces(), folded, shaded, unlit, normal), stream)  # fmt: skip
-
-    def _surfaces(self) -> tuple[Any, ...]:
-        n = self._on
-        return (n["materials"], n["levels"], n["albedo"], n["surface"], n["lights"], np.int32(len(self.scene.lights)),
-                n["constants"])  # fmt: skip
+            n["vertices"], n["materials"], n["levels"], n["albedo"], n["surface"], n["lights"],
+            np.int32(len(self.scene.lights)), n["constants"], folded, shaded, unlit, normal), stream)  # fmt: skip
 
     def _grid(self, count: int) -> tuple[int, int, int]:
         return self._side, self._side, count

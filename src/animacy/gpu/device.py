@@ -12,13 +12,13 @@ from numpy.typing import DTypeLike, NDArray
 from ..errors import AnimacyError
 
 HERE = Path(__file__).parent
-REMEDY = "pip install 'animacy[gpu]', or draw with --renderer cpu"
+REMEDY = "pip install 'animacy[gpu]', or give --rasteriser cpu; see `animacy doctor`"
 
 # What is compiled together: each file after common.cu. The pictures' divisions may be off by two of the last bit, which costs a
 # fraction of a byte's step; where triangles lie is worked out exactly.
 MODULES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "geometry": (("deform", "project", "setup"), ()),
-    "picture": (("draw", "visibility", "shade"), ("--prec-div=false", "--prec-sqrt=false")),
+    "picture": (("visibility", "shade"), ("--prec-div=false", "--prec-sqrt=false")),
     "convert": (("tensor", "paint", "video"), ()),
 }
 Pointer = Any

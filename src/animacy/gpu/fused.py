@@ -7,6 +7,9 @@ they lie (NHWC, a border of zeros about each frame, so that no bound is tested):
 run of memory. After an upsampling by two, an output pixel of each of the four phases sees 2x2 pixels of the smaller picture,
 with weights summed beforehand: 4 products instead of 9, and neither the enlarged picture nor its concatenation is ever written.
 
+At 64 channels such products wait for what they read, each pixel nine times. Wide ones make two neighbouring pixels at once, as
+if they were one of twice the channels: of each row four pixels are read, not twice three, for a third more products, by zeros.
+
 Each layer is timed when it is made ready, by this and by cuDNN with one pass after it, and the faster stays.
 """
 
@@ -35,6 +38,7 @@ TILES = (
     (128, 64, 64, 4, 3),
     (128, 64, 64, 4, 4),
     (256, 64, 64, 8, 3),
+    (128, 64, 64, 8, 3),
     (128, 64, 32, 4, 5),
     (128, 128, 64, 8, 3),
     (128, 128, 32, 4, 4),
@@ -51,20 +55,25 @@ def convolve(
     high_batch, high_row, high_pixel, high_rows, high_steps,
     out_batch, out_row, out_pixel,
     residual_batch, residual_row, residual_pixel,
-    STRIDE: tl.constexpr, PHASES: tl.constexpr, LEAKY: tl.constexpr, RESIDUAL: tl.constexpr,
-    M: tl.constexpr, N: tl.constexpr, K: tl.constexpr,
+    STRIDE: tl.constexpr, UP: tl.constexpr, WIDE: tl.constexpr, LEAKY: tl.constexpr, RESIDUAL: tl.constexpr,
+    SQUARES: tl.constexpr, M: tl.constexpr, N: tl.constexpr, K: tl.constexpr,
 ):  # fmt: skip
-    """`pixels` = batch x height x width output pixels (of one phase). Rows of `weights` are `room` numbers long."""
+    """`pixels` = batch x height x width output pixels of one phase, or runs of WIDE. Rows of `weights` have `room` numbers.
+
+    SQUARES, if not 0: after N channels come the 8 of gains, by which the drawn pixels in `residual` count, as in `applied`.
+    """
     phase = tl.program_id(2)
     m = tl.program_id(1) * M + tl.arange(0, M)
     n = tl.program_id(0) * N + tl.arange(0, N)
     k = tl.arange(0, K)
     at = tl.minimum(m, pixels - 1)
     x, y, b = at % width, (at // width) % height, at // (width * height)
-    down, right = phase // 2, phase % 2
+    down, right = phase // (2 // WIDE), phase % (2 // WIDE)
     total = tl.zeros((M, N), tl.float32)
+    g = tl.arange(0, 16)
+    gains = tl.zeros((M, 16), tl.float32)
     product = 0
-    if PHASES == 4:
+    if UP:
         rows = 2 * low_steps + high_rows * high_steps
         weights += phase * rows * K * room
         begin = low + b * low_batch + (y + down) * low_row + (x + right) * low_pixel
@@ -75,17 +84,30 @@ def convolve(
             total = tl.dot(a, w, total)
         product = 2 * low_steps
         y, x = 2 * y + down, 2 * x + right
+    else:
+        x = x * WIDE
     begin = high + b * high_batch + y * (STRIDE * high_row) + x * (STRIDE * high_pixel)
     for i in range(0, high_rows * high_steps):
         run = (i // high_steps) * high_row + (i % high_steps) * K
         a = tl.load(begin[:, None] + (run + k)[None, :])
         w = tl.load(weights + ((product + i) * K + k)[:, None] * room + n[None, :])
         total = tl.dot(a, w, total)
+        if SQUARES:
+            w = tl.load(weights + ((product + i) * K + k)[:, None] * room + (N + g)[None, :])
+            gains = tl.dot(a, w, gains)
     there = (m < pixels)[:, None] & (n < channels)[None, :]
     total += tl.load(bias + n, mask=n < channels, other=0.0)[None, :]
     if RESIDUAL:
         from_ = residual + b * residual_batch + y * residual_row + x * residual_pixel
         total += tl.load(from_[:, None] + n[None, :], mask=there, other=0.0).to(tl.float32)
+    if SQUARES:
+        from_ = residual + b * residual_batch + y * residual_row + x * residual_pixel
+        gains += tl.load(bias + N + g, mask=g < 8, other=0.0)[None, :]
+        found = gains.to(tl.float16)  # each to its channels: a product with ones and zeros
+        of = tl.dot(found, (g[:, None] == (n // SQUARES)[None, :]).to(tl.float16))
+        total += (1.0 + of) * tl.load(from_[:, None] + n[None, :], mask=there, other=0.0).to(tl.float32)
+        of = tl.dot(found, (g[:, None] == (n // SQUARES)[None, :] + 4).to(tl.float16))
+        total += of * tl.load(from_[:, None] + (N + n)[None, :], mask=there, other=0.0).to(tl.float32)
     if LEAKY:
         total = tl.maximum(total, SLOPE * total)
     to = out + b * out_batch + y * out_row + x * out_pixel
@@ -117,22 +139,22 @@ def finish(
 
 @triton.jit
 def scale(
-    x, raw, out, count, x_batch, x_row, x_pixel, raw_pixel, out_pixel, height, width,
+    x, raw, bias, out, count, x_batch, x_row, x_pixel, raw_pixel, out_pixel, height, width,
     ADDED: tl.constexpr, SQUARES: tl.constexpr, SIZE: tl.constexpr,
 ):  # fmt: skip
-    """What the last convolution gives, raw [B, height, width, ADDED + 8], on what was drawn: `Network.correction`'s end."""
+    """After cuDNN: what the last convolution gives, raw [B, height, width, ADDED + 8], on what was drawn, as in `applied`."""
     i = tl.program_id(0) * SIZE + tl.arange(0, SIZE)
     there = i < count
     n, pixel = i % ADDED, i // ADDED
     column, row, b = pixel % width, (pixel // width) % height, pixel // (width * height)
     drawn = x + b * x_batch + row * x_row + column * x_pixel + n
     found = raw + pixel * raw_pixel
-    gain = found + ADDED + n // SQUARES
+    gain, most = found + ADDED + n // SQUARES, bias + ADDED + n // SQUARES
     shaded = tl.load(drawn, mask=there, other=0.0).to(tl.float32)
     unlit = tl.load(drawn + ADDED, mask=there, other=0.0).to(tl.float32)
-    total = tl.load(found + n, mask=there, other=0.0).to(tl.float32) + shaded
-    total += shaded * tl.load(gain, mask=there, other=0.0).to(tl.float32)
-    total += unlit * tl.load(gain + 4, mask=there, other=0.0).to(tl.float32)
+    total = tl.load(found + n, mask=there, other=0.0).to(tl.float32) + tl.load(bias + n) + shaded
+    total += shaded * (tl.load(gain, mask=there, other=0.0).to(tl.float32) + tl.load(most))
+    total += unlit * (tl.load(gain + 4, mask=there, other=0.0).to(tl.float32) + tl.load(most + 4))
     tl.store(out + pixel * out_pixel + n, total.to(tl.float16), mask=there)
 
 
@@ -170,6 +192,11 @@ def halves_of_rows(weight: Tensor) -> Tensor:
     return torch.stack(parts)
 
 
+def widened(left: Tensor, right: Tensor) -> Tensor:
+    """[N, C, h, w] of a pixel and of the one to its right -> [2 N, C, h, w + 1]: of both at once."""
+    return torch.cat([F.pad(left, (0, 1)), F.pad(right, (1, 0))])
+
+
 @dataclass(eq=False)
 class Layer:
     """A convolution of `high` [B, H, W, C], and of `low` [B, H/2, W/2, C'] as if enlarged and put before it."""
@@ -182,8 +209,9 @@ class Layer:
     stride: int = 1
     leaky: bool = True
     low: Tensor | None = None  # [B, H / 2 + 2, W / 2 + 2, C']
-    residual: Tensor | None = None  # as `out`
-    packed: dict[int, Tensor] = field(default_factory=dict)
+    residual: Tensor | None = None  # as `out`; for `squares`, what was drawn [B, H, W, 2 (N - 8) and more]
+    squares: int = 0  # of the last layer: pixels of a fold, each channel of which has a gain among the last 8; `out` has N - 8
+    packed: dict[tuple[int, int], Tensor] = field(default_factory=dict)  # by products at a time and pixels at once
     method: str = ""
     run: Callable[[int], None] = lambda batch: None
     times: dict[str, float] = field(default_factory=dict)  # milliseconds, by method
@@ -191,10 +219,10 @@ class Layer:
 
     def __post_init__(self) -> None:
         device, channels = self.out.device, self.high.shape[3]
-        self.room = -(-len(self.weight) // 64) * 64 if len(self.weight) <= 64 else -(-len(self.weight) // 128) * 128
         self.old = self.weight[:, -channels:].contiguous()
         self.up = None if self.low is None else halves_of_rows(self.weight[:, :-channels])
         self.bias = self.bias.to(device)
+        self.biases = self.bias, self.bias.repeat(2)  # of one pixel, and of two
 
         def half(weight: Tensor) -> Tensor:
             return weight.to(device, torch.float16).contiguous(memory_format=torch.channels_last)
@@ -202,40 +230,54 @@ class Layer:
         self.old_half = half(self.old)
         self.up_half = None if self.up is None else half(self.up.flatten(0, 1))
 
-    def steps(self, k: int) -> tuple[int, int]:
-        """Products of K that a row of the filter takes, of `low` and of `high`."""
-        low = 0 if self.low is None else -(-2 * self.low.shape[3] // k)
-        return low, -(-self.weight.shape[3] * self.high.shape[3] // k)
+    def room(self, wide: int) -> int:
+        """Numbers of a row of packed weights."""
+        if self.squares:
+            return len(self.weight) + 8  # gains take 16
+        n = wide * len(self.weight)
+        return -(-n // 64) * 64 if n <= 64 else -(-n // 128) * 128
 
-    def pack(self, k: int) -> Tensor:
+    def steps(self, k: int, wide: int) -> tuple[int, int]:
+        """Products of K that a row of the filter takes, of `low` and of `high`."""
+        low = 0 if self.low is None else -(-(wide + 1) * self.low.shape[3] // k)
+        return low, -(-(self.weight.shape[3] + wide - 1) * self.high.shape[3] // k)
+
+    def pack(self, k: int, wide: int) -> Tensor:
         """[phases, products, room] FP16: the weights in the order in which pixels are read, each row filled up with zeros."""
-        if k not in self.packed:
+        if (k, wide) not in self.packed:
 
             def rows(weight: Tensor) -> Tensor:  # [N, C, h, w] -> [h * steps * k, room]
                 n, c, h, w = weight.shape
                 flat = weight.permute(2, 3, 1, 0).reshape(h, w * c, n)
-                return F.pad(flat, (0, self.room - n, 0, -(w * c) % k)).flatten(0, 1)
+                return F.pad(flat, (0, self.room(wide) - n, 0, -(w * c) % k)).flatten(0, 1)
 
-            old = rows(self.old)
-            phases = [old] if self.up is None else [torch.cat([rows(part), old]) for part in self.up]
-            self.packed[k] = torch.stack(phases).to(self.out.device, torch.float16)
-        return self.packed[k]
+            old = rows(self.old if wide == 1 else widened(self.old, self.old))
+            ups: Any = self.up
+            if self.up is not None and wide == 2:
+                ups = [widened(self.up[0], self.up[1]), widened(self.up[2], self.up[3])]
+            phases = [old] if ups is None else [torch.cat([rows(part), old]) for part in ups]
+            self.packed[k, wide] = torch.stack(phases).to(self.out.device, torch.float16)
+        return self.packed[k, wide]
 
-    def triton(self, batch: int, tile: tuple[int, int, int, int, int]) -> None:
+    def triton(self, batch: int, tile: tuple[int, int, int, int, int], wide: int = 1) -> None:
         m, n, k, warps, stages = tile
         height, width = self.out.shape[1:3]
-        phases = 1 if self.low is None else 4
-        if phases == 4:
-            height, width = height // 2, width // 2
-        pixels, channels, residual = batch * height * width, len(self.weight), self.residual
-        low, high = self.steps(k)
-        convolve[(self.room // n, triton.cdiv(pixels, m), phases)](
-            self.low, self.high, self.pack(k), self.bias, residual, self.out,
-            pixels, height, width, channels, self.room,
+        phases = 1
+        if self.low is not None:
+            height, width, phases = height // 2, width // 2, 4 // wide
+        else:
+            width //= wide
+        pixels, channels, residual = batch * height * width, wide * self.out.shape[3], self.residual
+        low, high = self.steps(k, wide)
+        columns = 1 if self.squares else self.room(wide) // n
+        convolve[(columns, triton.cdiv(pixels, m), phases)](
+            self.low, self.high, self.pack(k, wide), self.biases[wide - 1], residual, self.out,
+            pixels, height, width, channels, self.room(wide),
             *(self.low.stride()[:3] if self.low is not None else (0, 0, 0)), low,
             *self.high.stride()[:3], self.weight.shape[2], high,
             *self.out.stride()[:3], *(residual.stride()[:3] if residual is not None else (0, 0, 0)),
-            STRIDE=self.stride, PHASES=phases, LEAKY=self.leaky, RESIDUAL=residual is not None, M=m, N=n, K=k,
+            STRIDE=self.stride, UP=self.low is not None, WIDE=wide, LEAKY=self.leaky,
+            RESIDUAL=residual is not None and not self.squares, SQUARES=self.squares, M=m, N=n, K=k,
             num_warps=warps, num_stages=stages)  # fmt: skip
 
     def cudnn(self, batch: int) -> None:
@@ -245,7 +287,12 @@ class Layer:
         high = convolved(self.high, self.old_half, self.stride)
         low = None if self.low is None or self.up_half is None else convolved(self.low, self.up_half, 1)
         height, width = self.out.shape[1:3]
-        count, residual = batch * height * width * len(self.weight), self.residual
+        count, residual = batch * height * width * self.out.shape[3], self.residual
+        if self.squares and residual is not None:
+            scale[(triton.cdiv(count, 1024),)](
+                residual, high, self.bias, self.out, count, *residual.stride()[:3], high.stride(3), self.out.stride(2),
+                height, width, ADDED=self.out.shape[3], SQUARES=self.squares, SIZE=1024, num_warps=4)  # fmt: skip
+            return
         finish[(triton.cdiv(count, 2048),)](
             low, high, self.bias, residual, self.out, count, height, width, *self.out.stride()[:3],
             *(residual.stride()[:3] if residual is not None else (0, 0, 0)), CHANNELS=len(self.weight),
@@ -298,17 +345,28 @@ class Layer:
 
         return run
 
+    @property
+    def can_be_wide(self) -> bool:
+        """Whether two neighbouring pixels of what it writes, and of what it adds, are one run of memory."""
+        n = len(self.weight)
+        runs = all(x is None or x.stride(2) == n for x in (self.out, self.residual))
+        return runs and not self.squares and self.stride == 1 and self.weight.shape[2] > 1 and self.out.shape[2] % 2 == 0
+
     def methods(self, batch: int) -> dict[str, Callable[[int], None]]:
         """By name. Some may not do on this GPU: they raise at their first call."""
         found: dict[str, Callable[[int], None]] = {"cudnn": self.cudnn}
-        if self.low is None and find_spec("cudnn") is not None:
+        if self.low is None and not self.squares and find_spec("cudnn") is not None:
             for mode in ("A", "B"):
                 found[f"frontend {mode}"] = _later(lambda mode=mode: self.frontend(batch, mode))
         for tile in TILES:
             n, k = tile[1:3]
             whole = self.weight.shape[2] > 1 or self.high.shape[3] % k == 0  # without a border there is no slack behind, either
-            if whole and (n == self.room if self.room < 256 else n > 64):
+            room = self.out.shape[3] if self.squares else self.room(1)
+            if whole and (n == room if room < 256 else n > 64):
                 found["triton " + "x".join(map(str, tile))] = lambda batch, tile=tile: self.triton(batch, tile)
+            room = self.room(2)
+            if self.can_be_wide and n == room:
+                found["triton " + "x".join(map(str, tile)) + " wide"] = lambda batch, tile=tile: self.triton(batch, tile, 2)
         return found
 
 
@@ -365,25 +423,17 @@ class Fused:
             add(name, up[0][0], p[0].whole, p[1].inside, low=small.whole)
             block(name, up[1], level, 1, 0, 2)
             small = p[0]
-        self.raw: Tensor = (
-            like.raw if like else torch.empty((batch, side, side, n.leave[2].out_channels), dtype=x.dtype, device=device)
-        )
-        add("leave last", n.leave[2], small.whole, self.raw, leaky=False)
-        self.x, self.out, self.squares = x, out, network.fold**2
+        add("leave last", n.leave[2], small.whole, out, leaky=False, residual=x, squares=network.fold**2)
         for i, layer in enumerate(self.layers):
             methods = layer.methods(batch)
             best = like.layers[i].method if like else (choose or fastest)(layer, methods, batch)
             layer.method, layer.run = best, methods[best]
-            kept_k = {int(best.split("x")[2])} if best.startswith("triton") else set()
-            layer.packed = {k: v for k, v in layer.packed.items() if k in kept_k}
+            needed = {(int(best.split("x")[2]), 2 if best.endswith("wide") else 1)} if best.startswith("triton") else set()
+            layer.packed = {key: v for key, v in layer.packed.items() if key in needed}
 
     def __call__(self) -> None:
         for layer in self.layers:
             layer.run(self.batch)
-        count = self.out.numel()
-        scale[(triton.cdiv(count, 1024),)](
-            self.x, self.raw, self.out, count, *self.x.stride()[:3], self.raw.stride(2), self.out.stride(2),
-            *self.out.shape[1:3], ADDED=self.out.shape[3], SQUARES=self.squares, SIZE=1024, num_warps=4)  # fmt: skip
 
 
 def fastest(layer: Layer, methods: dict[str, Callable[[int], None]], batch: int) -> str:

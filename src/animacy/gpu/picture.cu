@@ -1,6 +1,6 @@
 // From triangles in tiles to the ten channels of Conditions: _rasterise, _resolve and _light of render/cpu.py.
-// A block holds a tile's samples in shared memory while the rows of its triangles compete for them, so no image of depths is
-// kept in the GPU's memory, and what is drawn does not depend on the order in which anything runs.
+// First a block finds the nearest triangle of each of a tile's samples, in registers and shared memory, so no image of depths is
+// kept in the GPU's memory, and what is drawn does not depend on the order in which anything runs; then pixels are shaded.
 
 enum { SKIN, EYE, TOOTH, HAIR, CLOTH };
 
@@ -80,35 +80,53 @@ __device__ __forceinline__ bool solid(const Cutout& c, float x, float y, const u
     return mix(albedo[t.a], albedo[t.b], albedo[t.c], albedo[t.d], t.x, t.y, 3) >= 127.5f;
 }
 
-#ifndef FINDERS
-#define FINDERS 128  // threads of a block of `visibility`
-#endif
-#define THREADS 256       // of a block of `draw` and `shade`: a tile's pixels
-#define PITCH (TILE + 2)  // numbers from one row of samples to the next, so that a column's lie in different banks
+#define THREADS 256         // of a block of `visibility` and `shade`: a tile's pixels
+#define WARPS (THREADS / WARP)
 #define NOTHING 0xffffffffll
+#ifndef WALK
+#define WALK 1  // 1: pixels walk over triangles; 0: triangles' rows compete for samples
+#endif
 
-struct __align__(16) Two {
-    i64 left, right;
+// Cycles that warps spend in each section, for benchmarks.
+enum { READY, WHOLE, CUTOUTS, WRITTEN, SECTIONS };
+#ifdef CLOCKS
+extern "C" __device__ unsigned long long clocks[SECTIONS];
+__device__ unsigned long long clocks[SECTIONS];
+struct Clock {
+    i64 last;
+    __device__ Clock() { last = clock64(); }
+    __device__ void tick(int section) {
+        i64 now = clock64();
+        if (threadIdx.x % WARP == 0) atomicAdd(clocks + section, (unsigned long long)(now - last));
+        last = now;
+    }
+};
+#else
+struct Clock {
+    __device__ void tick(int) {}
+};
+#endif
+
+// Which pixel number `thread` of a tile is: warps of 8x4 pixels, lanes in two groups of 4x4, which are the network's folds.
+struct Place {
+    int x, y;
 };
 
-// A tile in shared memory, for blocks of COUNT threads. Of each sample 1/w above, and below it the complement of the triangle's
-// number + 1: the greatest is the nearest, of equally near ones the first, in whatever order they come.
-template <int COUNT>
-struct __align__(16) Tile {
-    enum { ROWS = COUNT * TILE / 2, QUEUE = WARP - 1 + 4 * WARP };
-    i64 held[TILE * PITCH];
-    int order[COUNT];  // COUNT of the tile's triangles
-    u16 first[COUNT];  // where the rows of pixels that each may cover begin in `owner`
-    u8 owner[ROWS];    // to which each belongs: whole triangles from the front, cutouts from the back
-    int rows[2];       // how many of these there are
-    u32 what[COUNT / WARP][QUEUE];  // of each warp: samples to be looked up: x, y (5 bits each), place in `order`
-    int near[COUNT / WARP][QUEUE];  // their 1/w
-    __device__ __forceinline__ u32 number(int x, int y) const { return ~(u32)held[y * PITCH + x]; }
-};
-
-__device__ __forceinline__ i64 as_key(float w, int t) {  // below 0 where 1/w is
-    return (i64)((unsigned long long)(u32)float_bits(w) << 32 | (u32)~(t + 1));
+__device__ __forceinline__ Place in_tile(int thread) {
+    int warp = thread / WARP, lane = thread % WARP;
+    Place p = {(warp & 1) * 8 + (lane >> 4) * 4 + (lane & 3), (warp >> 1) * 4 + ((lane >> 2) & 3)};
+    return p;
 }
+
+__device__ __forceinline__ Place place(int thread) {
+    Place p = in_tile(thread);
+    p.x += (int)blockIdx.x * (TILE / 2), p.y += (int)blockIdx.y * (TILE / 2);
+    return p;
+}
+
+// A sample's key: 1/w above, and below it the complement of the triangle's number + 1: the greatest is the nearest, of equally
+// near ones the first, in whatever order they come. Below 0 where 1/w is.
+__device__ __forceinline__ i64 as_key(int near, int t) { return (i64)((unsigned long long)(u32)near << 32 | (u32)~(t + 1)); }
 
 // Lets a key win over what was held when it was looked at, unless what came since is greater.
 __device__ __forceinline__ void win(i64* at, i64 held, i64 key) {
@@ -117,6 +135,282 @@ __device__ __forceinline__ void win(i64* at, i64 held, i64 key) {
         if (found == held) return;
         held = found;
     }
+}
+
+// What a warp's samples wait in until there are enough to look up one a lane.
+struct Queue {
+    enum { ROOM = WARP - 1 + 4 * WARP };
+    u32 what[ROOM];  // its place in the tile (10 bits), and its triangle's in the block's list
+    int near[ROOM];  // 1/w
+};
+
+#if WALK
+
+#define BATCH 128  // triangles of a tile at a time
+#ifndef SORT
+#define SORT 1  // those of a batch from the front to the back, so that most of what is hidden is passed over
+#endif
+#ifndef REFRESH
+#define REFRESH 8  // triangles after which a warp asks anew which others are hidden
+#endif
+
+// A triangle as a tile's pixels want it: its edges' values at the tile's first sample, and what they grow by from one to the next.
+struct __align__(16) Near {
+    quad_int at;     // the last: its number
+    quad_int right;  // 1/w at corner 0
+    quad_int down;   // and its slopes, a sample
+    quad_int rest;   // corner 0 from the tile's first sample; 1 cutout, 2 small; its slope down
+};
+
+struct __align__(16) Tile {
+    Near near[BATCH];
+    u32 keys[BATCH];    // from which follows the order
+    u32 meets[BATCH];   // a bit for each warp's samples that it may cover, if whole; those of a cutout from bit 16 on
+    float bound[BATCH]; // no sample's 1/w is greater
+    i64 held[WARPS][4][WARP];
+    Queue queue[WARPS];
+};
+
+__device__ __forceinline__ float as_float(int bits) {
+    union { int bits; float value; } u = {bits};
+    return u.value;
+}
+
+// A triangle's samples in a tile, counted from the tile's first, and how near any of them may be: below 0 if none is.
+struct Reach {
+    int left, top, right, bottom;
+    float bound;
+};
+
+__device__ __forceinline__ Reach reach(const Setup& s, int x0, int y0) {
+    Reach r = {max((int)s.left - x0, 0), max((int)s.top - y0, 0), min((int)s.right - x0, TILE - 1),
+               min((int)s.bottom - y0, TILE - 1), -1.0f};
+    if (r.left > r.right || r.top > r.bottom) return r;
+    int cx = s.x0 - (x0 * SUBPIXEL + SUBPIXEL / 2), cy = s.y0 - (y0 * SUBPIXEL + SUBPIXEL / 2);
+    float dx = (float)((s.gx > 0.0f ? r.right : r.left) * SUBPIXEL - cx) * (s.gx * (1.0f / SUBPIXEL));
+    float dy = (float)((s.gy > 0.0f ? r.bottom : r.top) * SUBPIXEL - cy) * (s.gy * (1.0f / SUBPIXEL));
+    // What is computed of a plane is off by less than some 1e-7 of what is added up on the way.
+    float most = s.w0 + fabsf(dx) + fabsf(dy) + (float)TILE * (fabsf(s.gx) + fabsf(s.gy));
+    r.bound = fmaxf(s.w0 + dx + dy + 1e-6f * most, 0.0f);
+    return r;
+}
+
+// Makes triangle t, if it meets the tile that begins at sample (x0, y0), ready as the block's number `mine`.
+__device__ __forceinline__ void ready(Tile& tile, int mine, int t, const Setup& s, int x0, int y0) {
+    Reach r = reach(s, x0, y0);
+    u32 meets = 0;
+    if (r.bound >= 0.0f) {
+        int px = x0 * SUBPIXEL + SUBPIXEL / 2, py = y0 * SUBPIXEL + SUBPIXEL / 2;
+        int dx[3] = {s.x2 - s.x1, s.x0 - s.x2, s.x1 - s.x0}, dy[3] = {s.y2 - s.y1, s.y0 - s.y2, s.y1 - s.y0};
+        int x[3] = {s.x1, s.x2, s.x0}, y[3] = {s.y1, s.y2, s.y0}, at[3], across[3], down[3];
+        bool small = s.flags & 2;
+#pragma unroll
+        for (int i = 0; i < 3; i++) {  // in 32 bits, as `touches` explains; of large ones they are not used
+            at[i] = small ? edge<int>(dx[i], dy[i], x[i], y[i], px, py) : 0;
+            across[i] = small ? -dy[i] * SUBPIXEL : 0, down[i] = small ? dx[i] * SUBPIXEL : 0;
+        }
+#pragma unroll
+        for (int w = 0; w < WARPS; w++) {
+            int wx = (w & 1) * 16, wy = (w >> 1) * 8, inside = 0;
+#pragma unroll
+            for (int i = 0; i < 3; i++)  // the corner of the warp's samples that is farthest in
+                inside |= at[i] + (wx + (across[i] > 0 ? 15 : 0)) * across[i] + (wy + (down[i] > 0 ? 7 : 0)) * down[i];
+            bool box = r.left <= wx + 15 && r.right >= wx && r.top <= wy + 7 && r.bottom >= wy;
+            meets |= (u32)(box && inside >= 0) << w;
+        }
+        Near n = {{at[0], at[1], at[2], t},
+                  {across[0], across[1], across[2], float_bits(s.w0)},
+                  {down[0], down[1], down[2], float_bits(s.gx)},
+                  {s.x0 - px, s.y0 - py, s.flags & 3, float_bits(s.gy)}};
+        tile.near[mine] = n;
+        if (s.flags & 1) meets <<= 16;
+    }
+    tile.meets[mine] = meets;
+    tile.bound[mine] = r.bound;
+}
+
+// A pixel's samples, 0 1 above 2 3: the triangle's 1/w there, and whether each is inside.
+struct Offer {
+    float w[4];
+    bool in[4];
+    int t;
+};
+
+// (x, y): the pixel's first sample in the tile that begins at (x0, y0).
+__device__ __forceinline__ Offer offer(const Near& n, int x, int y, int x0, int y0, const Setup* setups) {
+    quad_int at = n.at, right = n.right, down = n.down, rest = n.rest;
+    Offer o;
+    o.t = at.w;
+    if (rest.z & 2) {
+        int a = at.x + x * right.x + y * down.x, b = at.y + x * right.y + y * down.y, c = at.z + x * right.z + y * down.z;
+        o.in[0] = (a | b | c) >= 0;
+        o.in[1] = ((a + right.x) | (b + right.y) | (c + right.z)) >= 0;
+        a += down.x, b += down.y, c += down.z;
+        o.in[2] = (a | b | c) >= 0;
+        o.in[3] = ((a + right.x) | (b + right.y) | (c + right.z)) >= 0;
+    } else {
+        Setup s = setups[o.t];
+        u32 in = 0;
+#pragma unroll 1
+        for (int i = 0; i < 4; i++) {
+            int px = (x0 + x + (i & 1)) * SUBPIXEL + SUBPIXEL / 2, py = (y0 + y + (i >> 1)) * SUBPIXEL + SUBPIXEL / 2;
+            in |= (u32)(edge<i64>(s.x2 - s.x1, s.y2 - s.y1, s.x1, s.y1, px, py) >= 0 &&
+                        edge<i64>(s.x0 - s.x2, s.y0 - s.y2, s.x2, s.y2, px, py) >= 0 &&
+                        edge<i64>(s.x1 - s.x0, s.y1 - s.y0, s.x0, s.y0, px, py) >= 0) << i;
+        }
+#pragma unroll
+        for (int i = 0; i < 4; i++) o.in[i] = in >> i & 1u;
+    }
+    float gx = as_float(down.w), gy = as_float(rest.w), low = (float)(y * SUBPIXEL - rest.y) * gy;
+    // 1/w at the pixel's first sample, and from there to the others.
+    float w = fmaf(fmaf((float)(x * SUBPIXEL - rest.x), gx, low), 1.0f / SUBPIXEL, as_float(right.w));
+    o.w[0] = w, o.w[1] = w + gx, o.w[2] = w + gy, o.w[3] = w + gx + gy;
+    return o;
+}
+
+// Looks up `count` of the samples that a warp has waiting, a lane each, from `from` on.
+__device__ __forceinline__ void look_up(Tile& tile, int from, int count, int x0, int y0, const quad_int* triangles,
+                                        const Vertex* vertices, Texture texture) {
+    int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
+    meet();
+    if (lane < count) {
+        u32 what = tile.queue[warp].what[from + lane];
+        int i = what >> 5 & 3, owner = what & 31, t = tile.near[what >> 10].at.w;
+        i64 key = as_key(tile.queue[warp].near[from + lane], t), *held = &tile.held[warp][i][owner], now = *held;
+        Place p = in_tile(warp * WARP + owner);
+        int x = x0 + 2 * p.x + (i & 1), y = y0 + 2 * p.y + (i >> 1);
+        if (key > now && solid(cutout(triangles[t], vertices, texture), (float)x + 0.5f, (float)y + 0.5f, texture.albedo))
+            win(held, now, key);
+    }
+    meet();
+}
+
+// The least 1/w that a warp's samples hold: what is farther away everywhere is hidden.
+__device__ __forceinline__ float farthest(const i64 (&held)[4]) {
+    int upper = min((int)(held[0] >> 32), (int)(held[1] >> 32)), lower = min((int)(held[2] >> 32), (int)(held[3] >> 32));
+    return as_float((int)least((u32)min(upper, lower)));
+}
+
+// The keys of a pixel's samples in the tile that begins at (x0, y0), once all its triangles, `count` of `list` (or, without one,
+// of all), were offered: each warp walks over those that meet its samples. All threads of a block call it together.
+__device__ __forceinline__ void nearest(i64 (&held)[4], Tile& tile, int x0, int y0, int count, const int* list,
+                                        const Setup* setups, const quad_int* triangles, const Vertex* vertices,
+                                        Texture texture, Clock& clock) {
+    int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
+    Place p = in_tile(threadIdx.x);
+    int x = 2 * p.x, y = 2 * p.y;
+    u32 below = (1u << lane) - 1u;
+    for (int i = 0; i < 4; i++) held[i] = NOTHING;
+    for (int first = 0; first < count; first += BATCH) {
+        int batch = min(count - first, BATCH), mine = threadIdx.x;
+        if (first) __syncthreads();
+        int t = 0, place = mine;
+        if (mine < batch) t = list ? list[first + mine] : first + mine;
+#if SORT
+        if (batch > 1) {
+            u32 key = 0;
+            if (mine < batch) {
+                float bound = fmaxf(reach(setups[t], x0, y0).bound, 0.0f);
+                key = ((u32)float_bits(bound) & ~(BATCH - 1u)) | (u32)mine;
+            }
+            if (mine < BATCH) tile.keys[mine] = key;
+            __syncthreads();
+            if (mine < batch) {
+                place = 0;
+                for (int i = 0; i < batch; i += 4) {
+                    quad_int k = *(const quad_int*)(tile.keys + i);
+                    place += (u32)k.x > key, place += (u32)k.y > key, place += (u32)k.z > key, place += (u32)k.w > key;
+                }
+            }
+        }
+#endif
+        if (mine < batch) ready(tile, place, t, setups[t], x0, y0);
+        __syncthreads();
+        clock.tick(READY);
+        u32 any = 0;
+        for (int from = 0; from < batch; from += WARP) {
+            u32 meets = from + lane < batch ? tile.meets[from + lane] >> warp : 0u;
+            float bound = from + lane < batch ? tile.bound[from + lane] : -1.0f;
+            any |= meets & 0x10000u;
+            u32 left = ballot(meets & 1u);
+            for (int n = 0; left; n++) {
+                if (n % REFRESH == 0 && !(left &= ballot(bound >= farthest(held)))) break;
+                Offer o = offer(tile.near[from + __ffs(left) - 1], x, y, x0, y0, setups);
+                left &= left - 1;
+#pragma unroll
+                for (int i = 0; i < 4; i++) {
+                    i64 key = as_key(float_bits(o.w[i]), o.t);
+                    held[i] = o.in[i] && key > held[i] ? key : held[i];
+                }
+            }
+        }
+        clock.tick(WHOLE);
+        // Looking cutouts up costs most, and of those behind whole ones none is: these wait in a queue to fill warps.
+        if (!ballot(any)) continue;
+        Queue& queue = tile.queue[warp];
+        int waiting = 0;
+        float far = farthest(held);
+        for (int i = 0; i < 4; i++) tile.held[warp][i][lane] = held[i];
+        for (int from = 0; from < batch; from += WARP) {
+            bool meets = from + lane < batch && (tile.meets[from + lane] >> (warp + 16) & 1u) && tile.bound[from + lane] >= far;
+            for (u32 left = ballot(meets); left; left &= left - 1) {
+                int now = from + __ffs(left) - 1;
+                Offer o = offer(tile.near[now], x, y, x0, y0, setups);
+#pragma unroll
+                for (int i = 0; i < 4; i++) {
+                    bool would = o.in[i] && as_key(float_bits(o.w[i]), o.t) > held[i];
+                    u32 all = ballot(would);
+                    if (would) {
+                        int at = waiting + __popc(all & below);
+                        queue.what[at] = (u32)(lane | i << 5 | now << 10);
+                        queue.near[at] = float_bits(o.w[i]);
+                    }
+                    waiting += __popc(all);
+                }
+                if (waiting < WARP) continue;
+                for (; waiting >= WARP; waiting -= WARP)
+                    look_up(tile, waiting - WARP, WARP, x0, y0, triangles, vertices, texture);
+                for (int i = 0; i < 4; i++) held[i] = tile.held[warp][i][lane];
+                far = farthest(held);
+            }
+        }
+        look_up(tile, 0, waiting, x0, y0, triangles, vertices, texture);
+        for (int i = 0; i < 4; i++) held[i] = tile.held[warp][i][lane];
+        clock.tick(CUTOUTS);
+    }
+}
+
+#else
+
+#define BATCH THREADS    // triangles of a tile at a time
+#define PITCH (TILE + 2)  // keys from one row of samples to the next
+
+// A row of a triangle's pixels in a tile.
+struct __align__(16) Row {
+    quad_int slopes;  // corner 0's x, in parts of a sample from the tile's first; bits of gx, gy, w0
+    quad_int rest;    // bits of what the row adds; its samples, as `packed`; place in `order`; which fragment is its first
+};
+
+// Even and odd rows of samples lie apart, so that one column of pixels lies in different banks.
+struct __align__(16) Tile {
+    enum { ROWS = BATCH * TILE / 2 };
+    i64 held[TILE * PITCH];
+    int order[BATCH];  // BATCH of the tile's triangles
+    u16 first[BATCH];  // where the rows of pixels that each may cover begin in `owner`
+    u8 owner[ROWS];    // to which each belongs: whole triangles from the front, cutouts from the back
+    int rows[2];       // how many of these there are
+    Row row[WARPS][WARP];
+    Queue queue[WARPS];
+    __device__ __forceinline__ i64* at(int x, int y) { return held + ((y & 1) * (TILE / 2) + (y >> 1)) * PITCH + x; }
+};
+
+struct __align__(16) Two {
+    i64 left, right;
+};
+
+__device__ __forceinline__ float as_float(int bits) {
+    union { int bits; float value; } u = {bits};
+    return u.value;
 }
 
 // Narrows samples from..to of a row to those inside an edge. at: its value at sample 0; from one sample to the next it grows by
@@ -158,72 +452,104 @@ __device__ __forceinline__ void spans(const Setup& s, int left, int right, int y
 }
 
 // Looks up `count` of the samples that a warp has waiting, a lane each, from `from` on.
-template <int COUNT>
-__device__ __forceinline__ void look_up(Tile<COUNT>& tile, int from, int count, int x0, int y0, const quad_int* triangles,
+__device__ __forceinline__ void look_up(Tile& tile, int from, int count, int x0, int y0, const quad_int* triangles,
                                         const Vertex* vertices, Texture texture) {
     int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
     meet();
     if (lane < count) {
-        u32 what = tile.what[warp][from + lane];
+        u32 what = tile.queue[warp].what[from + lane];
         int x = what & 31, y = what >> 5 & 31, t = tile.order[what >> 10];
-        i64 key = (i64)((unsigned long long)(u32)tile.near[warp][from + lane] << 32 | (u32)~(t + 1));
-        i64* held = tile.held + y * PITCH + x;
-        i64 now = *held;
+        i64 key = as_key(tile.queue[warp].near[from + lane], t), *held = tile.at(x, y), now = *held;
         if (key > now && solid(cutout(triangles[t], vertices, texture), (float)(x0 + x) + 0.5f, (float)(y0 + y) + 0.5f,
                                texture.albedo)) win(held, now, key);
     }
     meet();
 }
 
-// Offers the whole triangles of `order`, or the cutouts, to the samples of the tile that begins at (x0, y0): a thread takes a
-// row of a triangle's pixels at a time. A cutout's samples that would win wait until a warp can look up one a lane.
-template <bool CUT, int COUNT>
-__device__ __forceinline__ void compete(Tile<COUNT>& tile, int x0, int y0, const Setup* setups, const quad_int* triangles,
+// Offers the whole triangles of `order`, or the cutouts, to the samples of the tile that begins at (x0, y0). A lane finds what of
+// a row a triangle covers; then the warp shares the pixels of its rows evenly. A cutout's samples that would win wait until a
+// warp can look up one a lane.
+template <bool CUT>
+__device__ __forceinline__ void compete(Tile& tile, int x0, int y0, const Setup* setups, const quad_int* triangles,
                                         const Vertex* vertices, Texture texture) {
     int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, rows = tile.rows[CUT], waiting = 0;
-    int origin = CUT ? (int)Tile<COUNT>::ROWS - rows : 0;
+    int origin = CUT ? (int)Tile::ROWS - rows : 0;
     u32 below = (1u << lane) - 1u;
-    for (int first = warp * WARP; first < rows; first += COUNT) {
-        int row = origin + min(first + lane, rows - 1), mine = tile.owner[row], t = tile.order[mine];
-        Setup s = setups[t];
-        int left = max((int)s.left, x0), right = min((int)s.right, x0 + TILE - 1);
-        int y = (max((int)s.top, y0) & ~1) + 2 * (row - tile.first[mine]);
-        Span upper, lower;
-        if (s.flags & 2) spans<int>(s, left, right, y, upper, lower);
-        else spans<i64>(s, left, right, y, upper, lower);
-        int x = TILE * TILE, last = -1;  // empty ones begin anywhere
-        if (upper.count) x = upper.first, last = x + (int)upper.count - 1;
-        if (lower.count) x = min(x, lower.first), last = max(last, lower.first + (int)lower.count - 1);
-        x &= ~1;
-        if (first + lane >= rows || last < 0) x = 0, last = -1;
-        float down = (float)(y * SUBPIXEL + SUBPIXEL / 2 - s.y0) * s.gy;
-        Two* at = (Two*)(tile.held + (y - y0) * PITCH);
-        while (CUT ? ballot(x <= last) != 0 : x <= last) {
-            bool in = x <= last;
+    Queue& queue = tile.queue[warp];
+    for (int first = warp * WARP; first < rows; first += THREADS) {
+        int count = 0, begin = 0;
+        Row mine;
+        if (first + lane < rows) {
+            int row = origin + first + lane, owner = tile.owner[row];
+            Setup s = setups[tile.order[owner]];
+            int left = max((int)s.left, x0), right = min((int)s.right, x0 + TILE - 1);
+            int y = (max((int)s.top, y0) & ~1) + 2 * (row - tile.first[owner]);
+            Span upper, lower;
+            if (s.flags & 2) spans<int>(s, left, right, y, upper, lower);
+            else spans<i64>(s, left, right, y, upper, lower);
+            int x = TILE * TILE * TILE, last = -1;
+            if (upper.count) x = upper.first, last = x + (int)upper.count - 1;
+            if (lower.count) x = min(x, lower.first), last = max(last, lower.first + (int)lower.count - 1);
+            x &= ~1;
+            if (last >= 0) {
+                count = (last - x) / 2 + 1;
+                float down = (float)(y * SUBPIXEL + SUBPIXEL / 2 - s.y0) * s.gy;
+                u32 packed = (u32)(x - x0) / 2 | (u32)(y - y0) / 2 << 4;
+                if (upper.count) packed |= (u32)(upper.first - x0) << 8 | upper.count << 13;
+                if (lower.count) packed |= (u32)(lower.first - x0) << 19 | lower.count << 24;
+                quad_int slopes = {s.x0 - (x0 * SUBPIXEL + SUBPIXEL / 2), float_bits(s.gx), float_bits(s.gy), float_bits(s.w0)};
+                quad_int rest = {float_bits(down), (int)packed, owner, 0};
+                mine.slopes = slopes, mine.rest = rest;
+            }
+        }
+        int end = count;
+        for (int step = 1; step < WARP; step *= 2) {
+            int other = from_lane(end, (lane - step) & (WARP - 1));
+            if (lane >= step) end += other;
+        }
+        begin = end - count;
+        int total = from_lane(end, WARP - 1), before = -1;  // rows that begin before these fragments, less one
+        u32 some = ballot(count > 0);
+        meet();
+        if (count) {
+            mine.rest.w = begin;
+            tile.row[warp][__popc(some & below)] = mine;
+        }
+        meet();
+        for (int from = 0; from < total; from += WARP) {
+            u32 begins = either(count && begin >= from && begin < from + WARP ? 1u << (begin - from) : 0u);
+            bool there = from + lane < total;
+            const Row& row = tile.row[warp][before + __popc(begins & (below | 1u << lane))];
+            before += __popc(begins);
+            quad_int slopes = row.slopes, rest = row.rest;
+            u32 packed = (u32)rest.y;
+            int column = (int)(packed & 15u) + (there ? from + lane - rest.w : 0), line = packed >> 4 & 15u, x = 2 * column;
+            int t = tile.order[rest.z];
+            Span upper = {(int)(packed >> 8 & 31u), packed >> 13 & 63u}, lower = {(int)(packed >> 19 & 31u), packed >> 24 & 63u};
+            float gx = as_float(slopes.y), gy = as_float(slopes.z);
             // 1/w at the pixel's first sample, and from there to the others.
-            float w = fmaf(fmaf((float)(x * SUBPIXEL + SUBPIXEL / 2 - s.x0), s.gx, down), 1.0f / SUBPIXEL, s.w0);
-            float ws[4] = {w, w + s.gx, w + s.gy, w + s.gx + s.gy};
-            int column = in ? (x - x0) / 2 : 0;
-            Two above = at[column], beneath = at[column + PITCH / 2];
+            float w = fmaf(fmaf((float)(x * SUBPIXEL - slopes.x), gx, as_float(rest.x)), 1.0f / SUBPIXEL, as_float(slopes.w));
+            float ws[4] = {w, w + gx, w + gy, w + gx + gy};
+            i64* at = tile.at(x, 2 * line);
+            Two above = *(Two*)at, beneath = *(Two*)(at + TILE / 2 * PITCH);
             i64 held[4] = {above.left, above.right, beneath.left, beneath.right};
             bool covers[4] = {upper.has(x), upper.has(x + 1), lower.has(x), lower.has(x + 1)};
 #pragma unroll
             for (int i = 0; i < 4; i++) {
-                i64 key = as_key(ws[i], t);
+                i64 key = as_key(float_bits(ws[i]), t);
+                bool would = there && covers[i] && key > held[i];  // what is there only ever grows
                 if (CUT) {
-                    bool would = in && covers[i] && key > held[i];  // what is there only ever grows
                     u32 all = ballot(would);
                     if (would) {
                         int place = waiting + __popc(all & below);
-                        tile.what[warp][place] = (u32)(x - x0 + (i & 1)) | (u32)(y - y0 + (i >> 1)) << 5 | (u32)mine << 10;
-                        tile.near[warp][place] = float_bits(ws[i]);
+                        queue.what[place] = (u32)(x + (i & 1)) | (u32)(2 * line + (i >> 1)) << 5 | (u32)rest.z << 10;
+                        queue.near[place] = float_bits(ws[i]);
                     }
                     waiting += __popc(all);
-                } else if (covers[i]) {
-                    win(tile.held + (y - y0 + (i >> 1)) * PITCH + x - x0 + (i & 1), held[i], key);
+                } else if (would) {
+                    win(at + (i >> 1) * (TILE / 2 * PITCH) + (i & 1), held[i], key);
                 }
             }
-            x += 2;
             if (CUT) {
                 for (; waiting >= WARP; waiting -= WARP)
                     look_up(tile, waiting - WARP, WARP, x0, y0, triangles, vertices, texture);
@@ -233,55 +559,42 @@ __device__ __forceinline__ void compete(Tile<COUNT>& tile, int x0, int y0, const
     if (CUT) look_up(tile, 0, waiting, x0, y0, triangles, vertices, texture);
 }
 
-// Finds the nearest triangles of the samples of tile (blockIdx.x, blockIdx.y) of frame blockIdx.z. All COUNT threads of a block
-// call it together; false, and nothing done, where nothing is to be seen.
-template <int COUNT>
-__device__ __forceinline__ bool rasterise(Tile<COUNT>& tile, int triangles_, int vertices_, int room, const quad_int* triangles,
-                                          const Vertex* vertices, const Setup* setups, const u32* counts, const int* lists, Texture texture) {
-    int frame = blockIdx.z, side = gridDim.x, x0 = blockIdx.x * TILE, y0 = blockIdx.y * TILE;
-    i64 number = ((i64)frame * side + blockIdx.y) * side + blockIdx.x;
-    int listed = (int)counts[number], count = listed > room ? triangles_ : listed;  // of lists that are full all are looked at
-    if (count == 0) return false;
-    setups += (i64)frame * triangles_;
-    vertices += (i64)frame * vertices_;
-    const int* list = lists + number * room;
-    for (int i = threadIdx.x; i < TILE * PITCH; i += COUNT) tile.held[i] = NOTHING;
-    for (int first = 0; first < count; first += COUNT) {
+// The keys of a pixel's samples in the tile that begins at (x0, y0), once all its triangles, `count` of `list` (or, without one,
+// of all), were offered. All threads of a block call it together.
+__device__ __forceinline__ void nearest(i64 (&held)[4], Tile& tile, int x0, int y0, int count, const int* list,
+                                        const Setup* setups, const quad_int* triangles, const Vertex* vertices,
+                                        Texture texture, Clock& clock) {
+    for (int i = threadIdx.x; i < TILE * PITCH; i += THREADS) tile.held[i] = NOTHING;
+    for (int first = 0; first < count; first += BATCH) {
         if (threadIdx.x < 2) tile.rows[threadIdx.x] = 0;
         __syncthreads();
         int mine = first + (int)threadIdx.x;
         if (mine < count) {
-            int t = listed > room ? mine : list[mine];
+            int t = list ? list[mine] : mine;
             const Setup* s = setups + t;
             int top = max((int)s->top, y0) >> 1, rows = (min((int)s->bottom, y0 + TILE - 1) >> 1) - top + 1;
             if (rows > 0 && max((int)s->left, x0) <= min((int)s->right, x0 + TILE - 1)) {
                 int cut = s->flags & 1, at = atomicAdd(&tile.rows[cut], rows);
-                if (cut) at = (int)Tile<COUNT>::ROWS - at - rows;
+                if (cut) at = (int)Tile::ROWS - at - rows;
                 tile.order[threadIdx.x] = t;
                 tile.first[threadIdx.x] = (u16)at;
                 for (int i = 0; i < rows; i++) tile.owner[at + i] = (u8)threadIdx.x;
             }
         }
         __syncthreads();
+        clock.tick(READY);
         compete<false>(tile, x0, y0, setups, triangles, vertices, texture);
         __syncthreads();  // looking cutouts up costs most, and of those behind whole ones none is
+        clock.tick(WHOLE);
         compete<true>(tile, x0, y0, setups, triangles, vertices, texture);
         __syncthreads();
+        clock.tick(CUTOUTS);
     }
-    return true;
+    Place p = in_tile(threadIdx.x);
+    for (int i = 0; i < 4; i++) held[i] = *tile.at(2 * p.x + (i & 1), 2 * p.y + (i >> 1));
 }
 
-// Which pixel number `thread` of a tile is: warps of 8x4 pixels, lanes in two groups of 4x4, which are the network's folds.
-struct Place {
-    int x, y;
-};
-
-__device__ __forceinline__ Place place(int thread) {
-    int warp = thread / 32, lane = thread % 32;
-    Place p = {(int)blockIdx.x * (TILE / 2) + (warp & 1) * 8 + (lane >> 4) * 4 + (lane & 3),
-               (int)blockIdx.y * (TILE / 2) + (warp >> 1) * 4 + ((lane >> 2) & 3)};
-    return p;
-}
+#endif
 
 __device__ __forceinline__ vec unit(vec v) { return (1.0f / sqrtf(fmaxf(dot(v, v), 1e-20f))) * v; }
 __device__ __forceinline__ float clamp01(float x) { return fminf(fmaxf(x, 0.0f), 1.0f); }
@@ -491,11 +804,12 @@ __device__ __forceinline__ Pixel resolve(Shading& shading, const Numbers& number
                                          const Vertex* vertices, const Material* materials, Texture texture,
                                          const float* lights, int lamps, const Constants& k) {
     int pixel = threadIdx.x;
-    if (threadIdx.x == 0) shading.queued[0] = 0;
-    __syncthreads();
+    Pixel out = {0u, 0u, 128u | 128u << 8};
     Samples f = numbers.samples_of(pixel, size);
     u32 pending = f.covered();
     float covered = (float)__popc(pending);
+    if (threadIdx.x == 0) shading.queued[0] = 0;
+    if (!__syncthreads_or((int)pending)) return out;
     for (int round = 0;; round++) {
         int queue = round & 1;
         if (pending) {
@@ -515,7 +829,6 @@ __device__ __forceinline__ Pixel resolve(Shading& shading, const Numbers& number
         }
         __syncthreads();
     }
-    Pixel out = {0u, 0u, 128u | 128u << 8};
     if (covered == 0.0f) return out;
     float sums[SUMS], share = covered * 0.25f;
 #pragma unroll
@@ -550,63 +863,40 @@ __device__ __forceinline__ void store(Pixel p, int frame, int x, int y, int size
     if (normal) normal[at] = (u16)p.normal;
 }
 
-#ifndef DRAW_BLOCKS
-#define DRAW_BLOCKS 2  // at least so many on a processor at once, which bounds the registers of a thread
+#ifndef FIND_BLOCKS
+#define FIND_BLOCKS 4  // at least so many on a processor at once, which bounds the registers of a thread
 #endif
 #ifndef SHADE_BLOCKS
 #define SHADE_BLOCKS 3
 #endif
 
-// A tile's numbers where `rasterise` left them.
-struct InTile {
-    const Tile<THREADS>& tile;
-    bool any;
-    __device__ __forceinline__ Samples samples_of(int pixel, int size) const {
-        Place at = place(pixel);
-        int x = 2 * at.x % TILE, y = 2 * at.y % TILE;
-        Samples out = {-1, -1, -1, -1};
-        if (any) {
-            out.a = (int)tile.number(x, y) - 1, out.b = (int)tile.number(x + 1, y) - 1;
-            out.c = (int)tile.number(x, y + 1) - 1, out.d = (int)tile.number(x + 1, y + 1) - 1;
-        }
-        return out;
-    }
+struct __align__(8) Pair {
+    u32 left, right;
 };
 
-// The whole picture in one pass. Blocks of 256 threads draw 16x16 pixels: x, y: blocks; z: frames.
-extern "C" __global__ void __launch_bounds__(256, DRAW_BLOCKS)
-    draw(int size, int triangles_, int vertices_, int room, const quad_int* triangles, const Vertex* vertices,
-         const Setup* setups, const u32* counts, const int* lists, const Material* materials,
-         const int* levels, const u32* albedo, const u32* surface, const float* lights, int lamps,
-         const Constants* constants, u16* folded, u32* shaded, u32* unlit, u16* normal) {
-    __shared__ Tile<THREADS> tile;
-    __shared__ Shading shading;
-    Texture texture = {albedo, surface, levels};
-    bool any = rasterise(tile, triangles_, vertices_, room, triangles, vertices, setups, counts, lists, texture);
-    Pixel p = {0u, 0u, 128u | 128u << 8};
-    if (any) {
-        InTile numbers = {tile, true};
-        p = resolve(shading, numbers, size, triangles, vertices + (i64)blockIdx.z * vertices_, materials, texture, lights, lamps,
-                    *constants);
-    }
-    Place at = place(threadIdx.x);
-    if (at.x < size && at.y < size) store(p, blockIdx.z, at.x, at.y, size, folded, shaded, unlit, normal);
-}
-
-// Its first half: numbers [B, 2S, 2S], of each sample the nearest triangle's number + 1, or 0. Grid as `draw`, blocks of
-// FINDERS threads.
-extern "C" __global__ void __launch_bounds__(FINDERS)
+// numbers [B, 2S, 2S], of each sample the nearest triangle's number + 1, or 0. Blocks of 256 threads look at 16x16 pixels: x, y:
+// blocks; z: frames.
+extern "C" __global__ void __launch_bounds__(256, FIND_BLOCKS)
     visibility(int size, int triangles_, int vertices_, int room, const quad_int* triangles, const Vertex* vertices,
                const Setup* setups, const u32* counts, const int* lists, const int* levels,
                const u32* albedo, u32* numbers) {
-    __shared__ Tile<FINDERS> tile;
+    __shared__ Tile tile;
+    Clock clock;
     Texture texture = {albedo, albedo, levels};
-    bool any = rasterise(tile, triangles_, vertices_, room, triangles, vertices, setups, counts, lists, texture);
-    for (int i = threadIdx.x; i < TILE * TILE; i += FINDERS) {
-        int row = i / TILE, column = i % TILE, x = blockIdx.x * TILE + column, y = blockIdx.y * TILE + row;
-        if (x < 2 * size && y < 2 * size)
-            numbers[((i64)blockIdx.z * 2 * size + y) * 2 * size + x] = any ? tile.number(column, row) : 0u;
+    int frame = blockIdx.z, side = gridDim.x;
+    i64 number = ((i64)frame * side + blockIdx.y) * side + blockIdx.x;
+    int listed = (int)counts[number], count = listed > room ? triangles_ : listed;  // of lists that are full all are looked at
+    i64 held[4] = {NOTHING, NOTHING, NOTHING, NOTHING};
+    if (count)
+        nearest(held, tile, blockIdx.x * TILE, blockIdx.y * TILE, count, listed > room ? nullptr : lists + number * room,
+                setups + (i64)frame * triangles_, triangles, vertices + (i64)frame * vertices_, texture, clock);
+    Place at = place(threadIdx.x);
+    if (at.x < size && at.y < size) {
+        u32* to = numbers + ((i64)frame * 2 * size + 2 * at.y) * 2 * size + 2 * at.x;
+        Pair upper = {~(u32)held[0], ~(u32)held[1]}, lower = {~(u32)held[2], ~(u32)held[3]};
+        *(Pair*)to = upper, *(Pair*)(to + 2 * size) = lower;
     }
+    clock.tick(WRITTEN);
 }
 
 // Numbers as `visibility` writes them.
@@ -624,8 +914,8 @@ struct InMemory {
     }
 };
 
-// Its second half, for numbers that `visibility` or another rasteriser wrote: row r of frame b begins at `numbers` +
-// (2 S b + r) `pitch`. Grid as `draw`.
+// Draws numbers that `visibility` or another rasteriser wrote: row r of frame b begins at `numbers` + (2 S b + r) `pitch`. Grid
+// as `visibility`.
 extern "C" __global__ void __launch_bounds__(256, SHADE_BLOCKS)
     shade(int size, int vertices_, int pitch, const u32* numbers, const quad_int* triangles, const Vertex* vertices,
           const Material* materials, const int* levels, const u32* albedo, const u32* surface, const float* lights, int lamps,

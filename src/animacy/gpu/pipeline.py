@@ -1,7 +1,7 @@
-"""The face stage: motion in, NV12 out, several batches in flight.
+"""The face stage: motion in, video out, several batches in flight.
 
     draw stream     draw k+2 |  draw k+3 | ...
-    paint stream    paint k+1, to NV12   | ...
+    paint stream    paint k+1, to video  | ...
     copy stream     copy k to the host   | ...
 
 Streams wait for one another by events; the host waits only for the copy of the oldest batch. Nothing is allocated once the
@@ -30,7 +30,7 @@ class Painted:
     """A finished batch. What it holds is the pipeline's: use it before asking for the next one."""
 
     motion: Motion
-    nv12: NDArray[np.uint8]  # [B, S * 3 / 2, S] in page-locked memory; empty where the frames were left on the device
+    video: NDArray[np.uint8]  # [B, S * 3 / 2, S] as converted, in page-locked memory; empty where left on the device
     pointer: int  # the same on the device
 
 
@@ -56,12 +56,12 @@ class FacePipeline:
             raise UsageError(f"the rasteriser draws {rasteriser.size} pixels, the network paints {size}; give one even size")
         self._rasteriser, self._generator, self._converter = rasteriser, generator, converter
         self._runtime, self._batch, self._fetch = runtime, batch, fetch
-        self._shape = (size * 3 // 2, size)
-        count = batch * size * size * 3 // 2
+        self._shape = (converter.size * 3 // 2, converter.size)
+        count = batch * self._shape[0] * self._shape[1]
         slots = range(generator.slots)
         self._draw, self._paint, self._copy = (runtime.stream() for _ in range(3))
         self._drawn, self._painted, self._copied = ([runtime.event() for _ in slots] for _ in range(3))
-        self._nv12 = [runtime.device(count) for _ in slots]
+        self._video = [runtime.device(count) for _ in slots]
         self._host = [runtime.pinned(count) if fetch else np.empty(0, np.uint8) for _ in slots]
         self._next = 0
 
@@ -90,21 +90,21 @@ class FacePipeline:
 
     def _after(self, slot: int, count: int) -> None:
         """Paint, convert and copy what is drawn."""
-        runtime, nv12 = self._runtime, self._nv12[slot]
+        runtime, video = self._runtime, self._video[slot]
         runtime.wait(self._paint, self._drawn[slot])
         self._generator.enqueue(count, slot, self._paint)
-        self._converter.nv12(self._generator.output(slot), count, nv12, self._paint)
+        self._converter.video(self._generator.output(slot), count, video, self._paint)
         runtime.record(self._painted[slot], self._paint)
         if self._fetch:
             runtime.wait(self._copy, self._painted[slot])
-            runtime.download(nv12, self._host[slot][: count * self._shape[0] * self._shape[1]], self._copy)
+            runtime.download(video, self._host[slot][: count * self._shape[0] * self._shape[1]], self._copy)
             runtime.record(self._copied[slot], self._copy)
 
     def _finished(self, slot: int, motion: Motion) -> Painted:
         self._runtime.synchronise(self._copied[slot] if self._fetch else self._painted[slot])
         shape = (len(motion), *self._shape)
         frames = self._host[slot][: int(np.prod(shape))].reshape(shape) if self._fetch else self._host[slot]
-        return Painted(motion, frames, self._nv12[slot])
+        return Painted(motion, frames, self._video[slot])
 
 
 class CudaRasteriser:
@@ -150,13 +150,28 @@ class CudaProjector:
         self._runtime.copy(source, out, count * self._bytes, stream)
 
 
-class Nv12:
-    """A Converter by convert.py: over `background` [S, S, 3], NV12 of the network's size. standard: "709" or "601"."""
+class OverBackground:
+    """A Converter by convert.py: over `background` [S, S, 3] of the network's size, then scaled to `size` pixels a side (by
+    default as they are; by area downwards, bilinear upwards). standard: "709" or "601". planes: "nv12" or "i420"."""
 
-    def __init__(self, background: NDArray[np.uint8], generator: DeviceGenerator, device: Any, standard: str = "709") -> None:
-        convert, size = import_module("animacy.gpu.convert"), generator.size
-        layout = convert.Layout.hwc(4, size, size, generator.fold)
-        self._video = convert.Video(background, layout, size, size, convert.nv12(size, size), standard=standard, device=device)
+    def __init__(
+        self,
+        background: NDArray[np.uint8],
+        generator: DeviceGenerator,
+        device: Any,
+        standard: str = "709",
+        *,
+        size: int | None = None,
+        planes: str = "nv12",
+    ) -> None:
+        convert, side = import_module("animacy.gpu.convert"), generator.size
+        self.size = side if size is None else size
+        layout = convert.Layout.hwc(4, side, side, generator.fold)
+        laid = {"nv12": convert.nv12, "i420": convert.i420}[planes](self.size, self.size)
+        method = "bilinear" if self.size > side else "area"
+        self._into = convert.Video(
+            background, layout, self.size, self.size, laid, method=method, standard=standard, device=device
+        ).into
 
-    def nv12(self, painted: int, batch: int, out: int, stream: int) -> None:
-        self._video.into(out, painted, batch, stream=stream)
+    def video(self, painted: int, batch: int, out: int, stream: int) -> None:
+        self._into(out, painted, batch, stream=stream)

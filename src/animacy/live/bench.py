@@ -116,6 +116,8 @@ class Talk:
 
     def stopped(self) -> list[float]:
         """Seconds from each interruption to the end of the last packet in which speech is heard."""
+        if not self.stops:
+            return []
         loud = _loudness([packet for _, _, packet in self.tap.audio])
         due = np.array([max(d, left) for d, left, _ in self.tap.audio]) + float(OPUS_SECONDS)
         spans = []
@@ -157,8 +159,11 @@ def bench(arguments: argparse.Namespace) -> dict[str, Any]:
         size=arguments.size,
         fps=arguments.fps,
         voice=arguments.voice,
-        renderer=arguments.renderer,
+        rasteriser=arguments.rasteriser,
         generator=arguments.generator,
+        backend=arguments.generator_backend,
+        prepared=arguments.prepare,
+        stage=_tell,
     ) as host:
         texts = _spoken(host, TEXTS[:CACHED]) if arguments.cached else TEXTS
         loaded = round(time.monotonic() - begun, 2)

@@ -115,8 +115,10 @@ def host_of(arguments: argparse.Namespace, metrics: Metrics) -> Host:
         size=arguments.size,
         fps=arguments.fps,
         voice=arguments.voice,
-        renderer=arguments.renderer,
+        rasteriser=arguments.rasteriser,
         generator=arguments.generator,
+        backend=arguments.generator_backend,
+        prepared=arguments.prepare,
         stage=logging.getLogger("animacy.live").info,
         observe=metrics.lateness.observe,
     )

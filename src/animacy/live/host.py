@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -17,17 +17,18 @@ from PIL import Image
 
 from .. import avatar as avatars
 from ..errors import AnimacyError, UsageError
-from ..generate import make_generator
+from ..face import make_face
+from ..generate import network_for
 from ..read import MARKUPS, make_reader
-from ..render import make_renderer
 from ..speak.kokoro import Kokoro
 from ..speak.voices import VOICES, voice_for
-from ..stages import Generator, Reader, Renderer, Speaker
-from .scheduler import Busy, Scheduler
+from ..stages import FaceStage, Reader, Speaker
+from .scheduler import BATCH, Busy, Scheduler
 from .session import Session
 from .stream import Stream
 from .voice import SharedVoice
 
+GPU_BATCHES = (1, 4, 16, 64)  # frames at once, made ready at the start; others are padded up to the next
 EACH_LANGUAGE = "auto"  # the voice that is one for each sentence's language
 _log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class Look:
     """An avatar that sessions can have."""
 
     background: NDArray[np.uint8]  # [size, size, 3] sRGB
-    painting: Callable[[], AbstractContextManager[tuple[Renderer, Generator]]]  # opened in the scheduler's thread
+    painting: Callable[[], AbstractContextManager[FaceStage]]  # opened in the scheduler's thread
 
 
 class Host:
@@ -169,14 +170,17 @@ def make_host(
     size: int = 256,
     fps: int = 25,
     voice: str = EACH_LANGUAGE,
-    renderer: str = "auto",
+    rasteriser: str = "auto",
     generator: str = "auto",
+    backend: str = "auto",
+    prepared: str = "plain",
     stage: Callable[[str], None] = lambda name: None,
     observe: Callable[[float], None] = lambda lateness: None,
 ) -> Host:
     """A host of the avatars of these names or paths and of all voices that ship, warmed up; `voice` comes first.
 
-    size: pixels a side, even, 64..2048. renderer, generator: as `animacy say` takes. stage is told what begins.
+    size: pixels a side, even, 64..2048. rasteriser, generator, backend, prepared: as `make_face` takes them. stage is told
+    what begins, from the scheduler's thread, too.
     Raises UsageError for what cannot be asked for.
     """
     if size % 2 or not 64 <= size <= 2048:
@@ -186,7 +190,8 @@ def make_host(
     if voice not in (EACH_LANGUAGE, *VOICES):
         raise UsageError(f"--voice {voice}: no such voice; choose from {', '.join((EACH_LANGUAGE, *VOICES))}")
     stage("loading the avatars")
-    looks = {name: _look(name, size, renderer, generator, stage) for name in dict.fromkeys(names)}
+    how = {"rasteriser": rasteriser, "generator": generator, "backend": backend, "prepared": prepared}
+    looks = {name: _look(name, size, how, stage) for name in dict.fromkeys(names)}
     stage("loading the voices")
     every = _speakers()
     speakers = {voice: every[voice], **every}
@@ -199,14 +204,12 @@ def make_host(
     return Host(looks, speakers, readers, size=size, fps=fps, observe=observe)
 
 
-def _look(name: str, size: int, renderer: str, generator: str, stage: Callable[[str], None]) -> Look:
+def _look(name: str, size: int, how: Mapping[str, str], stage: Callable[[str], None]) -> Look:
     face = avatars.load(avatars.find(name))
-    painter = make_generator(generator, face, size, stage)
+    network_for(how["generator"], face, size)  # refused here, before the voices are loaded
 
-    @contextmanager
-    def painting() -> Iterator[tuple[Renderer, Generator]]:
-        with make_renderer(renderer, face, painter.size or size) as drawing:
-            yield drawing, painter
+    def painting() -> AbstractContextManager[FaceStage]:
+        return make_face(face, size, batch=BATCH, gpu_batches=GPU_BATCHES, stage=stage, **how)
 
     background = np.asarray(Image.fromarray(face.background).resize((size, size), Image.Resampling.LANCZOS))
     return Look(background, painting)

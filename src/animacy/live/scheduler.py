@@ -1,4 +1,4 @@
-"""All sessions' frames through one renderer and generator: what is due is painted together, as one batch an avatar.
+"""All sessions' frames through one stage an avatar: what is due is painted together, as one batch an avatar.
 
 Each tick takes the frames that became due, and a few more where there is room, hands their sound and motion on at once, paints
 them, earliest first, and hands on the faces of those that no interruption has made void. A frame whose successor is due already
@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import AnimacyError, UsageError
-from ..stages import Generator, Renderer
-from ..types import ARKIT, POSE, Motion
+from ..stages import FaceStage
+from ..types import ARKIT, POSE, Faces, Motion
 from .session import Session
 from .values import Moment
 
@@ -35,7 +35,8 @@ LOOK_AHEAD = 4  # frames, where there is room
 ROOM, FULL, AGAIN = 0.7, 0.9, 0.75  # of what is reached; each frame is painted again once the need is below AGAIN
 TICKS = 32  # over which is measured what is reached
 TRIAL = 8  # frames that are painted at first, to see how fast that is
-BATCH = 32  # frames that are painted at a time
+QUICK = 0.02  # s that a trial has to take to tell of larger batches
+BATCH = 32  # frames that a CPU paints at a time
 
 _log = logging.getLogger(__name__)
 
@@ -51,9 +52,10 @@ class Sink(Protocol):
         """Take the next frame's motion and sound, at once, up to LOOK_AHEAD frames before it is due. None is left out."""
 
     def show(self, moment: Moment, face: NDArray[np.uint8]) -> None:
-        """Take the face [H, W, 4] of a moment that was heard, sRGB, premultiplied alpha. In order; frames may be left out.
+        """Take the face of a moment that was heard. In order; frames may be left out.
 
-        `face` is one of a batch: copy it to keep it.
+        `face` [H, W, 4] is sRGB, premultiplied alpha; or [H * 3 / 2, W] a finished frame, as types.Frames has it.
+        It is one of a batch: copy it to keep it.
         """
 
 
@@ -72,16 +74,17 @@ class _Job:
 
 
 class Scheduler:
-    """Paints the sessions of `avatars`, a renderer and a generator by avatar name, in the thread that calls it.
+    """Paints the sessions of `avatars`, a FaceStage by avatar name, in the thread that calls it.
 
-    Construct it and call `run`, or `tick` at your own pace, in the thread that owns the renderers; `add`, `remove` and `close`
-    may be called from any. Constructing paints BATCH frames with each, so that memory that lacks is missed now and not when a
-    session is added, and TRIAL frames, so that what is reached is known from the start.
-    clock gives seconds, as the sessions'. Closing neither closes sessions nor renderers. What renderer and generator raise is
-    raised by `tick`; a session that fails is logged and removed.
+    Construct it and call `run`, or `tick` at your own pace, in the thread that owns the stages; `add`, `remove` and `close`
+    may be called from any. Constructing paints the largest batch with each, so that memory that lacks is missed now and not
+    when a session is added, and TRIAL frames, so that what is reached is known from the start; where these take no time, as on
+    a GPU, the largest batch is the trial.
+    clock gives seconds, as the sessions'. Closing neither closes sessions nor stages. What these raise is raised by `tick`; a
+    session that fails is logged and removed.
     """
 
-    def __init__(self, avatars: Mapping[str, tuple[Renderer, Generator]], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, avatars: Mapping[str, FaceStage], clock: Callable[[], float] = time.monotonic) -> None:
         self.look_ahead = LOOK_AHEAD  # frames
         self.half = False  # each second frame is painted
         self._avatars, self._clock = dict(avatars), clock
@@ -89,18 +92,26 @@ class Scheduler:
         self._running: dict[Session, _Running] = {}
         self._added = 0
         self._closing = threading.Event()
-        seconds = 0.0
-        for renderer, generator in self._avatars.values():
-            for count in (BATCH, TRIAL, TRIAL):  # at first kernels and buffers are made, the largest that there will be
-                still = np.zeros((count, len(ARKIT)), np.float32), np.zeros((count, len(POSE)), np.float32)
-                begun = clock()
-                generator.generate(renderer.render(Motion(*still, 0, 25)))
-                last = clock() - begun
-            seconds += last
-        self._trial = TRIAL * len(self._avatars) / max(seconds, 1e-9)
+        seconds, frames = 0.0, 0
+        for face in self._avatars.values():
+            trial = min(TRIAL, face.batch)
+            for count in (face.batch, trial, trial):  # at first kernels and buffers are made, the largest that there will be
+                last = self._timed(face, count)
+            if last < QUICK:
+                count, last = face.batch, self._timed(face, face.batch)
+            seconds, frames = seconds + last, frames + count
+        self._trial = frames / max(seconds, 1e-9)
         self.reached = self._trial  # frames a second: those of the last ticks; before there were any, of the trial
         self._ticks: deque[tuple[int, float]] = deque(maxlen=TICKS)  # frames painted, seconds taken
         self._begun = clock()  # the newest tick
+
+    def _timed(self, face: FaceStage, count: int) -> float:
+        """Seconds that it takes to paint so many."""
+        still = np.zeros((count, len(ARKIT)), np.float32), np.zeros((count, len(POSE)), np.float32)
+        begun = self._clock()
+        for _ in face.paint([Motion(*still, 0, 25)]):
+            pass
+        return self._clock() - begun
 
     @property
     def still(self) -> float:
@@ -155,9 +166,7 @@ class Scheduler:
         jobs = [job for r in running for job in self._take(r)]
         jobs.sort(key=lambda job: (job.running.session.avatar, job.running.session.fps, job.left))
         for (avatar, fps), same in groupby(jobs, key=lambda job: (job.running.session.avatar, job.running.session.fps)):
-            ready = list(same)
-            for i in range(0, len(ready), BATCH):
-                self._paint(avatar, fps, ready[i : i + BATCH])
+            self._paint(self._avatars[avatar], fps, list(same))
         ended = self._clock()
         taken = max(ended - begun, 0.0)
         if jobs:
@@ -181,18 +190,23 @@ class Scheduler:
         wanted = [m for m in moments if m.number >= due - step and (step == 1 or m.number % 2 == running.phase)]
         return [_Job(running, m, (m.number - due) / session.fps) for m in wanted]
 
-    def _paint(self, avatar: str, fps: int, jobs: list[_Job]) -> None:
-        renderer, generator = self._avatars[avatar]
+    def _paint(self, face: FaceStage, fps: int, jobs: list[_Job]) -> None:
         weights, pose = np.stack([j.moment.weights for j in jobs]), np.stack([j.moment.pose for j in jobs])
-        faces = generator.generate(renderer.render(Motion(weights, pose, 0, fps)))
-        for job, face in zip(jobs, faces.rgba, strict=True):
-            session = job.running.session
-            if session not in self._running or session.closed or job.moment.epoch != session.epoch:
-                continue
-            try:
-                job.running.sink.show(job.moment, face)
-            except Exception as error:
-                self._lost(job.running, error)
+        first = 0
+        for painted in face.paint(Motion(weights, pose, 0, fps).batches(face.batch)):
+            pictures = painted.rgba if isinstance(painted, Faces) else painted.i420
+            for job, picture in zip(jobs[first : first + len(pictures)], pictures, strict=True):
+                self._show(job, picture)
+            first += len(pictures)
+
+    def _show(self, job: _Job, picture: NDArray[np.uint8]) -> None:
+        session = job.running.session
+        if session not in self._running or session.closed or job.moment.epoch != session.epoch:
+            return
+        try:
+            job.running.sink.show(job.moment, picture)
+        except Exception as error:
+            self._lost(job.running, error)
 
     def _lost(self, running: _Running, error: Exception) -> None:
         if not running.session.closed:

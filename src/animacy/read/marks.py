@@ -36,6 +36,7 @@ class Unit:
     language: Language = ""  # of the word; "": as it is written
     phonemes: str = ""
     after: str | None = None  # punctuation; None: as the text has it
+    boundary: float | None = None  # 0..1; None: as it is read
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ _ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "speak": ("version", "xmlns", "xml:lang", "xml:space"),
     "p": ("xml:lang",),
     "s": ("xml:lang", "emotion", "valence", "excitement", "pause", "words"),
-    "w": ("xml:lang", "say", "ph", "after", "stress", "pause", "rate", "volume", "emotion", "face"),
+    "w": ("xml:lang", "say", "ph", "after", "boundary", "stress", "pause", "rate", "volume", "emotion", "face"),
     "emphasis": ("level",),
     "break": ("time", "strength"),
     "prosody": ("rate", "volume", "pitch"),
@@ -294,6 +294,8 @@ class _Builder:
                 if given["after"] not in _AFTER:
                     raise place.error(f"after={shorten(given['after'])!r}: needed one of {' '.join(_AFTER[1:])} or nothing")
                 unit = replace(unit, after=given["after"])
+            if "boundary" in given:
+                unit = replace(unit, boundary=_number("boundary", given["boundary"], 0, 1, place))
             if "say" in given:
                 if not any(map(str.isalnum, given["say"])) or not _IN_WORDS.fullmatch(given["say"]):
                     raise place.error(f"say={shorten(given['say'])!r}: needed what is said, in words and without digits")
@@ -642,7 +644,7 @@ def _sentence_as_markup(sentence: Sentence) -> Iterator[str]:
 
 
 def _word_as_given(word: Word, language: Language, after: str) -> dict[str, str]:
-    given = {"stress": repr(word.stress)}
+    given = {"stress": repr(word.stress), "boundary": repr(word.boundary)}
     read = tokens(word.text, language)
     if word.spoken != " ".join(t.spoken for t in read):
         given["say"] = word.spoken

@@ -11,11 +11,12 @@ from itertools import pairwise
 from ..errors import UsageError
 from ..stages import Reader
 from ..types import Language, Score, Sentence, Word
+from .boundary import boundaries
 from .feeling import Feelings, complete, valence_of_emotion
 from .marks import Marked, MarkedSentence, Unit
 from .markup import check_markup, parse
 from .script import check_language, check_readable, folded, foreign_words, language_of, shorten
-from .stress import LOUD, content, stresses
+from .stress import LOUD, content, states_of, stresses
 from .words import Token, mark_in, said_for, tokens
 
 _log = logging.getLogger(__name__)
@@ -114,7 +115,7 @@ class TextReader:
         before: float | None,
     ) -> Sentence:
         text = piece[begin:end]
-        feeling = self._feelings.of(text)
+        feeling, encoded = self._feelings.read(text)
         emotion, valence, excitement = feeling.emotion, feeling.valence, feeling.excitement
         if before is not None:  # it builds and ebbs over a passage
             excitement = before + (STIR if excitement > before else SETTLE) * (excitement - before)
@@ -129,10 +130,9 @@ class TextReader:
         if said is not None:
             valence = valence if said.valence is None else said.valence
             excitement = excitement if said.excitement is None else said.excitement
-        words = tuple(
-            _word(token, offset, stress, felt)
-            for token, stress, felt in zip(part, stresses(part, language, given), of_words, strict=True)
-        )
+        states = states_of(encoded, text, [(t.start - begin, t.end - begin) for t in part])
+        read = zip(part, stresses(part, language, states, given), boundaries(part, language, states), of_words, strict=True)
+        words = tuple(_word(token, offset, stress, boundary, felt) for token, stress, boundary, felt in read)
         if max(w.stress for w in words) > LOUD and any(t.style and (t.style.stress or 0) > LOUD for t in part):
             words = tuple(  # beside what the author stresses strongly, the rest steps back
                 w if t.style and t.style.stress is not None else replace(w, stress=min(w.stress, BACK))
@@ -141,8 +141,9 @@ class TextReader:
         return Sentence(text, offset + begin, offset + end, language, emotion, valence, excitement, words)
 
 
-def _word(t: Token, offset: int, stress: float, emotion: Mapping[str, float] | None) -> Word:
+def _word(t: Token, offset: int, stress: float, boundary: float, emotion: Mapping[str, float] | None) -> Word:
     word = Word(t.text, offset + t.start, offset + t.end, stress, t.spoken, t.language, t.after, t.pause)
+    word = replace(word, boundary=boundary if t.boundary is None else t.boundary)
     if t.style is None:
         return word
     return replace(
@@ -188,6 +189,8 @@ def _tokens(marked: Marked, start: int, end: int, language: Language, said: Mark
         unit = own.get(token.start)
         if unit is not None and unit.after is not None:
             token.after = unit.after
+        if unit is not None:
+            token.boundary = unit.boundary
     return found
 
 

@@ -1,6 +1,7 @@
 """How much each word stands out, 0..1; a half and more is what a listener would call stressed.
 
-English: a small network over what is known of the word and its neighbours, trained on read speech (MODEL.md). Mandarin: rules
+English: a small network over what is known of the word and its neighbours and what the sentence encoder makes of it, trained on
+read speech (MODEL.md). Mandarin: rules
 on the part of speech, as there is no free corpus of Mandarin prominence; content words stand out, particles do not, focus
 words pass their weight to what follows. In both, what is in focus (focus.py) stands out, what was said in the sentences before
 steps back, and the writer's own emphasis (capitals, *asterisks*) wins.
@@ -9,6 +10,7 @@ steps back, and the writer's own emphasis (capitals, *asterisks*) wins.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
@@ -17,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..types import Language
+from .encoder import WIDTH, Encoded
 from .feeling import head
 from .focus import BESIDE, focused, narrowed
 from .script import word_set
@@ -29,6 +32,7 @@ GIVEN = 0.75  # share of its stress that a word keeps that was said in the sente
 PER_WORD = 8
 WINDOW = 2
 FEATURES = PER_WORD * (2 * WINDOW + 1) + 6
+INPUTS = FEATURES + WIDTH
 
 Rates = Mapping[str, tuple[float, float]]
 """Word (or "-" and its last three letters) -> (log-odds of being prominent, log of how often it was seen)."""
@@ -59,9 +63,13 @@ _FOCUS = word_set(
 )
 
 
-def stresses(words: Sequence[Token], language: Language, given: Collection[str] = ()) -> list[float]:
-    """The stress of each word of a sentence; `given` holds the words (as `content` gives them) that were said just before."""
-    weights = _english(words) if language == "en" else _mandarin(words)
+def stresses(words: Sequence[Token], language: Language, states: Array, given: Collection[str] = ()) -> list[float]:
+    """The stress of each word of a sentence.
+
+    states: [N, WIDTH] float32, as `states_of` gives them. `given` holds the words (as `content` gives them) that were said just
+    before.
+    """
+    weights = _english(words, states) if language == "en" else _mandarin(words)
     if given:
         weights = [w * GIVEN if key_of(word) in given else w for w, word in zip(weights, words, strict=True)]
     if any(word.loud for word in words):
@@ -73,18 +81,88 @@ def stresses(words: Sequence[Token], language: Language, given: Collection[str] 
     return weights
 
 
-def _english(words: Sequence[Token]) -> list[float]:
-    written = [_key(w) for w in words]
-    after = [w.after for w in words]
-    rates, network = load_weights()
-    found = probabilities(features(written, after, rates), network)
-    weights = [float(p) for p in found]
+def states_of(encoded: Encoded, text: str, spans: Sequence[tuple[int, int]]) -> Array:
+    """[N, WIDTH] float32: the mean state of the pieces of each word, which stands at its span of `text`; the sentence's, where
+    the encoder saw none of it. What was encoded is `text` with other white space at most.
+    """
+    ink, own = _ink(text), _ink(encoded.text)
+    begins, ends = own[encoded.spans[:, 0]], own[encoded.spans[:, 1]]
+    found = np.empty((len(spans), WIDTH), np.float32)
+    for k, (start, end) in enumerate(spans):
+        inside = (begins < ink[end]) & (ends > ink[start])
+        found[k] = (encoded.states[inside] if inside.any() else encoded.states).mean(0)
+    return found
+
+
+def _ink(text: str) -> NDArray[np.int64]:
+    """How many characters that are printed stand before each place of `text`, and in all of it."""
+    return np.cumsum([0, *(c.isprintable() and c != " " for c in text)])
+
+
+def inputs(words: Sequence[Token], states: Array) -> Array:
+    """What the networks of stress.npz see of an English sentence: [N, INPUTS] float32."""
+    rates, _ = load_weights()
+    return np.concatenate([features([_key(w) for w in words], [w.after for w in words], rates), states], axis=1)
+
+
+def _english(words: Sequence[Token], states: Array) -> list[float]:
+    weights = [float(p) for p in probabilities(inputs(words, states), load_weights()[1], "stress")]
+    _compounds(words, weights)
     for i, word in enumerate(words):
         if word.kind in ("number", "letters", "address") or (word.language == "zh" and len(word.text) > 1):
             weights[i] = max(weights[i], 0.55)
         elif word.kind == "symbol":
             weights[i] = min(weights[i], 0.2)
     return weights
+
+
+# Of two nouns with these as the second the first is stressed (Giegerich 2004, "Compound or phrase?"): vehicles, rooms,
+# containers and tools made for something, agents. Not what the corpus shows to go either way: an elm tree, the kitchen door.
+_HEADS = word_set(
+    "van truck bus bike station shop store office room pool bag box cup pot bottle basket card ticket machine engine brush "
+    "knife alarm bell cream juice driver player dealer keeper maker"
+)
+_MADE_FOR = word_set("room pool machine bag pot card")  # a waiting room, a washing machine
+_NO_FIRST = word_set(  # no nouns, or ones that say what a thing is made of: a GLASS BOX
+    "the this that these those not but two three four five six seven eight nine ten half must whose our your his her its my "
+    "their new old young good bad big small large little long short high low tall wide great nice fine early late fast slow "
+    "hot cold warm cool dry wet clean dirty dark bright red blue green yellow black white brown grey gray pink purple "
+    "orange open closed empty full busy quiet loud heavy strong weak soft hard poor rich cheap free public private whole "
+    "main own same other last next first second third few many several some any each every another all both such rare "
+    "strange broken wrong right left front back local happy sad angry pretty ugly lovely funny tiny huge lucky deep plain "
+    "simple round square flat thin thick sharp sweet sour bitter fresh wild safe real true false favourite favorite only "
+    "extra modern secret superior one over under behind after before iron glass metal steel gold silver plastic paper "
+    "leather stone brick cotton silk velvet marble tin clay cardboard"
+)
+_ADJECTIVAL = re.compile(r".{2,}(?:ous|ful|less|able|ible|ive|ish|ly|ical|est|'s|s'|ed)$")
+COMPOUND = 0.08  # so much less than its first part has the rest of a compound
+
+
+def _compounds(words: Sequence[Token], weights: list[float]) -> None:
+    """The first part of a compound is its peak: an ICE cream van, a BUS station."""
+    first = -1  # where the compound that ends before word i begins
+    for i in range(1, len(words)):
+        key, before = words[i].text.lower(), words[i - 1].text.lower()
+        head = key if key in _HEADS else key[:-1]  # buses are left out, vans are not
+        noun = (
+            head in _HEADS
+            and not words[i - 1].after
+            and words[i - 1].kind == "word"
+            and before.isalpha()
+            and len(before) > 2
+            and weights[i - 1] >= 0.4  # what is light is no noun
+            and before not in _NO_FIRST
+            and not _ADJECTIVAL.match(before)
+            and (not before.endswith("ing") or head in _MADE_FOR)
+        )
+        if not noun:
+            first = -1
+            continue
+        first = i - 1 if first < 0 else first
+        peak = max(weights[first : i + 1])
+        weights[first] = peak
+        for k in range(first + 1, i + 1):
+            weights[k] = min(weights[k], peak - COMPOUND)
 
 
 def content(words: Sequence[Token], weights: Sequence[float]) -> set[str]:
@@ -160,9 +238,9 @@ def _until(after: Sequence[str], i: int) -> int:
     return next((k for k in range(len(after) - i) if after[i + k]), len(after) - i)
 
 
-def probabilities(x: Array, weights: Mapping[str, Array]) -> Array:
-    """How likely each word is prominent: [N] float32."""
-    logits = head(x, weights, "stress")
+def probabilities(x: Array, weights: Mapping[str, Array], name: str) -> Array:
+    """[N] float32 of the N words in `x`: how likely each is prominent ("stress") or has a boundary behind it ("boundary")."""
+    logits = head(x, weights, name)
     return np.asarray(1 / (1 + np.exp(logits[:, 0] - logits[:, 1])), np.float32)
 
 
@@ -199,5 +277,5 @@ def load_weights() -> tuple[dict[str, tuple[float, float]], dict[str, Array]]:
     with resources.files("animacy.read").joinpath("stress.npz").open("rb") as file, np.load(file, allow_pickle=False) as loaded:
         table = zip(str(loaded["words"]).split("\n"), loaded["odds"].tolist(), loaded["seen"].tolist(), strict=True)
         rates = {word: (odds, seen) for word, odds, seen in table}
-        names = ("mean", "scale", *(n for n in loaded.files if n.startswith("stress_")))
+        names = ("mean", "scale", *(n for n in loaded.files if n.startswith(("stress_", "boundary_"))))
         return rates, {name: loaded[name].astype(np.float32) for name in names}

@@ -33,6 +33,7 @@ class Token:
     tag: str = ""  # jieba's part of speech, Mandarin only
     phonemes: str = ""  # from here on what only markup gives
     pause: float | None = None
+    boundary: float | None = None
     style: Style | None = None
 
 
@@ -401,8 +402,11 @@ def _slashed(piece: str, plain: str, begin: int, end: int, language: Language, s
     return Token(piece[begin:end], begin, end, english.ABBREVIATIONS[plain[begin:end].lower()], "en", "word")
 
 
-def _address(piece: str, plain: str, begin: int, end: int, language: Language, shouting: bool, found: list[Token]) -> Token:
-    return Token(piece[begin:end], begin, end, english.address(plain[begin:end]), "en", "address")
+def _address(
+    piece: str, plain: str, begin: int, end: int, language: Language, shouting: bool, found: list[Token]
+) -> Token | None:
+    spoken = english.address(plain[begin:end])
+    return Token(piece[begin:end], begin, end, spoken, "en", "address") if spoken.strip() else None
 
 
 def _version(piece: str, plain: str, begin: int, end: int, language: Language, shouting: bool, found: list[Token]) -> Token:

@@ -27,7 +27,9 @@ from .shading import VERTEX, scene
 
 MAX_SIZE = 2048
 SHADERS = Path(__file__).parent / "shaders"
-REMEDY = "pip install 'animacy[gl]', apt-get install libegl1 libgl1-mesa-dri, or draw with --renderer cpu"
+REMEDY = (
+    "pip install 'animacy[gl]', apt-get install libegl1 libgl1-mesa-dri, or draw with --rasteriser cpu; see `animacy doctor`"
+)
 
 
 class GlRenderer:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import AnimacyError, UsageError
-from ..types import Faces, Speech
+from ..types import Faces, Frames, Speech
 from .partial import PartialFile
 from .yuv import i420_over
 
@@ -85,10 +85,14 @@ class Mp4:
         self._samples += len(speech.samples)
         self._encode_audio(frame)
 
-    def send(self, faces: Faces) -> None:
-        for rgba in faces.rgba:
-            i420_over(rgba, self._background, self._i420)
-            frame = av.VideoFrame.from_ndarray(self._i420, format="yuv420p")
+    def send(self, faces: Faces | Frames) -> None:
+        for face in faces.rgba if isinstance(faces, Faces) else faces.i420:
+            if isinstance(faces, Faces):
+                i420_over(face, self._background, self._i420)
+            finished = self._i420 if isinstance(faces, Faces) else face
+            if finished.shape != self._i420.shape:
+                raise ValueError(f"frames of {finished.shape[1]} pixels came to a film of {self._i420.shape[1]}")
+            frame = av.VideoFrame.from_ndarray(finished, format="yuv420p")
             frame.pts, frame.time_base = self._frames, Fraction(1, self._fps)
             frame.colorspace, frame.color_range = BT709, LIMITED
             self._frames += 1

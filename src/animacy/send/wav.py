@@ -9,7 +9,7 @@ from types import TracebackType
 import numpy as np
 
 from ..errors import AnimacyError
-from ..types import Faces, Speech
+from ..types import Faces, Frames, Speech
 from .partial import PartialFile
 
 LONGEST = (1 << 32) - 64  # bytes of samples: sizes are 32 bits wide, and the header counts into one of them
@@ -47,7 +47,7 @@ class Wav:
         except OSError as error:
             raise AnimacyError(f"{self._file.path} cannot be written: {error.strerror}") from error
 
-    def send(self, faces: Faces) -> None:
+    def send(self, faces: Faces | Frames) -> None:
         """A picture makes no sound."""
 
     def __enter__(self) -> Wav:

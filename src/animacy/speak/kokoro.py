@@ -72,6 +72,7 @@ class _Part:
     phonemes: str
     after: str  # punctuation
     pause: float | None = None  # seconds of silence that are asked for after it
+    written: bool = True  # whether the punctuation is there, and not only heard
 
 
 class Kokoro:
@@ -187,7 +188,11 @@ class Kokoro:
 
 def _rest(part: _Part, excitement: float) -> float:
     """Seconds of silence after a phrase; the next one's LEAD counts into a pause that is asked for."""
-    return _REST[part.after] * rest_share(excitement) if part.pause is None else max(part.pause - LEAD, 0.0)
+    return (
+        _REST[part.after if part.written else ""] * rest_share(excitement)
+        if part.pause is None
+        else max(part.pause - LEAD, 0.0)
+    )
 
 
 def _give_way() -> None:
@@ -327,7 +332,9 @@ def _parts(words: tuple[Word, ...]) -> list[_Part]:
             loud = emphasise(ps) if not chinese and words[k].stress >= EMPHATIC and counts[k] == 1 else ps
             said[k] = f"{said[k]} {loud}".strip()
     return [
-        _Part(i, "".join(c for c in ps if c in TOKENS), mark if (mark := mark_after(w)) in _REST else ",", w.pause)
+        _Part(
+            i, "".join(c for c in ps if c in TOKENS), mark if (mark := mark_after(w)) in _REST else ",", w.pause, bool(w.after)
+        )
         for i, (w, ps) in enumerate(zip(words, said, strict=True))
     ]
 

@@ -22,6 +22,9 @@ Array = NDArray[np.float32]
 LONGER = 0.45  # so much more, of 1, a vowel lasts in a word of full stress; other sounds a third of it
 HIGHER = 0.17  # so much more, of 1, its pitch is
 LOUDER = 4.0  # dB
+PAUSED = 0.5  # boundaries without punctuation from here on are heard as a pause, those below as a drawn-out end
+DRAWN = 0.5  # of 1 and at a boundary of 1: so much longer its last vowel is and what follows it (Wightman et al. 1992)
+SHORT = 0.5  # of a comma's rest, where no comma is written
 HEADROOM = 3.5  # dB that all is softer than the voice gives it, so that what is louder need not be bent
 _TONE = {"→": 0.8, "↗": 0.6, "↘": 0.9, "↓": -0.5}  # shares of HIGHER for Mandarin's four tones
 _FADE = 0.010  # seconds that a change of volume takes
@@ -57,6 +60,14 @@ def accents(text: str, owners: Sequence[int], words: Sequence[Word], excitement:
         tone = next((c for c in marks if c in TONES), "")
         own.length[p.start : p.end] = 1.0 + weight * LONGER * (1.0 if vowel else 1 / 3) * (1.0 if weight > 0 else 0.3)
         own.pitch[p.start : p.end] = 1.0 + weight * HIGHER * _TONE.get(tone, 1.0) * (1.0 if weight > 0 else 0.4)
+    for word in {owners[p.end - 1] for p in spelled}:
+        if words[word].after or words[word].pause is not None or not words[word].boundary:
+            continue
+        sounds = [p for p in spelled if owners[p.end - 1] == word]
+        last = max((k for k, p in enumerate(sounds) if p.symbol in VOWELS), default=0)
+        own.length[sounds[last].start : sounds[-1].end] *= 1.0 + DRAWN * words[word].boundary
+        if owners[sounds[-1].end : sounds[-1].end + 1] == [word] and text[sounds[-1].end] == ",":
+            own.length[sounds[-1].end] = SHORT
     lively = excitement - 0.3
     pitch = (own.pitch * (1.0 + 0.12 * lively)).astype(np.float32)
     return Accents(own.length, pitch, 0.94 + 0.18 * excitement, max(1.0 + 0.8 * lively, 0.7))
@@ -98,7 +109,7 @@ def mark_after(word: Word) -> str:
     """The punctuation that a voice is to hear behind the word: a pause that is asked for is one, and 0 s is none."""
     if word.pause == 0:
         return ""
-    return word.after or ("," if word.pause else "")
+    return word.after or ("," if word.pause or word.boundary >= PAUSED else "")
 
 
 def with_volume(speech: Speech, words: Sequence[Word]) -> Speech:

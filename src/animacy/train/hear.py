@@ -1,3 +1,4 @@
+# mypy: disable-error-code="misc,no-any-return,import-not-found,unused-ignore"
 """Train the network of `animacy.hear` from the file that hear_data.py packs: sound in, the mouth of `animacy.move` out.
 
 python -m animacy.train.hear --data hear-data.npz -o FOLDER [--device cuda] [--minutes 4 | --steps N] [--seed 0]

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="misc,no-any-return,import-not-found,unused-ignore"
 """The network of `animacy.hear` to be trained, and as an ONNX graph whose state is carried from piece to piece.
 
 Two convolutions over bands and time, which hear the same formants wherever a voice has them; dilated ones over time at 20 ms a

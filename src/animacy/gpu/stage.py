@@ -1,0 +1,132 @@
+"""The face stage wired: a rasteriser, a bundle's network and the conversion to I420 on one GPU, as a stages.FaceStage."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ..avatar import Avatar, GeneratorWeights
+from ..errors import AnimacyError, UsageError
+from ..types import Frames, Motion
+from .contracts import DeviceGenerator, DeviceRasteriser, Runtime
+from .cuda import CudaRenderer
+from .device import CupyDevice, Device
+from .pipeline import CudaProjector, CudaRasteriser, FacePipeline, OverBackground
+from .runtime import Cuda
+
+PREPARED = ("plain", "compiled", "fused")
+SLOTS = 3  # batches in flight
+
+
+class OnGpu:
+    """A FaceStage whose pictures come to the host as finished frames alone, in page-locked memory."""
+
+    def __init__(self, pipeline: FacePipeline, batch: int) -> None:
+        self.batch = batch
+        self._pipeline = pipeline
+
+    def paint(self, motions: Iterable[Motion]) -> Iterator[Frames]:
+        for painted in self._pipeline.paint(motions):
+            yield Frames(painted.video)
+
+
+@contextmanager
+def opened(
+    avatar: Avatar,
+    size: int,
+    weights: GeneratorWeights,
+    *,
+    rasteriser: str = "cuda",
+    backend: str = "torch",
+    batches: Sequence[int] = (1, 4, 16),
+    prepared: str = "plain",
+    report: Callable[[str], None] = lambda what: None,
+    device: Device | None = None,
+    runtime: Runtime | None = None,
+    torch_device: str = "cuda",
+) -> Iterator[OnGpu]:
+    """The stage for frames of `size` pixels a side (even), in the thread that opens it; freed at the block's end.
+
+    rasteriser: "cuda", or "gl" by OpenGL on the same GPU. backend: "torch" or "tensorrt". batches: frames at once for which
+    PyTorch's network is made ready; others are padded up to the next. prepared: "plain" starts soonest; "compiled" by PyTorch's
+    compiler, some ten seconds a batch size; "fused" by fused.py. report: told what is made ready. Kernels are compiled and run
+    once with each batch size before the block begins, so that nothing is while people watch. device, runtime, torch_device: the
+    first GPU's; tests put the host in their place.
+    Raises UsageError for a size or `prepared` that cannot be, AnimacyError, with the remedy, for what is missing, and where the
+    GPU's memory is too small.
+    """
+    if size % 2 or prepared not in PREPARED:
+        raise UsageError(f"{size} pixels, {prepared!r}: needed an even size, and one of {', '.join(PREPARED)}")
+    side, most = weights.size, max(batches)
+    with ExitStack() as stack:
+        if device is None:
+            device = CupyDevice()
+            stack.callback(device.close)
+        renderer = stack.enter_context(CudaRenderer(avatar, side, most, device=device))
+        if runtime is None:
+            runtime = Cuda()
+        stack.callback(runtime.close)  # waits for the GPU before what was made on it is freed
+        drawing = _rasteriser(rasteriser, avatar, side, most, renderer, runtime, stack)
+        painting = _generator(backend, avatar, weights, batches, prepared, runtime, report, torch_device)
+        if painting.size != side:
+            raise AnimacyError(f"{weights.name}.onnx paints {painting.size} pixels, its avatar.json says {side}")
+        behind = np.asarray(Image.fromarray(avatar.background).resize((side, side), Image.Resampling.LANCZOS))
+        converter = OverBackground(behind, painting, device, size=size, planes="i420")
+        pipeline = FacePipeline(drawing, painting, converter, runtime, batch=most)
+        stage = OnGpu(pipeline, most)
+        report("trying each size of batch")
+        for batch in sorted(set(batches)):
+            still = Motion(np.zeros((batch, 52), np.float32), np.zeros((batch, 6), np.float32), 0, 25)
+            for _ in stage.paint([still] * (painting.slots + 1)):  # each slot, and once what was captured of it
+                pass
+        yield stage
+
+
+def _rasteriser(
+    kind: str, avatar: Avatar, size: int, batch: int, renderer: Any, runtime: Runtime, stack: ExitStack
+) -> DeviceRasteriser:
+    if kind == "cuda":
+        return CudaRasteriser(renderer, runtime)
+    from .opengl import GlBatch, GlRasteriser
+
+    gl = stack.enter_context(GlBatch(avatar, size, batch, device=0))
+    return stack.enter_context(GlRasteriser(gl, CudaProjector(renderer, runtime), runtime))
+
+
+def _generator(
+    backend: str,
+    avatar: Avatar,
+    weights: GeneratorWeights,
+    batches: Sequence[int],
+    prepared: str,
+    runtime: Runtime,
+    report: Callable[[str], None],
+    torch_device: str,
+) -> DeviceGenerator:
+    source = f"{weights.name}.onnx of the avatar {avatar.name!r}"
+    if backend == "tensorrt":
+        made = importlib.import_module("animacy.gpu.tensorrt").TensorRtGenerator
+        generator: DeviceGenerator = made(
+            weights.weights, runtime, str(getattr(runtime, "name", "")), most=max(batches), slots=SLOTS, report=report
+        )
+        return generator
+    try:
+        on_torch = importlib.import_module("animacy.gpu.torch")
+    except ImportError as error:
+        raise AnimacyError(f"PyTorch is missing ({error}): pip install torch, or give --generator-backend onnx") from error
+    network, side = on_torch.network_of(weights.weights, source)
+    how = {"compiled": prepared == "compiled", "fused": prepared == "fused"}
+    try:
+        generator = on_torch.TorchGenerator(network, side, batches, slots=SLOTS, device=torch_device, report=report, **how)
+    except AnimacyError:
+        raise
+    except Exception as error:  # of the compiler, of Triton, of CUDA: kinds with no common base
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        remedy = "see `animacy doctor`" if prepared == "plain" else "give --prepare plain, or see `animacy doctor`"
+        raise AnimacyError(f"PyTorch cannot make the network ready ({reason}); {remedy}") from error
+    return generator
