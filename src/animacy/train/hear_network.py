@@ -21,21 +21,23 @@ from ..hear.network import AHEAD, OUTPUTS
 
 TOGETHER = 2  # rows a step
 THIN, THICK = 16, 32  # channels of the first two layers
-WIDTH = 192
+WIDTH, DROP = 192, 0.05  # channels of the others, and the share of them that learning leaves out by chance
 DILATIONS = (1, 2, 4, 8, 1, 2, 4)
 CONTACTS = slice(6, 8)
+
+Sharp = tuple[tuple[float, float], tuple[float, float]]
 
 
 class Block(nn.Module):
     """x + mixed(relu(norm(convolved(x)))), of what was before alone."""
 
-    def __init__(self, dilation: int) -> None:
+    def __init__(self, dilation: int, width: int, drop: float) -> None:
         super().__init__()
         self.reach = 2 * dilation
-        self.convolve = nn.Conv1d(WIDTH, WIDTH, 3, dilation=dilation)
-        self.norm = nn.BatchNorm1d(WIDTH)
-        self.mix = nn.Conv1d(WIDTH, WIDTH, 1)
-        self.drop = nn.Dropout1d(0.05)
+        self.convolve = nn.Conv1d(width, width, 3, dilation=dilation)
+        self.norm = nn.BatchNorm1d(width)
+        self.mix = nn.Conv1d(width, width, 1)
+        self.drop = nn.Dropout1d(drop)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         past = nn.functional.pad(x, (self.reach, 0))
@@ -46,18 +48,19 @@ class Block(nn.Module):
 class Net(nn.Module):
     """Rows [B, BANDS, T], T even -> logits [B, OUTPUTS, T], and of visemes [B, `visemes`, T]."""
 
-    def __init__(self, visemes: int) -> None:
+    def __init__(self, visemes: int, width: int = WIDTH, drop: float = DROP) -> None:
         super().__init__()
+        self.width = width
         self.first = nn.Conv2d(1, THIN, (5, 3), stride=(2, 1), padding=(2, 0))
         self.first_norm = nn.BatchNorm2d(THIN)
         self.second = nn.Conv2d(THIN, THICK, (5, 4), stride=(2, 2), padding=(2, 0))
         self.second_norm = nn.BatchNorm2d(THICK)
-        self.gather = nn.Conv1d(THICK * BANDS // 4, WIDTH, 1)
-        self.norm = nn.BatchNorm1d(WIDTH)
-        self.blocks = nn.ModuleList(Block(d) for d in DILATIONS)
-        self.recurrent = nn.GRU(WIDTH, WIDTH, batch_first=True)
-        self.last = nn.Conv1d(WIDTH, TOGETHER * OUTPUTS, 1)
-        self.told = nn.Conv1d(WIDTH, TOGETHER * visemes, 1)
+        self.gather = nn.Conv1d(THICK * BANDS // 4, width, 1)
+        self.norm = nn.BatchNorm1d(width)
+        self.blocks = nn.ModuleList(Block(d, width, drop) for d in DILATIONS)
+        self.recurrent = nn.GRU(width, width, batch_first=True)
+        self.last = nn.Conv1d(width, TOGETHER * OUTPUTS, 1)
+        self.told = nn.Conv1d(width, TOGETHER * visemes, 1)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         x = torch.relu(self.first_norm(self.first(nn.functional.pad(x[:, None], (2, 0)))))
@@ -88,11 +91,12 @@ def _folded(
     return weights.detach().numpy(), bias.detach().numpy()
 
 
-def export(net: Net, path: Path, sharp: tuple[float, float] = (0.0, 1.0)) -> None:
+def export(net: Net, path: Path, sharp: Sharp = ((0.0, 1.0), (0.0, 1.0))) -> None:
     """Write `net`, on the CPU, as ONNX: inputs `rows` [1, BANDS, T], T even, and `past0`.. (at first 0), outputs `mouth`
     [1, OUTPUTS, T], 0..1, and `next0`.. to be given as `past` with the rows that follow.
 
-    sharp: the contact that counts as none, and the one that counts as whole: an unsure network gives probabilities.
+    sharp: of the lips, and of lip and teeth, the contact that counts as none and the one that counts as whole: an unsure
+    network gives probabilities.
     """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
@@ -143,17 +147,17 @@ def export(net: Net, path: Path, sharp: tuple[float, float] = (0.0, 1.0)) -> Non
     x = node("Relu", [convolved(x, "gather", _folded(net.gather, net.norm))], "gather.active")
     for k, block in enumerate(net.blocks):
         assert isinstance(block, Block)
-        y = before(x, block.reach, WIDTH)
+        y = before(x, block.reach, net.width)
         y = convolved(y, f"block{k}", _folded(block.convolve, block.norm), dilations=[block.reach // 2])
         y = convolved(node("Relu", [y], f"block{k}.active"), f"mix{k}", plain(block.mix))
         x = node("Add", [x, y], f"sum{k}")
     # ONNX has a GRU's gates as update, reset, new; PyTorch as reset, update, new
-    gates = np.concatenate([np.arange(WIDTH, 2 * WIDTH), np.arange(WIDTH), np.arange(2 * WIDTH, 3 * WIDTH)])
+    gates = np.concatenate([np.arange(net.width, 2 * net.width), np.arange(net.width), np.arange(2 * net.width, 3 * net.width)])
     own = {name: values.detach().numpy()[gates] for name, values in net.recurrent.named_parameters()}
     biases = np.concatenate([own["bias_ih_l0"], own["bias_hh_l0"]])
     k = len(inputs)
-    inputs.append(value(f"past{k}", 1, 1, WIDTH))
-    outputs.append(value(f"next{k}", 1, 1, WIDTH))
+    inputs.append(value(f"past{k}", 1, 1, net.width))
+    outputs.append(value(f"next{k}", 1, 1, net.width))
     given = [
         node("Transpose", [x], "steps", perm=[2, 0, 1]),
         constant("gru.input", own["weight_ih_l0"][None]),
@@ -162,13 +166,13 @@ def export(net: Net, path: Path, sharp: tuple[float, float] = (0.0, 1.0)) -> Non
         "",
         f"past{k}",
     ]
-    nodes.append(helper.make_node("GRU", given, ["states", f"next{k}"], hidden_size=WIDTH, linear_before_reset=1))
+    nodes.append(helper.make_node("GRU", given, ["states", f"next{k}"], hidden_size=net.width, linear_before_reset=1))
     y = node("Transpose", [node("Squeeze", ["states", "one"], "state")], "voice", perm=[1, 2, 0])
     y = convolved(node("Add", [x, y], "top"), "last", plain(net.last))
     y = node("Reshape", [y, shape("pairs", 1, OUTPUTS, TOGETHER, -1)], "paired")
     y = node("Reshape", [node("Transpose", [y], "turned", perm=[0, 1, 3, 2]), shape("apart", 1, OUTPUTS, -1)], "logits")
     low, high = np.zeros((1, OUTPUTS, 1), np.float32), np.ones((1, OUTPUTS, 1), np.float32)
-    low[:, CONTACTS], high[:, CONTACTS] = sharp
+    low[0, CONTACTS, 0], high[0, CONTACTS, 0] = zip(*sharp, strict=True)
     y = node("Mul", [node("Sigmoid", [y], "whole"), constant("gain", 1.0 / (high - low))], "scaled")
     y = node("Add", [y, constant("less", -low / (high - low))], "shifted")
     node("Clip", [y, constant("zero", np.zeros((), np.float32)), constant("full", np.ones((), np.float32))], "mouth")

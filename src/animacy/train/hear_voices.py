@@ -52,11 +52,17 @@ def rows_of(power: torch.Tensor, settled: torch.Tensor | None = None) -> torch.T
 
 
 def varied(
-    decibels: torch.Tensor, mouth: torch.Tensor, viseme: torch.Tensor, others: torch.Tensor, generator: torch.Generator
+    decibels: torch.Tensor,
+    mouth: torch.Tensor,
+    viseme: torch.Tensor,
+    others: torch.Tensor,
+    begins: torch.Tensor,
+    generator: torch.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Windows [B, S, ..] -> rows [B, BANDS, T], mouth [B, OUTPUTS, T], viseme [B, T], where T is S / FASTEST.
 
-    decibels [B, S, BANDS]; mouth [B, S, OUTPUTS], 0..1; viseme [B, S]; others [B, S, BANDS]: dB of what may sound beside it.
+    decibels [B, S, BANDS]; mouth [B, S, OUTPUTS], 0..1; viseme [B, S]; others [B, S, BANDS]: dB of what may sound beside it;
+    begins [B]: where nothing was heard before, so that the level begins at the usual one; elsewhere as often as not.
     Draws from `generator`, which is on the device of all.
     """
     size, span, _ = decibels.shape
@@ -86,15 +92,19 @@ def varied(
 
     # the length of the throat: what was in a band is heard in another
     centres = _centres(device)
-    warped = (_mel(centres / torch.exp(normal(0.10).clamp(-0.22, 0.22))) - _mel(centres[0])) / (
-        _mel(centres[1]) - _mel(centres[0])
-    )
+    octaves = torch.log2(centres / 1000.0)
+    longer = (normal(0.10) + normal(0.04) * octaves).clamp(-0.24, 0.24)  # its parts not all alike
+    warped = (_mel(centres / torch.exp(longer)) - _mel(centres[0])) / (_mel(centres[1]) - _mel(centres[0]))
     warped = warped.clamp(0.0, BANDS - 1.001).expand(-1, length, -1)
     band = warped.long()
     sound = torch.lerp(sound.gather(2, band), sound.gather(2, band + 1), warped - band)
 
+    # harmonics that show less, as of another pitch or a coarse synthesis
+    beside_it = torch.cat([sound[:, :, :1], sound, sound[:, :, -1:]], 2)
+    blurred = 0.25 * beside_it[:, :, :-2] + 0.5 * sound + 0.25 * beside_it[:, :, 2:]
+    sound = torch.lerp(sound, blurred, uniform(0.0, 1.0) * sometimes(0.4))
+
     # how much softer the soft is, the microphone, and a line's band
-    octaves = torch.log2(centres / 1000.0)
     sound = sound * torch.exp(normal(0.10)) + normal(2.0) * octaves + normal(1.0, 1, BANDS)
     for _ in range(3):
         sound = sound + normal(3.0) * torch.exp(-torch.square(octaves - uniform(-3.0, 3.0)) / 0.5)
@@ -126,7 +136,7 @@ def varied(
     power = power + level * 10.0 ** (-uniform(6.0, 30.0) / 10.0) * beside * sometimes(0.2)
 
     power = power * 10.0 ** (uniform(-28.0, 8.0) / 10.0) + 10.0 ** (uniform(-10.0, -7.5)) * noise * rough
-    rows = rows_of(power, uniform(0.0, 1.0)[:, 0, 0] < 0.5) + normal(0.08)
+    rows = rows_of(power, (uniform(0.0, 1.0)[:, 0, 0] < 0.5) & ~begins) + normal(0.08)
     gone = (torch.arange(BANDS, device=device) - uniform(0.0, BANDS)).abs() < uniform(0.0, 3.0) * sometimes(0.25)
     rows = torch.where(gone.transpose(1, 2), rows.mean((1, 2), keepdim=True), rows)
     return rows, wanted.transpose(1, 2).contiguous(), shown
