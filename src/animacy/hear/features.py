@@ -35,24 +35,36 @@ def _filters() -> Array:
     return filters
 
 
-class Features:
-    """Rows for sound that comes piece by piece; the same ones whatever the pieces."""
+class Powers:
+    """The bands of sound that comes piece by piece, before they are brought to a level; the same whatever the pieces."""
 
     def __init__(self) -> None:
         self._shape = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
         self._filters = _filters().T * np.float32(2.0 / np.square(self._shape).sum() / WINDOW)
         self._held = np.zeros(WINDOW // 2, np.float32)
-        self._level = USUAL
 
     def add(self, samples: Array) -> Array:
-        """The rows [K, BANDS] that `samples` [N], at RATE, complete; about -2..2."""
+        """The power [K, BANDS] of the rows that `samples` [N], at RATE, complete."""
         held = np.concatenate([self._held, samples])
         count = max((len(held) - WINDOW) // HOP + 1, 0)
         self._held = held[count * HOP :]
         if not count:
             return np.zeros((0, BANDS), np.float32)
         windows = np.lib.stride_tricks.sliding_window_view(held, WINDOW)[::HOP][:count]
-        power = np.square(np.abs(np.fft.rfft(windows * self._shape, 512, axis=1)), dtype=np.float32) @ self._filters
+        found: Array = np.square(np.abs(np.fft.rfft(windows * self._shape, 512, axis=1)), dtype=np.float32) @ self._filters
+        return found
+
+
+class Features:
+    """Rows for sound that comes piece by piece; the same ones whatever the pieces."""
+
+    def __init__(self) -> None:
+        self._powers = Powers()
+        self._level = USUAL
+
+    def add(self, samples: Array) -> Array:
+        """The rows [K, BANDS] that `samples` [N], at RATE, complete; about -2..2."""
+        power = self._powers.add(samples)
         levels = np.array([self._follow(float(p)) for p in power.sum(axis=1)], np.float32)
         rows: Array = (np.log(power / levels[:, None] + np.float32(DEPTH)) / 4.0 + 1.5).astype(np.float32)
         return rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,15 +10,12 @@ from numpy.typing import NDArray
 from ..types import Heard
 from .arousal import Arousal
 from .features import HOP, RATE, WINDOW, Features
-from .network import AHEAD, OUTPUTS, Network
-
-if TYPE_CHECKING:  # loaded by who hears: what moves a face asks this module only for its times
-    from av.audio.resampler import AudioResampler
+from .network import OUTPUTS, Network
 
 Array = NDArray[np.float32]
 
 STEP = HOP / RATE  # s between two rows
-LOOK_AHEAD = 0.114  # s of sound after a row's instant that have to be there: AHEAD rows, half a window, the resampler's filter
+LOOK_AHEAD = 0.114  # s of sound after a row's instant that have to be there: ten rows, half a window, the resampler's filter
 LATENCY = LOOK_AHEAD + STEP  # ... and after any instant, which needs the row behind it
 
 
@@ -30,10 +27,14 @@ class Listener:
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
-        self._resampler = None if rate == RATE else _resampler()
+        self._resampler: Any = None
+        if rate != RATE:  # PyAV is loaded where it is needed: a machine that only trains has none
+            from av.audio.resampler import AudioResampler
+
+            self._resampler = AudioResampler("flt", "mono", RATE)
         self._features, self._arousal, self._network = Features(), Arousal(), Network()
         self._given, self._rows = 0, 0  # samples that came, and rows that left
-        self._early = AHEAD  # outputs that are for instants before the first
+        self._early = self._network.ahead  # outputs that are for instants before the first
         self._mouth = np.zeros((0, OUTPUTS), np.float32)
         self._feeling = np.zeros((0, 2), np.float32)
 
@@ -56,7 +57,7 @@ class Listener:
         if self._resampler is not None and self._given:
             for block in self._resampler.resample(None):
                 self._hear(block.to_ndarray()[0])
-        self._hear(np.zeros((AHEAD + 1) * HOP + WINDOW, np.float32))
+        self._hear(np.zeros((self._network.ahead + 3) * HOP + WINDOW, np.float32))
         rows = int(self._given / self._rate / STEP) + 1 - self._rows if self._given else 0
         return self._take(max(min(rows, len(self._mouth), len(self._feeling)), 0))
 
@@ -72,9 +73,3 @@ class Listener:
         mouth, self._mouth = self._mouth[:count], self._mouth[count:]
         feeling, self._feeling = self._feeling[:count], self._feeling[count:]
         return Heard(mouth, feeling[:, 0], feeling[:, 1])
-
-
-def _resampler() -> AudioResampler:
-    from av.audio.resampler import AudioResampler
-
-    return AudioResampler("flt", "mono", RATE)

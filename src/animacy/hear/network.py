@@ -15,9 +15,9 @@ from .features import BANDS
 Array = NDArray[np.float32]
 
 OUTPUTS = 9  # six articulators, contact of the lips, of lip and teeth, and speaking: as `move.mouth.articulate` gives them
-CONTACTS = slice(6, 8)
-SHUT = 0.85  # what it gives for contacts that are whole: where it is unsure, it gives their probability
-AHEAD = 10  # hops that an output is behind the rows: 100 ms, with half a window 112.5 ms of sound that has to be there
+AHEAD = (
+    9  # hops that an output is behind its row where two rows are taken at a time: as the second of them comes, 10 for the first
+)
 
 
 @lru_cache(maxsize=1)
@@ -36,19 +36,22 @@ def session() -> Any:
 
 
 class Network:
-    """One listener's state."""
+    """One listener's state. Output k is for the instant `ahead` hops before row k."""
 
     def __init__(self) -> None:
         self._session = session()
+        about = self._session.get_modelmeta().custom_metadata_map
+        self.ahead, self._together = int(about["ahead"]), int(about["together"])  # rows that are taken at a time
         self._past = {i.name: np.zeros(i.shape, np.float32) for i in self._session.get_inputs() if i.name != "rows"}
+        self._held = np.zeros((0, BANDS), np.float32)
 
     def run(self, rows: Array) -> Array:
-        """[K, OUTPUTS], 0..1, for rows [K, BANDS]: output k is for the instant AHEAD hops before row k."""
-        if not len(rows):
+        """[K, OUTPUTS], 0..1, for rows [N, BANDS] and what was left of those before; K is even where rows go in twos."""
+        rows = np.concatenate([self._held, rows])
+        whole = len(rows) // self._together * self._together
+        rows, self._held = rows[:whole], rows[whole:]
+        if not whole:
             return np.zeros((0, OUTPUTS), np.float32)
-        assert rows.shape[1] == BANDS
         mouth, *following = self._session.run(None, {"rows": np.ascontiguousarray(rows.T[None])} | self._past)
         self._past = dict(zip(self._past, following, strict=True))
-        found: Array = np.ascontiguousarray(mouth[0].T)
-        found[:, CONTACTS] = np.minimum(found[:, CONTACTS] / SHUT, 1.0)
-        return found
+        return np.ascontiguousarray(mouth[0].T)

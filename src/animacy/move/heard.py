@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from ..hear import STEP
 from ..types import Heard
+from .mouth import JAW, held_back, let_go, room
 
 Array = NDArray[np.float64]
 
 OPENS, SHUTS = 0.10, 0.15  # s in which a mouth that is heard takes over from one at rest, and gives way to it
-JAW = 0  # of the rows: move/mouth.py
+LIPS, TEETH = 6, 7  # of the rows
+FASTEST = 4.4  # jawOpen a second: no more than 0.18 a frame at 25 fps, where phones make 0.2 at most
 CALM, LIVELY = 0.92, 0.20  # of how far the jaw goes: at no excitement, and so much more at full
 
 
@@ -41,10 +43,11 @@ class HeardMouth:
         if self.runs and abs(self.runs[-1].end - start) < 1e-6:
             last = self.runs[-1]
             kept = last.times < times[0] - 1e-6 if len(times) else np.ones(len(last.times), bool)
+            rows = _steady(last.rows[kept][-1:], rows)
             last.times, last.rows = np.concatenate([last.times[kept], times]), np.concatenate([last.rows[kept], rows])
             last.end = end
         elif len(rows):
-            self.runs.append(_Run(start, end, times, rows))
+            self.runs.append(_Run(start, end, times, _steady(rows[:0], rows)))
 
     def at(self, times: Array) -> Array:
         """Rows [T, 9] at `times` [T]; 0 where nothing was heard."""
@@ -70,3 +73,19 @@ class HeardMouth:
             kept = run.times > before - 2 * STEP
             kept[-1:] = True  # by which it shuts
             run.times, run.rows = run.times[kept], run.rows[kept]
+
+
+def _steady(before: Array, rows: Array) -> Array:
+    """`rows` [K, 9] with jaws that open and shut no faster than FASTEST as they show, from the row `before` [0 or 1, 9] on.
+
+    An unsure network lets lips and jaw go at once; the lips may.
+    """
+    found = rows.copy()
+    left = room(rows[:, LIPS], rows[:, TEETH])
+    shown = held_back(rows[:, JAW]) * left
+    at = held_back(before[:, JAW]) * room(before[:, LIPS], before[:, TEETH])
+    for k in range(len(rows)):
+        at = np.clip(shown[k], at - FASTEST * STEP, at + FASTEST * STEP) if len(at) else shown[:1]
+        if at[0] != shown[k]:
+            found[k, JAW] = let_go(at[0] / left[k])
+    return found

@@ -9,6 +9,7 @@ part in the mean: it is a gate, 1 at the phone's centre whatever the rate of spe
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -150,6 +151,22 @@ def articulate(parts: list[Segment], times: Array, fps: int) -> tuple[Array, Arr
     return shape, contact["lips"], contact["teeth"], speaking
 
 
+def held_back(jaw: Array) -> Array:
+    """jawOpen for how far a jaw [T] would go: beyond WIDE ever less."""
+    return np.where(jaw > WIDE, WIDE + 0.15 * (1.0 - np.exp((WIDE - jaw) / 0.15)), jaw)
+
+
+def let_go(jaw: float) -> float:
+    """How far a jaw would go that shows as jawOpen `jaw`: what `held_back` undoes; at most 1."""
+    return jaw if jaw <= WIDE else WIDE - 0.15 * math.log(max(1.0 - (jaw - WIDE) / 0.15, math.exp((WIDE - 1.0) / 0.15)))
+
+
+def room(lips: Array, teeth: Array) -> Array:
+    """How much of jawOpen the contacts [T] leave, 0..1."""
+    found: Array = (1.0 - 0.65 * lips) * (1.0 - 0.6 * teeth)
+    return found
+
+
 def mouth_weights(shape: Array, lips: Array, teeth: Array, speaking: Array, face: Array) -> Array:
     """Add the mouth to the expression `face` [T, 52] and return weights [T, 52].
 
@@ -174,8 +191,7 @@ def mouth_weights(shape: Array, lips: Array, teeth: Array, speaking: Array, face
 
     smile = 0.5 * (face[:, INDEX["mouthSmileLeft"]] + face[:, INDEX["mouthSmileRight"]])
     jaw = jaw * (1.0 + 0.35 * smile) + face[:, INDEX["jawOpen"]] * (1.0 - 0.6 * speaking)  # a smile draws the lips together
-    jaw = np.where(jaw > WIDE, WIDE + 0.15 * (1.0 - np.exp((WIDE - jaw) / 0.15)), jaw)
-    jaw = jaw * (1.0 - 0.65 * lips) * (1.0 - 0.6 * teeth)
+    jaw = held_back(jaw) * room(lips, teeth)
     show = smile * ease(jaw / 0.3)  # ... and shows the teeth of a mouth that opens
     put("jawOpen", jaw)
     put("mouthClose", jaw * np.maximum(lips, 0.55 * teeth))

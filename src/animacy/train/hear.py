@@ -1,271 +1,382 @@
 # mypy: disable-error-code="misc,no-any-return,import-not-found,unused-ignore"
-"""Train the network of `animacy.hear` on clips that hear_clips.py made: sound in, the mouth that `animacy.move` makes out.
+"""Train the network of `animacy.hear` from the file that hear_data.py packs: sound in, the mouth of `animacy.move` out.
 
-python -m animacy.train.hear --clips FOLDER --out FOLDER
+python -m animacy.train.hear --data hear-data.npz -o FOLDER [--device cuda] [--minutes 4 | --steps N] [--width 192] [--seed 0]
+python -m animacy.train.hear --data hear-data.npz -o FOLDER --from FOLDER/network.pt
 
-Two quiet cores, no GPU: 15 minutes. FOLDER gets network.onnx and network.json. Same clips and arguments, same weights.
+Needs NumPy and PyTorch alone. FOLDER gets network.pt, what was best for the group `--choose` by its r; where onnx is
+installed network.onnx and network.json too, which the second form makes of network.pt elsewhere. While it runs there is
+checkpoint.pt: the same command goes on where it was ended. `--minutes` sets the number of steps from the speed of the first;
+network.json tells it, and `--steps` with that number and the same seed, data, batch and device gives the same weights.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import hashlib
+import importlib.util
 import itertools
 import json
-import multiprocessing
+import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ..hear.clips import LEVEL, Clip, level_of, load, mouth_of
-from ..hear.features import BANDS, HOP, RATE, Features
+from ..errors import UsageError
+from ..hear.features import BANDS
 from ..hear.network import AHEAD, OUTPUTS
-from .hear_network import DILATIONS, FIRST, Net, export
+from ..move.mouth import WIDE
+from .hear_network import DILATIONS, DROP, TOGETHER, WIDTH, Net, Sharp, export
+from .hear_voices import FASTEST, SETTLING, power_of, rows_of, varied
 
-Array = NDArray[np.float32]
-
-LENGTH = 400  # hops of one example, 4 s
-TOLD = 250  # steps between two figures
-VARIANTS = {"kokoro": 4, "espeak": 2}  # of each clip, by voice, room and microphone; 2 of another engine's
-HELD = ("af_sky", "am_fenrir", "bf_lily", "zf_xiaoyi", "zm_yunyang")  # voices that are only judged by
-
-
-def resampled(samples: Array, ratio: float) -> Array:
-    """`samples` at `ratio` times as many a second."""
-    at = np.arange(int(len(samples) * ratio)) / ratio
-    found: Array = np.interp(at, np.arange(len(samples)), samples).astype(np.float32)
-    return found
-
-
-def at_rate(samples: Array, given: int) -> Array:
-    """`samples` at RATE, by the Fourier transform."""
-    size = round(len(samples) * RATE / given)
-    spectrum = np.fft.rfft(samples)
-    bins = size // 2 + 1
-    spectrum = spectrum[:bins] if len(spectrum) >= bins else np.pad(spectrum, (0, bins - len(spectrum)))
-    found: Array = (np.fft.irfft(spectrum, size) * (size / len(samples))).astype(np.float32)
-    return found
+LENGTH = 480  # rows of one example
+SPAN = int(LENGTH * FASTEST) + 2  # ... and of what it is made from
+POOL = 16  # batches that are made at once
+KEPT, SHOWN = 10, 40  # pools between two checkpoints, and two times that it is judged
+FOLLOWS = 0.999  # how much the weights that are judged keep of what they were, a step
+BEGINS = 0.25  # of the examples of speech, that begin as a stream does: with a clip, and nothing before
+FIRST = AHEAD + 3  # rows at such a beginning that are of no instant after it
+SHARES = {"kokoro": 0.5, "espeak": 0.35, "music": 0.15}  # of the examples
+NAMES = ("jaw", "spread", "funnel", "pucker", "part", "tongue", "lips", "teeth", "speaking")
+SCALE = (0.11, 0.13, 0.13, 0.18, 0.11, 0.12)  # how far each articulator usually moves
+CONTACT = (2.0, 2.0)  # what a missed contact costs, in false ones: lips, lip and teeth
+SHARP = tuple((low, high) for low in (0.0, 0.15, 0.3) for high in (0.4, 0.5, 0.6, 0.8, 1.0))
+FALSE, LESS = 0.4, 4.0  # missed contacts that a false one weighs as much as, and those, as a share of all, that an r of 1 does
 
 
-def _coloured(size: int, tilt: float, rng: np.random.Generator) -> Array:
-    """Noise whose power falls by frequency to the power of `tilt`; RMS 1."""
-    spectrum = np.fft.rfft(rng.normal(size=size)) * np.maximum(np.arange(size // 2 + 1), 20.0) ** (-tilt / 2)
-    noise = np.fft.irfft(spectrum, size)
-    found: Array = (noise / noise.std()).astype(np.float32)
-    return found
+class Data:
+    """The file on a device. `starts` are of each group's rows."""
+
+    def __init__(self, path: Path, device: torch.device) -> None:
+        try:
+            with np.load(path) as file:
+                given = {name: file[name] for name in file.files}
+            self.power, self.mouth, self.viseme = (torch.from_numpy(given[k]).to(device) for k in ("power", "mouth", "viseme"))
+            self.offsets: NDArray[np.int64] = given["offsets"]
+            self.groups: list[str] = given["group"].tolist()
+            self.voices: list[str] = given["voice"].tolist()
+            self.visemes = int(given["visemes"])
+        except (OSError, ValueError, KeyError) as error:
+            raise UsageError(
+                f"--data {path}: {type(error).__name__}: {error}; needed a file that train/hear_data.py made"
+            ) from error
+        self.firsts = {g: self.offsets[:-1][np.array([own == g for own in self.groups])] for g in set(self.groups)}
+        self.spans = {}
+        for name, clips in itertools.groupby(range(len(self.groups)), lambda k: self.groups[k]):
+            own = list(clips)
+            self.spans[name] = (int(self.offsets[own[0]]), int(self.offsets[own[-1] + 1]))
+        missing = [name for name in SHARES if self.spans.get(name, (0, 0))[1] - self.spans.get(name, (0, 0))[0] < SPAN + AHEAD]
+        if missing:
+            raise UsageError(f"--data {path} holds too little of {', '.join(missing)}; needed {SPAN / 100:.0f} s of each")
+
+    def minutes(self) -> dict[str, float]:
+        return {name: round((end - start) / 6000, 1) for name, (start, end) in self.spans.items()}
 
 
-def heard_elsewhere(samples: Array, rng: np.random.Generator) -> Array:
-    """Speech at RATE as another room, microphone and line would give it, at a level of its own."""
-    out = samples.astype(np.float64)
-    if rng.random() < 0.5:  # a room: 60 dB in 0.1 to 0.6 s
-        seconds = rng.uniform(0.1, 0.6)
-        tail = rng.normal(size=int(seconds * RATE)) * 10 ** (-3.0 * np.arange(int(seconds * RATE)) / RATE / seconds)
-        tail[: int(rng.uniform(0.001, 0.01) * RATE)] = 0.0
-        tail *= 10 ** (rng.uniform(-20, -3) / 20) / np.sqrt(np.square(tail).sum())
-        tail[0] = 1.0
-        size = len(out) + len(tail)
-        out = np.fft.irfft(np.fft.rfft(out, size) * np.fft.rfft(tail, size), size)[: len(samples)]
-    spectrum = np.fft.rfft(out)
-    frequencies = np.fft.rfftfreq(len(out), 1 / RATE)
-    octaves = np.log2(np.maximum(frequencies, 50.0) / 1000.0)
-    decibels = rng.normal(0, 1.5) * octaves  # the microphone's tilt, and its bumps
-    for _ in range(3):
-        decibels += rng.normal(0, 2.5) * np.exp(-np.square(octaves - rng.uniform(-3, 3)) / 0.5)
-    if rng.random() < 0.4:  # a line's band
-        low, high = rng.uniform(40, 320), rng.uniform(3300, 7900)
-        decibels -= 24.0 * np.maximum(np.log2(low / np.maximum(frequencies, 1.0)), 0.0)
-        decibels -= 48.0 * np.maximum(np.log2(np.maximum(frequencies, 1.0) / high), 0.0)
-    out = np.fft.irfft(spectrum * 10 ** (np.maximum(decibels, -100.0) / 20), len(out))
-    level = level_of(out.astype(np.float32), RATE)
-    if rng.random() < 0.8:
-        noise = _coloured(len(out), rng.uniform(0.0, 2.0), rng)
-        out = out + noise * level * 10 ** (-rng.uniform(8, 50) / 20)
-    gain = LEVEL * 10 ** (rng.uniform(-28, 8) / 20) / max(level, 1e-6)
-    return np.clip(out * gain, -1.0, 1.0).astype(np.float32)
+def pool(data: Data, size: int, seed: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """`size` examples, in random order: rows, the mouth and viseme AHEAD rows before each, and how many rows [B] count not."""
+    rng = np.random.default_rng(seed)
+    device = data.power.device
+    group = rng.choice(list(SHARES), size, p=list(SHARES.values()))
+    low, high = (np.array([data.spans[g][k] for g in group]) for k in (0, 1))
+    starts = low + AHEAD + (rng.random(size) * (high - low - SPAN - AHEAD)).astype(np.int64)
+    begins = (rng.random(size) < BEGINS) & (group != "music")
+    for k in np.flatnonzero(begins):
+        firsts = data.firsts[str(group[k])]
+        starts[k] = min(max(firsts[int(rng.integers(len(firsts)))], AHEAD), high[k] - SPAN)
+    first, last = data.spans["music"]
+    beside = rng.integers(first, last - SPAN, size)
+    rows = torch.from_numpy(starts).to(device)[:, None] + torch.arange(SPAN, device=device)
+    others = torch.from_numpy(beside).to(device)[:, None] + torch.arange(SPAN, device=device)
+    generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
+    before = rows - AHEAD  # of a sound at another pace it is a little more or less, as its look-ahead is
+    mouth, viseme = data.mouth[before].float() / 255.0, data.viseme[before].long()
+    new = torch.from_numpy(begins).to(device)
+    made = varied(power_of(data.power[rows]), mouth, viseme, power_of(data.power[others]), new, generator)
+    return *made, torch.where(new, FIRST, SETTLING)
 
 
-def music(seconds: float, rng: np.random.Generator) -> Array:
-    """What is no speech: chords, tunes, bass, drums and hum, or noise alone."""
-    size = int(seconds * RATE)
-    out = np.zeros(size)
-    beat = rng.uniform(0.15, 0.6)
-    for part in range(int(rng.integers(0, 5))):
-        base, vibrato = 55.0 * 2 ** rng.uniform(0, 4.5), rng.uniform(0, 0.02)
-        partials = int(rng.integers(1, 14))
-        slope, decay = rng.uniform(0.5, 2.0), rng.uniform(0.08, 2.0)
-        strength = 10 ** (rng.uniform(-14, 0) / 20)
-        at = rng.uniform(0, beat)
-        while at < seconds:
-            length = min(beat * float(rng.choice([0.5, 1, 2, 4])), seconds - at)
-            t = np.arange(int(length * RATE)) / RATE
-            for note in base * 2 ** (rng.choice([0, 2, 4, 5, 7, 9, 12], 1 + 2 * (part == 0)) / 12):
-                phase = 2 * np.pi * note * (t + vibrato * np.sin(2 * np.pi * 5 * t) / 30)
-                tone = sum(np.sin(k * phase) / k**slope for k in range(1, partials + 1) if k * note < RATE / 2)
-                shape = np.minimum(t / rng.uniform(0.003, 0.08), 1.0) * np.exp(-t / decay)
-                shape *= np.minimum((length - t) / 0.01, 1.0)
-                start = int(at * RATE)
-                out[start : start + len(t)] += strength * (tone * shape)[: size - start]
-            at += length * (1 + (rng.random() < 0.2))
-    if rng.random() < 0.6:
-        for at in np.arange(rng.uniform(0, beat), seconds, beat * rng.choice([0.25, 0.5, 1.0])):
-            hit = rng.normal(size=int(rng.uniform(0.03, 0.2) * RATE))
-            hit *= np.exp(-np.arange(len(hit)) / RATE / rng.uniform(0.01, 0.06)) * rng.uniform(0.2, 1.0)
-            start = int(at * RATE)
-            out[start : start + len(hit)] += hit[: size - start]
-    out += _coloured(size, rng.uniform(0, 2), rng) * 10 ** (-rng.uniform(10, 60) / 20)
-    if rng.random() < 0.15:
-        out *= 0.0
-    out *= 10 ** (rng.uniform(-50, 0) / 20) * 0.3 / max(np.abs(out).max(), 1e-6)
-    return out.astype(np.float32)
+def weights_of(mouth: torch.Tensor) -> torch.Tensor:
+    """What hear/evaluate.py's `weights_of` gives, for [B, OUTPUTS, T]: [B, 13, T]."""
+    jaw, spread, funnel, pucker, part, tongue, lips, teeth = mouth[:, :8].unbind(1)
+    open_, bite = 1.0 - lips, 1.0 - teeth
+    jaw = torch.where(jaw > WIDE, WIDE + 0.15 * (1.0 - torch.exp((WIDE - jaw) / 0.15)), jaw)
+    jaw = jaw * (1.0 - 0.65 * lips) * (1.0 - 0.6 * teeth)
+    values = [
+        jaw,
+        jaw * torch.maximum(lips, 0.55 * teeth),
+        funnel * open_ * bite + 0.1 * funnel * teeth,
+        pucker * (1.0 - 0.3 * lips) * (1.0 - 0.4 * teeth),
+        0.11 * lips + 0.60 * teeth,
+        0.10 * lips,
+        0.10 * teeth,
+        0.18 * spread * open_,
+        0.40 * spread * (1.0 - 0.5 * lips),
+        0.20 * lips,
+        0.42 * part * open_ * bite,
+        0.20 * part * open_ + 0.26 * teeth * open_,
+        tongue * open_ * bite,
+    ]
+    return torch.stack(values, 1)
 
 
-def example(clip: Clip, rng: np.random.Generator) -> tuple[Array, Array]:
-    """One way that a clip may sound: rows [K, BANDS], and the mouth [K, OUTPUTS] AHEAD hops before each."""
-    speed = float(np.exp(rng.uniform(np.log(0.86), np.log(1.16))))
-    samples = resampled(at_rate(clip.speech.samples, clip.speech.rate), 1.0 / speed)
-    lead = int(rng.uniform(0.0, 0.6) * RATE) // HOP * HOP
-    samples = np.concatenate([np.zeros(lead, np.float32), samples, np.zeros((AHEAD + 2) * HOP, np.float32)])
-    rows = Features().add(heard_elsewhere(samples, rng))
-    times = (np.arange(len(rows)) - AHEAD - lead // HOP) * (HOP / RATE) * speed
-    mouth = mouth_of(clip, times)
-    mouth[times < 0] = 0.0
-    return rows, mouth
+def loss_of(
+    found: torch.Tensor, told: torch.Tensor, wanted: torch.Tensor, viseme: torch.Tensor, unknown: torch.Tensor
+) -> torch.Tensor:
+    """Of logits [B, OUTPUTS, T] and [B, visemes, T], after the first `unknown` [B] rows, of which nothing is known yet."""
+    counts = (torch.arange(found.shape[2], device=found.device) >= unknown[:, None]).float()
+    counts = counts / counts.sum()
+    found, told = found.float(), told.float()
+    mouth = torch.sigmoid(found)
+    shape = torch.square((mouth[:, :6] - wanted[:, :6]) / torch.tensor(SCALE, device=found.device).view(1, 6, 1)).mean(1)
+    seen = torch.square(weights_of(mouth) - weights_of(wanted)).sum(1) / 0.05  # about their variance
+    costs = torch.tensor(CONTACT, device=found.device).view(2, 1)
+    logits = nn.functional.binary_cross_entropy_with_logits
+    contacts = logits(found[:, 6:8], wanted[:, 6:8], pos_weight=costs, reduction="none").mean(1)
+    speaking = logits(found[:, 8], wanted[:, 8], reduction="none")
+    # By rows, not over a plane, where CUDA adds up in any order
+    named = nn.functional.cross_entropy(told.transpose(1, 2).flatten(0, 1), viseme.flatten(), reduction="none")
+    return (counts * (shape + seen + 3.0 * contacts + speaking + 0.3 * named.view_as(counts))).sum()
 
 
-def examples(clips: list[Clip], seed: int, processes: int) -> tuple[Array, Array]:
-    """All clips in all their variants behind one another, in random order, with what is no speech between them."""
-    rows, mouths = [], []
-    rng = np.random.default_rng((seed, 1))
-    order = [(i, v) for i, clip in enumerate(clips) for v in range(VARIANTS.get(clip.engine, 2))]
-    began = time.monotonic()
-    given = [(clips[order[k][0]], (seed, 2, *order[k])) for k in rng.permutation(len(order))]
-    with multiprocessing.Pool(processes) as pool:
-        for n, (x, y) in enumerate(pool.imap(_made, given, chunksize=8)):
-            rows.append(x)
-            mouths.append(y)
-            if n % 500 == 0:
-                print(f"example {n} of {len(order)}, {time.monotonic() - began:.0f} s", flush=True)
-    return np.concatenate(rows), np.concatenate(mouths)
+class Judged:
+    """A group of clips that were not learnt from, all at once: rows [K, BANDS, T], wanted [K, OUTPUTS, T], `sizes` of each."""
+
+    def __init__(self, data: Data, group: str) -> None:
+        own = [k for k, name in enumerate(data.groups) if name == group]
+        spans = [(int(data.offsets[k]), int(data.offsets[k + 1])) for k in own]
+        self.sizes = [end - start for start, end in spans]
+        length = max(self.sizes)
+        power = torch.full((len(own), length + AHEAD + 2, BANDS), -110.0, device=data.power.device)
+        self.wanted = torch.zeros(len(own), OUTPUTS, length)
+        for k, (start, end) in enumerate(spans):
+            power[k, : end - start] = power_of(data.power[start:end])
+            self.wanted[k, :, : end - start] = data.mouth[start:end].T.cpu().float() / 255.0
+        self.rows = rows_of(10.0 ** (power[:, : power.shape[1] // 2 * 2] / 10.0))
+        self.joined = self._joined(self.wanted)
+
+    def _joined(self, values: torch.Tensor) -> torch.Tensor:
+        return torch.cat([own[:, :size] for own, size in zip(values, self.sizes, strict=True)], 1)
+
+    def heard(self, net: Net) -> torch.Tensor:
+        """What `net` gives, [OUTPUTS, rows of all clips]."""
+        net.eval()
+        with torch.no_grad():
+            found = torch.cat([torch.sigmoid(net(rows)[0].float()).cpu() for rows in torch.split(self.rows, 32)])
+        net.train()
+        return self._joined(found[:, :, AHEAD:])
+
+    def figures(self, found: torch.Tensor, sharp: Sharp = ((0.0, 1.0), (0.0, 1.0))) -> dict[str, float]:
+        """r of the weights, each about its mean, and of each output; of the lips' whole contacts, and of lip and teeth's, the
+        share that are 0.8 or more, and how many are so where nothing meets, as a share of those that are whole."""
+        found, wanted = found.clone(), self.joined
+        for k, (low, high) in enumerate(sharp, 6):
+            found[k] = ((found[k] - low) / (high - low)).clamp(0.0, 1.0)
+        a, b = (weights_of(x[None])[0] for x in (found, wanted))
+        a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)
+        told = {"r": _likeness(a, b)}
+        for k, name in enumerate(NAMES):
+            told[name] = _likeness(found[k] - found[k].mean(), wanted[k] - wanted[k].mean())
+        for k, name in ((6, "lips"), (7, "teeth")):
+            own, whole = found[k].numpy(), wanted[k].numpy()
+            met = _stretches(whole > 0.97)
+            peaks = np.array([own[max(s - 2, 0) : e + 2].max() for s, e in met])
+            false = [whole[max(s - 3, 0) : e + 3].max() < 0.3 for s, e in _stretches(own >= 0.8)]
+            told[f"{name}_closed"] = float(np.mean(peaks >= 0.8)) if len(met) else 0.0
+            told[f"{name}_wrongly"] = sum(false) / max(len(met), 1)
+        return {name: round(value, 4) for name, value in told.items()}
 
 
-def _made(given: tuple[Clip, tuple[int, ...]]) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
-    """An example, and behind some of them what is no speech."""
-    rng = np.random.default_rng(given[1])
-    x, y = example(given[0], rng)
-    if rng.random() < 0.12:
-        noise = Features().add(music(rng.uniform(2, 6), rng))
-        x, y = np.concatenate([x, noise]), np.concatenate([y, np.zeros((len(noise), OUTPUTS), np.float32)])
-    return x.astype(np.float16), y.astype(np.float16)
+def _likeness(a: torch.Tensor, b: torch.Tensor) -> float:
+    """Pearson's r of what is about its mean; 0 of what never changes."""
+    return float((a * b).sum() / torch.sqrt(a.square().sum() * b.square().sum()).clamp(min=1e-9))
 
 
-def batches(rows: Array, mouths: Array, size: int, rng: np.random.Generator) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    starts = np.arange(int(rng.integers(LENGTH)), len(rows) - LENGTH, LENGTH)
-    rng.shuffle(starts)
-    for i in range(0, len(starts) - size + 1, size):
-        own = starts[i : i + size]
-        x = np.stack([rows[s : s + LENGTH] for s in own]).astype(np.float32)
-        y = np.stack([mouths[s : s + LENGTH] for s in own]).astype(np.float32)
-        x += rng.normal(0, 0.08, (size, 1, 1)).astype(np.float32)  # a gain that was taken wrongly
-        yield torch.from_numpy(x).transpose(1, 2).contiguous(), torch.from_numpy(y).transpose(1, 2).contiguous()
+def _stretches(which: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """[N, 2]: where each run of True begins, and what follows it."""
+    return np.flatnonzero(np.diff(np.pad(which.astype(np.int8), 1))).reshape(-1, 2)
 
 
-SCALE = torch.tensor([0.11, 0.13, 0.13, 0.18, 0.11, 0.12]).view(1, 6, 1)  # how far each articulator usually moves
+def sharpest(judged: dict[str, Judged], net: Net) -> Sharp:
+    """Where a contact counts as none and as whole, lips and teeth apart: so that most close, few falsely, for little of r."""
+    found = {name: own.heard(net) for name, own in judged.items()}
+    none = (0.0, 1.0)
 
+    def good(which: str, sharp: Sharp) -> float:
+        told = [own.figures(found[name], sharp) for name, own in judged.items()]
+        return sum(t[f"{which}_closed"] - FALSE * t[f"{which}_wrongly"] + LESS * t["r"] for t in told)
 
-def loss_of(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Of logits [B, OUTPUTS, T] against what is wanted, after the first half second, in which nothing is known yet."""
-    found, wanted = found[:, :, 50:], wanted[:, :, 50:]
-    shape = torch.sigmoid(found[:, :6])
-    loss = torch.square((shape - wanted[:, :6]) / SCALE.to(found.device)).mean()
-    gates = nn.functional.binary_cross_entropy_with_logits(found[:, 6:], wanted[:, 6:], reduction="none").mean((0, 2))
-    return loss + 3.0 * gates[0] + 2.0 * gates[1] + 0.7 * gates[2]
-
-
-def agreement(net: Net, clips: list[Clip], seed: int) -> dict[str, float]:
-    """Pearson's r of each output over clips that were not learnt from."""
-    net.eval()
-    found, wanted = [], []
-    with torch.no_grad():
-        for i, clip in enumerate(clips):
-            x, y = example(clip, np.random.default_rng((seed, 3, i)))
-            given = torch.from_numpy(x.T[None].copy()).to(next(net.parameters()).device)
-            out = torch.sigmoid(net(given))[0].cpu().numpy().T
-            found.append(out[30:])
-            wanted.append(y[30:])
-    a, b = np.concatenate(found), np.concatenate(wanted)
-    net.train()
-    names = ("jaw", "spread", "funnel", "pucker", "part", "tongue", "lips", "teeth", "speaking")
-    return {name: round(float(np.corrcoef(a[:, k], b[:, k])[0, 1]), 3) for k, name in enumerate(names)}
+    lips = max(SHARP, key=lambda own: good("lips", (own, none)))
+    return lips, max(SHARP, key=lambda own: good("teeth", (lips, own)))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=2_436, help="of 64 s of speech each (%(default)s)")
-    parser.add_argument("--rate", type=float, default=2e-3, help="of learning, which falls to 0 (%(default)s)")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--from", type=Path, dest="given", metavar="FILE", help="only judge and export this network.pt")
     parser.add_argument("--device", default="cpu", help="PyTorch's: cpu or cuda")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--minutes", type=float, default=4.0, help="of training, at most (%(default)s)")
+    length.add_argument("--steps", type=int, help="of training, in place of minutes")
+    parser.add_argument("--batch", type=int, help=f"examples of {LENGTH / 100:.1f} s a step (cpu: 16; cuda: 128)")
+    parser.add_argument("--rate", type=float, default=2e-3, help="of learning, which falls to 0 (%(default)s)")
+    parser.add_argument("--width", type=int, default=WIDTH, help="channels (%(default)s)")
+    parser.add_argument("--drop", type=float, default=DROP, help="share of them that is left out by chance (%(default)s)")
+    parser.add_argument("--choose", default="held", help="the group whose r says which weights are best (%(default)s)")
+    parser.add_argument("--threads", type=int, default=2, help="of the CPU; 1 where others use its cores (%(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    torch.manual_seed(arguments.seed)
     torch.set_num_threads(arguments.threads)
+    try:
+        if arguments.given is not None:
+            report(arguments, Data(arguments.data, torch.device(arguments.device)))
+        else:
+            train(arguments)
+    except UsageError as error:
+        parser.error(str(error))
+
+
+def train(arguments: argparse.Namespace) -> None:
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without which CUDA adds up in any order
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_float32_matmul_precision("high")  # TF32
+    torch.backends.cudnn.allow_tf32 = True
+    torch.manual_seed(arguments.seed)
+    device = torch.device(arguments.device)
+    size = arguments.batch or (128 if device.type == "cuda" else 16)
+    data = Data(arguments.data, device)
+    judged = {name: Judged(data, name) for name in data.spans if name not in SHARES}
+    if arguments.choose not in judged:
+        raise UsageError(f"--choose {arguments.choose}: needed one of {', '.join(judged)}, groups that are not learnt from")
+    print(f"minutes {data.minutes()}", flush=True)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    clips = list(load(arguments.clips))
-    held = [c for c in clips if c.voice in HELD]
-    learnt = [c for c in clips if c.voice not in HELD]
-    minutes = {
-        e: round(sum(c.speech.duration for c in learnt if c.engine == e) / 60, 1) for e in sorted({c.engine for c in learnt})
-    }
-    print(f"{len(learnt)} clips to learn from, minutes {minutes}; {len(held)} held out", flush=True)
-    rows, mouths = examples(learnt, arguments.seed, arguments.threads)
-    print(f"{len(rows) / 6000:.0f} minutes of examples", flush=True)
-    net = Net()
-    size = 16  # examples a step
-    optimiser = torch.optim.AdamW(net.parameters(), arguments.rate, weight_decay=1e-2)
-    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, arguments.rate, total_steps=arguments.steps + 10, pct_start=0.1)
-    net.to(arguments.device)
-    rng = np.random.default_rng((arguments.seed, 4))
-    began = time.monotonic()
-    endless = itertools.chain.from_iterable(batches(rows, mouths, size, rng) for _ in itertools.count())
-    total = 0.0
-    for step, (x, y) in enumerate(itertools.islice(endless, arguments.steps), 1):
-        loss = loss_of(net(x.to(arguments.device)), y.to(arguments.device))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimiser.step()
-        plan.step()
-        total += float(loss.detach())
-        if step % TOLD == 0:
-            told = agreement(net, held[:40], arguments.seed) if held else {}
-            print(f"step {step}: loss {total / TOLD:.4f}, {time.monotonic() - began:.0f} s, {told}", flush=True)
-            total = 0.0
-            export(net.cpu(), arguments.out / "network.onnx")  # so that a run that is ended leaves one
-            net.to(arguments.device).train()
-    net.cpu()
-    export(net, arguments.out / "network.onnx")
+    kept = arguments.out / "checkpoint.pt"
+    net = Net(data.visemes, arguments.width, arguments.drop).to(device)
+    mean = copy.deepcopy(net)  # of the weights of late, which hears better than the last ones
+    optimiser = torch.optim.AdamW(net.parameters(), 1e-4, weight_decay=1e-2, fused=device.type == "cuda")
+    given = {name: getattr(arguments, name) for name in ("seed", "rate", "width", "drop", "choose")}
+    given |= {"batch": size, "data": _sha256(arguments.data)}
+    done, spent, total, best = 0, 0.0, arguments.steps, -1.0
+    if kept.exists():
+        state = torch.load(kept, map_location=device, weights_only=True)
+        if state["given"] != given:
+            raise UsageError(f"{kept} is of another run ({state['given']}); needed {given}: delete it, or give another -o")
+        net.load_state_dict(state["net"])
+        mean.load_state_dict(state["mean"])
+        optimiser.load_state_dict(state["optimiser"])
+        done, spent, total, best = state["done"], state["spent"], state["total"], state["best"]
+        print(f"goes on at step {done} of {total}", flush=True)
+    began, told, timed = time.monotonic() - spent, torch.zeros((), device=device), 0.0
+    limit = 60.0 * arguments.minutes if arguments.steps is None else float("inf")
+    while total is None or done < total:
+        whole = pool(data, POOL * size, (arguments.seed, done))
+        torch.manual_seed(1_000_003 * arguments.seed + done)  # of what the network leaves out by chance
+        for x, y, v, unknown in zip(*(torch.split(part, size) for part in whole), strict=True):
+            # The rate rises over the first steps, then stays until the number of steps is known, and falls to 0 as a cosine
+            rate = arguments.rate * min((done + 1) / 100, 1.0)
+            if total is not None:
+                rate *= 0.5 + 0.5 * float(np.cos(np.pi * min(done / total, 1.0)))
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+                found, seen = net(x)
+            loss = loss_of(found, seen, y, v, unknown)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            optimiser.step()
+            told += loss.detach()
+            done += 1
+            _follow(mean, net, min(FOLLOWS, done / (done + 10)))
+        spent = time.monotonic() - began
+        print(f"step {done} of {total or '?'}: loss {float(told) / POOL:.4f}, {spent:.0f} s", flush=True)
+        told = torch.zeros((), device=device)
+        if total is None:  # the first pool warms up, the second is timed
+            if timed:
+                each = (time.monotonic() - timed) / POOL
+                total = max(round(0.9 * (limit - spent) / each / POOL), 1) * POOL + done  # the rest is for judging
+            timed = time.monotonic()
+        late = spent > limit
+        if (done // POOL) % SHOWN == 0 or done == total or late:
+            figures = {name: own.figures(own.heard(mean)) for name, own in judged.items()}
+            best = _best(arguments, mean, figures, best, given | {"of": total, "at": done, "seconds": round(spent)})
+        if (done // POOL) % KEPT == 0:
+            state = {"net": net.state_dict(), "mean": mean.state_dict(), "optimiser": optimiser.state_dict(), "given": given}
+            _write(kept, state | {"done": done, "spent": spent, "total": total, "best": best})
+        if late:
+            print(f"{arguments.minutes} minutes are over at step {done} of {total}", flush=True)
+            break
+    report(arguments, data, judged)
+    kept.unlink(missing_ok=True)
+
+
+def _follow(mean: Net, net: Net, keeps: float) -> None:
+    """`mean` comes nearer to `net`."""
+    with torch.no_grad():
+        ours, theirs = (
+            [v for v in own.state_dict().values() if v.is_floating_point()] for own in (mean, net)
+        )  # norms' running ones too
+        torch._foreach_lerp_(ours, theirs, 1.0 - keeps)
+
+
+def _best(
+    arguments: argparse.Namespace, net: Net, figures: dict[str, dict[str, float]], best: float, how: dict[str, Any]
+) -> float:
+    """Keep `net` in network.pt if it is better than `best`; gives the better r."""
+    r = {name: own["r"] for name, own in figures.items()}
+    better = r[arguments.choose] > best
+    print(f"r {r}{', the best so far' if better else ''}", flush=True)
+    if better:
+        _write(arguments.out / "network.pt", {"net": {k: v.cpu() for k, v in net.state_dict().items()}, "how": how})
+    return max(best, r[arguments.choose])
+
+
+def _write(path: Path, state: dict[str, Any]) -> None:
+    part = path.with_suffix(".part")
+    torch.save(state, part)
+    part.rename(path)
+
+
+def report(arguments: argparse.Namespace, data: Data, judged: dict[str, Judged] | None = None) -> None:
+    """Judge network.pt, and export it where onnx is."""
+    state = torch.load(arguments.given or arguments.out / "network.pt", map_location=data.power.device, weights_only=True)
+    how = state["how"]
+    net = Net(data.visemes, how["width"]).to(data.power.device)
+    net.load_state_dict(state["net"])
+    judged = judged or {name: Judged(data, name) for name in data.spans if name not in SHARES}
+    sharp = sharpest(judged, net)
     about = {
-        "clips": len(learnt),
-        "minutes": minutes,
-        "held_voices": list(HELD),
-        "seed": arguments.seed,
-        "steps": arguments.steps,
-        "variants": VARIANTS,
-        "sha256": hashlib.sha256((arguments.out / "network.onnx").read_bytes()).hexdigest(),
-        "held_out_r": agreement(net, held, arguments.seed) if held else {},
-        "parameters": sum(p.numel() for p in net.parameters()),
-        "receptive_field_ms": 10 * (FIRST + 2 * sum(DILATIONS)),
+        "minutes": data.minutes(),
+        "held_voices": sorted({v for v, g in zip(data.voices, data.groups, strict=True) if g == "held"}),
+        **how,
+        "device": arguments.device,
+        "torch": torch.__version__,
+        "contact_none_and_whole": sharp,
+        "figures": {name: own.figures(own.heard(net), sharp) for name, own in judged.items()},
+        "parameters": sum(p.numel() for name, p in net.named_parameters() if not name.startswith("told")),
+        "in_view_ms": 10 * (4 + 2 * TOGETHER * sum(DILATIONS)),
         "bands": BANDS,
+        "outputs": OUTPUTS,
     }
-    (arguments.out / "network.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    if importlib.util.find_spec("onnx") is not None:
+        export(net.cpu(), arguments.out / "network.onnx", sharp)
+        about = {"sha256": _sha256(arguments.out / "network.onnx")} | about
+        (arguments.out / "network.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    else:
+        print("onnx is not installed: network.pt is to be exported elsewhere, by --from network.pt")
     print(json.dumps(about, indent=1))
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 if __name__ == "__main__":

