@@ -1,18 +1,18 @@
 """Light along paths through a Mitsuba scene, in Dr.Jit: one kernel a frame. Import it once a variant is set.
 
-Mitsuba's own `path` integrator follows a path from a hit wherever the hit says, and a hit on a hair may be no number: on CUDA
-about one path in 600 million then read past the memory and took the process with it. Here such a path ends.
+What Mitsuba's `path` integrator does, but a path that meets what is no number ends there, and chance ends none before its time.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
-import drjit as dr
-import mitsuba as mi
+dr: Any = importlib.import_module("drjit")
+mi: Any = importlib.import_module("mitsuba")
 
 
-@dr.syntax  # type: ignore[untyped-decorator]
+@dr.syntax  # type: ignore[untyped-decorator, unused-ignore]
 def radiance(scene: Any, sampler: Any, ray: Any, bounces: int) -> Any:
     """What comes back along `ray` (mi.Ray3f, N of them): mi.Color3f, linear; what lights up after `bounces` surfaces is dark.
 
