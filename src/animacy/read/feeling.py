@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ..errors import UsageError
 from ..types import EMOTIONS
 from .encoder import Encoded, Encoder
+from .idioms import praise
 from .named import with_named
 from .script import shorten
 
@@ -62,6 +63,9 @@ _TURN = re.compile(
 )
 _TURNED = 4  # characters, at least, on either side
 TURN_SHARE = 0.35
+
+# What is praised is joyful enough for the praise to be meant; bad enough to doubt it; bad enough by itself.
+MEANT, DOUBTED, BAD = 0.25, 0.25, 0.6
 
 # Trained on sentences a person would say or write; a longer text adds nothing to its feeling but time.
 _EMBEDDED = 400  # characters
@@ -144,7 +148,7 @@ class Feelings:
 
     def _feeling(self, text: str, embedding: NDArray[np.float32]) -> Feeling:
         text_cues = cues(text)
-        whole = self.from_embedding(embedding, text_cues, text)
+        whole = self.from_embedding(embedding, text_cues, text, self._blame(text))
         turn = next(reversed(list(_TURN.finditer(text))), None)
         if turn is None or min(len(text[: turn.start()].strip()), len(text[turn.end() :].strip())) < _TURNED:
             return whole
@@ -156,10 +160,28 @@ class Feelings:
         emotion = {name: mixed(whole.emotion[name], after.emotion[name]) for name in EMOTIONS}
         return Feeling(emotion, mixed(whole.valence, after.valence), mixed(whole.excitement, after.excitement))
 
-    def from_embedding(self, embedding: NDArray[np.float32], text_cues: NDArray[np.float32], text: str) -> Feeling:
+    def _blame(self, text: str) -> str | None:
+        """The emotion of praise or thanks that are meant as blame, as what is praised is bad (Riloff et al. 2013)."""
+        praised = praise(text)
+        if praised is None or len(praised.rest) < _TURNED:
+            return None
+        x = features(self._embed.query(clean(praised.rest)), cues(praised.rest))[None]
+        felt = dict(zip(EMOTIONS, map(float, probabilities(head(x, self._weights, "emotion"))[0]), strict=True))
+        bad = sum(felt[name] for name in ("anger", "disgust", "fear", "sadness"))
+        if felt["joy"] > MEANT:
+            return None
+        if praised.blame and (praised.sure or bad > DOUBTED):
+            return praised.blame
+        if bad > BAD and not praised.thanks:
+            return max(("anger", "disgust", "sadness"), key=lambda name: felt[name])
+        return None
+
+    def from_embedding(
+        self, embedding: NDArray[np.float32], text_cues: NDArray[np.float32], text: str, blame: str | None = None
+    ) -> Feeling:
         """The same from an embedding ([384] float32) that is already there, and what `text` names."""
         x = features(embedding, text_cues)[None]
-        emotion = with_named(probabilities(head(x, self._weights, "emotion"))[0], text)[None]
+        emotion = with_named(probabilities(head(x, self._weights, "emotion"))[0], text, blame)[None]
         mood = head(x, self._weights, "mood")
         return Feeling(
             dict(zip(EMOTIONS, map(float, emotion[0]), strict=True)),
