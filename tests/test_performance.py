@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -87,6 +87,24 @@ def test_the_picture_shows_the_emotion_that_was_read() -> None:
         band = picture.crop((plot.LEFT, 60, plot.WIDTH, picture.height))  # without the legend
         assert near(colours(band), plot.COLOURS[emotion])
         assert not near(colours(band), plot.COLOURS["disgust"])
+
+
+def test_boundaries_stand_where_words_end_and_are_as_high_as_strong(monkeypatch: pytest.MonkeyPatch) -> None:
+    stems: list[tuple[float, float]] = []
+    box = plot._Pen.box
+
+    def noted(pen: plot._Pen, left: float, top: float, right: float, bottom: float, colour: str) -> None:
+        if colour == plot.BOUNDARY:
+            stems.append(((left + right) / 2, bottom - top))
+        box(pen, left, top, right, bottom, colour)
+
+    monkeypatch.setattr(plot._Pen, "box", noted)
+    plain = sentence("one", "two", "three")
+    words = tuple(replace(w, boundary=b) for w, b in zip(plain.words, (0.3, 0.0, 1.0), strict=True))
+    performance = plot.performed([replace(plain, words=words)], Humming(), Performer(25), 25)
+    plot.draw(performance)
+    pen, high = plot._Pen(Image.new("RGB", (9, 9)), performance.timeline), plot.ROWS["boundary"]
+    np.testing.assert_allclose(stems, [(pen.x(0.5), 0.3 * high), (pen.x(1.5), high)])
 
 
 def test_long_words_do_not_overlap_and_nothing_leaves_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
