@@ -183,13 +183,22 @@ STRESSED = {
     "Please bring me the red one, not the blue one.",
     "zh": "今天天气真不错。我们终于打开了那座新桥，没有人相信它会成功。我从来没有说过他偷了钱。这是我一生中见过的最美的东西。",
 }
+UNSEEN = {  # written after the beats were made, and measured once
+    "en": "The first train leaves at seven in the morning. Nobody told me that the bridge was closed. My sister bought a "
+    "yellow coat, not a green one. He has never been late in his whole life! The children were playing in the "
+    "garden when the storm began. "
+    "Even the teacher laughed at that terrible joke. I really believe that she told the truth. Please call me tomorrow.",
+    "zh": "第一班火车早上七点出发。没有人告诉我那座桥已经关了。我姐姐买的是黄色的大衣，不是绿色的。他一辈子从来没有迟到过！"
+    "连老师都被那个笑话逗笑了。我真的相信她说了实话。那是我看过的最糟糕的电影。请你明天给我打电话。",
+}
 
 
 @pytest.mark.slow
-def test_head_or_brows_peak_on_strong_stresses_of_real_speech() -> None:
+@pytest.mark.parametrize("texts", [STRESSED, UNSEEN])
+def test_head_or_brows_peak_on_strong_stresses_of_real_speech(texts: dict[str, str]) -> None:
     """Within 80 ms of the centre of the stressed vowel in 80 % of them; 250 ms later hardly ever."""
     speaker = make_speaker(None)
-    for language, text in STRESSED.items():
+    for language, text in texts.items():
         said = [(s, list(speaker.speak(s))) for s in TextReader().read(text)]
         hits, late = [], []
         for seed in range(3):

@@ -29,7 +29,7 @@ Point = tuple[float, float]
 
 WIDTH = 1600  # pixels
 SECONDS = 8.0  # of a strip
-MOST_WEIGHT = 0.6  # on top of its row
+MOST_WEIGHT = 0.8  # on top of its row
 MOST = 12  # strips of a picture
 LEFT, RIGHT, TOP = 150, 24, 64  # pixels around the strips
 FINE = 2  # drawn so many times larger, then made smaller: Pillow's lines have steps

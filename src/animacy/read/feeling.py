@@ -185,7 +185,7 @@ class Feelings:
         mood = head(x, self._weights, "mood")
         return Feeling(
             dict(zip(EMOTIONS, map(float, emotion[0]), strict=True)),
-            float(valence_of(mood, emotion)[0]),
+            float(valence_of(mood, emotion)[0]) if blame is None else float(emotion[0] @ _EMOTION_VALENCE),
             float(excitement_of(mood, emotion, text_cues[None])[0]),
         )
 
@@ -204,7 +204,7 @@ _EMOTION_EXCITEMENT = np.array([1.0, 0.5, 0.6, 0.5, -0.4, -0.1, 0.6], np.float32
 
 def valence_of(mood: NDArray[np.float32], emotion: NDArray[np.float32]) -> NDArray[np.float32]:
     """-1..1 from both heads' outputs, [N, 2] and [N, 7] -> [N]; 0 is EmoBank's usual sentence."""
-    return np.asarray(np.tanh(0.45 * mood[:, 0] + 0.5 * (emotion @ _EMOTION_VALENCE)), np.float32)
+    return np.asarray(np.tanh(0.45 * mood[:, 0] + 0.35 * (emotion @ _EMOTION_VALENCE)), np.float32)
 
 
 def valence_of_emotion(emotion: Mapping[str, float]) -> float:

@@ -42,9 +42,9 @@ class Figures:
     """What is measured of a word's vowels, or of all of a reading."""
 
     seconds: float  # of a word: its vowels; of a reading: its phones
-    hertz: float  # of a word: the highest pitch (90 % of its voiced instants lie lower), NaN where it has none
+    hertz: float  # of a word: the highest pitch (95 % of its voiced instants lie lower), NaN where it has none
     decibels: float  # mean level
-    semitones: float  # between the 10 and the 90 % of its pitch
+    semitones: float  # between the 5 and the 95 % of its pitch
 
 
 def pairs(path: Path) -> list[Pair]:
@@ -77,7 +77,7 @@ def measured(speeches: Iterable[Speech], word: int | None = None) -> Figures:
             power.append(np.square(speech.samples[p.start : p.end], dtype=np.float64))
     voiced = np.concatenate([*heard, np.empty(0)])
     voiced = voiced[~np.isnan(voiced)]
-    low, high = np.quantile(voiced, (0.1, 0.9)) if len(voiced) else (np.nan, np.nan)
+    low, high = np.quantile(voiced, (0.05, 0.95)) if len(voiced) else (np.nan, np.nan)
     level = float(np.concatenate([*power, np.zeros(1)]).mean())
     return Figures(seconds, float(high), 10 * np.log10(max(level, 1e-12)), float(12 * np.log2(high / low)))
 
