@@ -63,6 +63,7 @@ _TURN = re.compile(
 )
 _TURNED = 4  # characters, at least, on either side
 TURN_SHARE = 0.35
+CLEAR = 0.4  # of the likeliest emotion before a turn, from which it is shown until then
 
 # What is praised is joyful enough for the praise to be meant; bad enough to doubt it; bad enough by itself.
 MEANT, DOUBTED, BAD = 0.25, 0.25, 0.6
@@ -76,6 +77,8 @@ class Feeling:
     emotion: Mapping[str, float]  # keys EMOTIONS, each 0..1, summing to 1
     valence: float  # -1..1
     excitement: float  # 0..1
+    # Where the sentence turns to another feeling: characters up to there, and the emotion of what stands before.
+    turn: tuple[int, Mapping[str, float]] | None = None
 
 
 def clean(text: str) -> str:
@@ -158,7 +161,15 @@ class Feelings:
             return (1 - TURN_SHARE) * a + TURN_SHARE * b
 
         emotion = {name: mixed(whole.emotion[name], after.emotion[name]) for name in EMOTIONS}
-        return Feeling(emotion, mixed(whole.valence, after.valence), mixed(whole.excitement, after.excitement))
+        begin = text[: turn.start()]
+        before = self.from_embedding(self._embed.query(clean(begin)), cues(begin), begin).emotion
+        first, last = (max(felt, key=lambda name: felt[name]) for felt in (before, emotion))
+        return Feeling(
+            emotion,
+            mixed(whole.valence, after.valence),
+            mixed(whole.excitement, after.excitement),
+            (turn.start(), before) if first != last and before[first] >= CLEAR else None,
+        )
 
     def _blame(self, text: str) -> str | None:
         """The emotion of praise or thanks that are meant as blame, as what is praised is bad (Riloff et al. 2013)."""
