@@ -147,3 +147,9 @@ def test_the_author_wins_over_a_turn(reader: TextReader) -> None:
 def test_a_sentence_that_stays_the_same_has_one_feeling(reader: TextReader) -> None:
     (sentence,) = reader.read("The bus is late, but it is clean.")
     assert all(w.emotion is None for w in sentence.words)
+
+
+@pytest.mark.parametrize("text", ["The concert was *glorious*!", "The concert was _glorious_!", "演出*太精彩*了！"])
+def test_signs_of_emphasis_do_not_hide_a_feeling(feelings: Feelings, text: str) -> None:
+    plain = feelings.of(text.replace("*", "").replace("_", ""))
+    assert feelings.of(text).emotion["joy"] == pytest.approx(plain.emotion["joy"]) and plain.emotion["joy"] > 0.5

@@ -70,6 +70,8 @@ MEANT, DOUBTED, BAD = 0.25, 0.25, 0.6
 
 # Trained on sentences a person would say or write; a longer text adds nothing to its feeling but time.
 _EMBEDDED = 400  # characters
+# *so* and _so_: to the embedding, which knows few, a *glorious* concert is hardly a joy.
+_SIGNS = re.compile(r"(\*{1,3})(\w[^*\n]{0,60}?)\1|(?<!\w)_(\w[^_\n]{0,60}?)_(?!\w)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +84,13 @@ class Feeling:
 
 
 def clean(text: str) -> str:
-    """`text` as the embedding takes it: no control characters or surrogates, single spaces, at most 400 characters.
+    """`text` as the embedding takes it: no control characters, surrogates or signs of emphasis, single spaces, at most 400
+    characters.
 
     A text in capitals is put in small letters, which the embedding knows far better; the cues keep that it was shouted.
     """
     kept = "".join(c if c.isprintable() else " " for c in text[: 2 * _EMBEDDED])
-    single = " ".join(kept.split())[:_EMBEDDED]
+    single = " ".join(_SIGNS.sub(lambda m: m.group(2) or m.group(3), kept).split())[:_EMBEDDED]
     return single.lower() if single.isupper() else single
 
 

@@ -93,7 +93,7 @@ def _signed(weights: Sequence[float], words: Sequence[Token]) -> list[float]:
 
 def states_of(encoded: Encoded, text: str, spans: Sequence[tuple[int, int]]) -> Array:
     """[N, WIDTH] float32: the mean state of the pieces of each word, which stands at its span of `text`; the sentence's, where
-    the encoder saw none of it. What was encoded is `text` with other white space at most.
+    the encoder saw none of it. What was encoded is `text` with other white space, and without signs of emphasis, at most.
     """
     ink, own = _ink(text), _ink(encoded.text)
     begins, ends = own[encoded.spans[:, 0]], own[encoded.spans[:, 1]]
@@ -105,8 +105,8 @@ def states_of(encoded: Encoded, text: str, spans: Sequence[tuple[int, int]]) -> 
 
 
 def _ink(text: str) -> NDArray[np.int64]:
-    """How many characters that are printed stand before each place of `text`, and in all of it."""
-    return np.cumsum([0, *(c.isprintable() and c != " " for c in text)])
+    """How many characters that are printed, signs of emphasis aside, stand before each place of `text`, and in all of it."""
+    return np.cumsum([0, *(c.isprintable() and c not in " *_" for c in text)])
 
 
 def inputs(words: Sequence[Token], states: Array) -> Array:
