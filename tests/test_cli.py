@@ -134,6 +134,14 @@ def test_read_without_json_is_for_people(tmp_path: Path) -> None:
     assert "excitement" in done.stdout.decode() and "Anna(" in done.stdout.decode()
 
 
+def test_what_would_steer_a_terminal_is_printed_escaped(tmp_path: Path) -> None:
+    done = run("read", "A \x1b[31mred\x07 day\u202e and\na line.", cwd=tmp_path)
+    assert done.returncode == 0
+    printed = done.stdout.decode()
+    assert all(c.isprintable() or c == "\n" for c in printed)
+    assert printed.startswith("A \\x1b[31mred\\x07 day\\u202e and\\na line.\n  ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "stdin", "needle"),
     [

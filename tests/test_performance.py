@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -89,6 +89,24 @@ def test_the_picture_shows_the_emotion_that_was_read() -> None:
         assert not near(colours(band), plot.COLOURS["disgust"])
 
 
+def test_boundaries_stand_where_words_end_and_are_as_high_as_strong(monkeypatch: pytest.MonkeyPatch) -> None:
+    stems: list[tuple[float, float]] = []
+    box = plot._Pen.box
+
+    def noted(pen: plot._Pen, left: float, top: float, right: float, bottom: float, colour: str) -> None:
+        if colour == plot.BOUNDARY:
+            stems.append(((left + right) / 2, bottom - top))
+        box(pen, left, top, right, bottom, colour)
+
+    monkeypatch.setattr(plot._Pen, "box", noted)
+    plain = sentence("one", "two", "three")
+    words = tuple(replace(w, boundary=b) for w, b in zip(plain.words, (0.3, 0.0, 1.0), strict=True))
+    performance = plot.performed([replace(plain, words=words)], Humming(), Performer(25), 25)
+    plot.draw(performance)
+    pen, high = plot._Pen(Image.new("RGB", (9, 9)), performance.timeline), plot.ROWS["boundary"]
+    np.testing.assert_allclose(stems, [(pen.x(0.5), 0.3 * high), (pen.x(1.5), high)])
+
+
 def test_long_words_do_not_overlap_and_nothing_leaves_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     boxes: list[tuple[float, float, float]] = []
     text = plot._Pen.text
@@ -165,13 +183,22 @@ STRESSED = {
     "Please bring me the red one, not the blue one.",
     "zh": "今天天气真不错。我们终于打开了那座新桥，没有人相信它会成功。我从来没有说过他偷了钱。这是我一生中见过的最美的东西。",
 }
+UNSEEN = {  # written after the beats were made, and measured once
+    "en": "The first train leaves at seven in the morning. Nobody told me that the bridge was closed. My sister bought a "
+    "yellow coat, not a green one. He has never been late in his whole life! The children were playing in the "
+    "garden when the storm began. "
+    "Even the teacher laughed at that terrible joke. I really believe that she told the truth. Please call me tomorrow.",
+    "zh": "第一班火车早上七点出发。没有人告诉我那座桥已经关了。我姐姐买的是黄色的大衣，不是绿色的。他一辈子从来没有迟到过！"
+    "连老师都被那个笑话逗笑了。我真的相信她说了实话。那是我看过的最糟糕的电影。请你明天给我打电话。",
+}
 
 
 @pytest.mark.slow
-def test_head_or_brows_peak_on_strong_stresses_of_real_speech() -> None:
+@pytest.mark.parametrize("texts", [STRESSED, UNSEEN])
+def test_head_or_brows_peak_on_strong_stresses_of_real_speech(texts: dict[str, str]) -> None:
     """Within 80 ms of the centre of the stressed vowel in 80 % of them; 250 ms later hardly ever."""
     speaker = make_speaker(None)
-    for language, text in STRESSED.items():
+    for language, text in texts.items():
         said = [(s, list(speaker.speak(s))) for s in TextReader().read(text)]
         hits, late = [], []
         for seed in range(3):

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from animacy.errors import UsageError
-from animacy.read import TextReader, parse_emotion
+from animacy.read import TextReader, parse_emotion, words
 from animacy.read.reader import score_of
 from animacy.read.split import sentence_spans
 from animacy.types import EMOTIONS, Sentence
@@ -334,6 +334,16 @@ def test_the_dictionary_of_mandarin_trusts_no_shared_folder(tmp_path: Path) -> N
     )
     assert int(done.stdout) > 300_000, done.stderr
     assert list(tmp_path.iterdir()) == [planted]
+
+
+def test_the_dictionary_is_read_as_its_engine_reads_it() -> None:
+    import jieba
+    import jieba.posseg
+
+    own, plain = words._jieba(), jieba.Tokenizer()
+    frequencies, total = plain.gen_pfdict(plain.get_dict_file())
+    assert frequencies == own.tokenizer.FREQ and own.tokenizer.total == total
+    assert own.word_tag_tab == jieba.posseg.POSTokenizer(plain).word_tag_tab
 
 
 PASSAGES = (

@@ -116,3 +116,40 @@ def test_the_writers_emphasis_wins(reader: TextReader) -> None:
 def test_every_sentence_has_a_peak(reader: TextReader, text: str) -> None:
     (sentence,) = reader.read(text)
     assert max(w.stress for w in sentence.words) >= 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last", "behind"),
+    [
+        ("The party was fun, but I missed my brother the whole time.", "joy", "sadness", "but"),
+        ("I liked him until he stole my idea.", "joy", "anger", "until"),
+        ("我们赢了比赛，大家都很开心，可是教练第二天就去世了。", "joy", "sadness", "可是"),
+    ],
+)
+def test_where_a_sentence_turns_each_clause_has_its_feeling(
+    reader: TextReader, text: str, first: str, last: str, behind: str
+) -> None:
+    (sentence,) = reader.read(text)
+    turn = next(i for i, w in enumerate(sentence.words) if w.text == behind)
+    assert max(sentence.emotion, key=lambda name: sentence.emotion[name]) == last
+    for word in sentence.words[:turn]:
+        assert word.emotion is not None
+        assert max(word.emotion, key=lambda name: word.emotion[name]) == first  # type: ignore[index]
+    assert all(word.emotion is None for word in sentence.words[turn:])
+
+
+def test_the_author_wins_over_a_turn(reader: TextReader) -> None:
+    text = "The party was fun, but I missed my brother the whole time."
+    for sentence in (*TextReader(emotion={"joy": 1.0}).read(text), *TextReader(markup="plain").read(f"[fear] {text} [/]")):
+        assert all(w.emotion is None for w in sentence.words)
+
+
+def test_a_sentence_that_stays_the_same_has_one_feeling(reader: TextReader) -> None:
+    (sentence,) = reader.read("The bus is late, but it is clean.")
+    assert all(w.emotion is None for w in sentence.words)
+
+
+@pytest.mark.parametrize("text", ["The concert was *glorious*!", "The concert was _glorious_!", "演出*太精彩*了！"])
+def test_signs_of_emphasis_do_not_hide_a_feeling(feelings: Feelings, text: str) -> None:
+    plain = feelings.of(text.replace("*", "").replace("_", ""))
+    assert feelings.of(text).emotion["joy"] == pytest.approx(plain.emotion["joy"]) and plain.emotion["joy"] > 0.5

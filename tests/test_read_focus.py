@@ -61,6 +61,18 @@ def test_plain_sentences_have_no_focus(text: str, language: str) -> None:
     assert not focused(tokens(text, language), language)
 
 
+@pytest.mark.parametrize(
+    ("text", "focus", "other"),
+    [("只有小王知道这件事。", "小王", "这件"), ("只有小王买了三本书。", "小王", "三"), ("我只买了三本书。", "三", "书")],
+)
+def test_only_picks_whom_it_stands_before_and_a_demonstrative_is_no_number(
+    reader: TextReader, text: str, focus: str, other: str
+) -> None:
+    (found,) = stress(reader, text)
+    assert max(found, key=lambda w: found[w]) == focus
+    assert found[focus] - max((s for w, s in found.items() if other in w), default=0.0) > 0.1
+
+
 def test_embeddings_are_those_of_the_engine_that_the_weights_come_from() -> None:
     own, other = Encoder(), E5(num_threads=1)
     texts = ["She was over the moon.", "我从来没有这么开心过。", "😀 ok!", "Ｆｕｌｌ  wïdth ﬁ, 2024", "x" * 1200]

@@ -21,7 +21,7 @@ from .errors import AnimacyError, UsageError
 
 if TYPE_CHECKING:
     from .avatar import GeneratorWeights
-    from .types import Score
+    from .types import Score, Word
 
 MAX_CHARACTERS = 2_000_000
 _signals: list[int] = []  # that came to end this process
@@ -196,7 +196,7 @@ def _parser() -> Parser:
     train.set_defaults(run=_train)
 
     evaluate = commands.add_parser("evaluate", help="measure a stage", description="Measure a stage.")
-    stages = evaluate.add_subparsers(dest="stage", required=True, metavar="read|hear")
+    stages = evaluate.add_subparsers(dest="stage", required=True, metavar="read|voice|hear")
     reading = stages.add_parser(
         "read",
         parents=[common],
@@ -207,6 +207,17 @@ def _parser() -> Parser:
     reading.add_argument("--written", metavar="FILE.tsv", help="sentences and what is expected, as tests/data/read_written.tsv")
     reading.add_argument("--json", action="store_true", help="print JSON")
     reading.set_defaults(run=_evaluate_read)
+
+    voicing = stages.add_parser(
+        "voice",
+        parents=[common],
+        help="measure whether the voice follows stress and excitement",
+        description="Say sentences twice, with the stress elsewhere or with more excitement, and measure the sound.",
+    )
+    voicing.add_argument("--pairs", metavar="FILE.tsv", required=True, help="sentences, as tests/data/voice_pairs.tsv")
+    voicing.add_argument("--voice", help="a name of `animacy voices`, for its language alone (one by language)")
+    voicing.add_argument("--json", action="store_true", help="print JSON")
+    voicing.set_defaults(run=_evaluate_voice)
 
     hearing = stages.add_parser(
         "hear",
@@ -460,8 +471,9 @@ def _read(arguments: argparse.Namespace) -> None:
             return
         for sentence in score.sentences:
             mood = ", ".join(f"{name} {weight:.2f}" for name, weight in _strongest(sentence.emotion))
-            print(f"{sentence.text.strip()}\n  {mood}; valence {sentence.valence:+.2f}, excitement {sentence.excitement:.2f}")
-            print("  " + " ".join(f"{w.spoken}({w.stress:.1f})" for w in sentence.words))
+            print(printable(sentence.text.strip()))
+            print(f"  {mood}; valence {sentence.valence:+.2f}, excitement {sentence.excitement:.2f}")
+            print("  " + " ".join(map(_told_word, sentence.words)))
         return
     if arguments.text is not None or arguments.file is not None:
         raise UsageError("--input and a text given: give one of them")
@@ -473,6 +485,17 @@ def _read(arguments: argparse.Namespace) -> None:
             print_json(score_of(tuple(reader.read(line))).as_json())
         except UsageError as error:  # one line in, one line out: a line with nothing to say is an object without sentences
             print_json({"language": "en", "sentences": [], "error": str(error)})
+
+
+def _told_word(word: Word) -> str:
+    """The word, its stress, and the strength of the boundary behind it where no punctuation tells it."""
+    boundary = f" |{word.boundary:.1f}" if word.boundary and not word.after else ""
+    return f"{printable(word.spoken)}({word.stress:.1f}){boundary}"
+
+
+def printable(text: str) -> str:
+    """`text` on one line of a terminal: what would steer it, or cannot be printed, is escaped as in Python's strings."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _plot(score: Score, path: str) -> None:
@@ -504,6 +527,24 @@ def _evaluate_read(arguments: argparse.Namespace) -> None:
     for language, by in written.items():
         for name, agreement in by.items():
             print(f"{language}  {name:<32} {agreement}")
+
+
+def _evaluate_voice(arguments: argparse.Namespace) -> None:
+    from .read import TextReader
+    from .speak import evaluate, make_speaker
+    from .speak.voices import find
+
+    path = Path(arguments.pairs)
+    evaluate.pairs(path)  # before the voice is loaded
+    languages = ("en", "zh") if arguments.voice is None else (find(arguments.voice).language,)
+    speaker = make_speaker(arguments.voice)
+    found = evaluate.voice(path, dict.fromkeys(languages, speaker), TextReader())
+    if arguments.json:
+        print_json(found)
+        return
+    for language, by in found.items():
+        for name, figures in by.items():
+            print(f"{language} {name}: " + ", ".join(f"{k} {v}" for k, v in figures.items()))
 
 
 def _evaluate_hear(arguments: argparse.Namespace) -> None:

@@ -1,7 +1,7 @@
 """What was read out of a text and how it is performed, as one picture: the file that `animacy read --plot` writes.
 
-Strips of SECONDS each, one under the other: words at their time, stress, emotion and excitement as they were read; below them
-what came of it, measured: F0 and loudness of the speech, the main weights of the face and the nod of the head.
+Strips of SECONDS each, one under the other: words at their time, stress, boundaries, emotion and excitement as they were read;
+below them what came of it, measured: F0 and loudness of the speech, the main weights of the face and the nod of the head.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ Point = tuple[float, float]
 
 WIDTH = 1600  # pixels
 SECONDS = 8.0  # of a strip
-MOST_WEIGHT = 0.6  # on top of its row
+MOST_WEIGHT = 0.8  # on top of its row
 MOST = 12  # strips of a picture
 LEFT, RIGHT, TOP = 150, 24, 64  # pixels around the strips
 FINE = 2  # drawn so many times larger, then made smaller: Pillow's lines have steps
 
 INK, PALE, GRID, PAPER = "#1d2430", "#69707d", "#e3e6eb", "#ffffff"
+BOUNDARY = "#3c4c9a"
 COLOURS = {
     "anger": "#d1495b",
     "disgust": "#6a994e",
@@ -54,6 +55,7 @@ WEIGHTS = (
 ROWS = {
     "text": 58,
     "stress": 44,
+    "boundary": 26,
     "emotion": 30,
     "excitement": 44,
     "F0": 72,
@@ -62,7 +64,13 @@ ROWS = {
     "mouth": 64,
     "head": 44,
 }
-LABEL = {"stress": 0, "emotion": 0, "brows": 27, "mouth": 27}  # pixels that a row's name stands above its middle, else 9
+LABEL = {
+    "stress": 0,
+    "boundary": 0,
+    "emotion": 0,
+    "brows": 27,
+    "mouth": 27,
+}  # pixels that a row's name stands above its middle, else 9
 GAP = 12  # pixels between rows
 BETWEEN = 46  # ... and between strips, where the seconds stand
 
@@ -321,11 +329,15 @@ def _curve(pen: _Pen, times: Array, shares: Array, edges: tuple[float, float], c
 
 
 def _words(pen: _Pen, timeline: Timeline, edges: dict[str, tuple[float, float]], begin: float) -> None:
-    """Words where they are heard, in two lines where they are too long for that, and their stress as bars."""
+    """Words where they are heard, in two lines where they are too long for that, their stress as bars, and where they end
+    a stem as high as the boundary there is strong."""
     top, bottom = edges["stress"]
     free = [0.0, 0.0]
-    stresses = [w.stress for s in timeline.score.sentences for w in s.words]
-    for word, stress in zip(timeline.words, stresses, strict=True):
+    read = [w for s in timeline.score.sentences for w in s.words]
+    for word, (stress, boundary) in zip(timeline.words, ((w.stress, w.boundary) for w in read), strict=True):
+        if boundary and begin <= word["end"] < begin + SECONDS:
+            x, (above, foot) = pen.x(word["end"] - begin), edges["boundary"]
+            pen.box(x - 2, foot - (foot - above) * boundary, x + 2, foot, BOUNDARY)
         if not begin <= word["start"] < begin + SECONDS or word["end"] <= word["start"]:
             continue
         x, end = pen.x(word["start"] - begin), pen.x(min(word["end"] - begin, SECONDS))

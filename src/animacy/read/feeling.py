@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ..errors import UsageError
 from ..types import EMOTIONS
 from .encoder import Encoded, Encoder
+from .idioms import praise
 from .named import with_named
 from .script import shorten
 
@@ -62,9 +63,15 @@ _TURN = re.compile(
 )
 _TURNED = 4  # characters, at least, on either side
 TURN_SHARE = 0.35
+CLEAR = 0.4  # of the likeliest emotion before a turn, from which it is shown until then
+
+# What is praised is joyful enough for the praise to be meant; bad enough to doubt it; bad enough by itself.
+MEANT, DOUBTED, BAD = 0.25, 0.25, 0.6
 
 # Trained on sentences a person would say or write; a longer text adds nothing to its feeling but time.
 _EMBEDDED = 400  # characters
+# *so* and _so_: to the embedding, which knows few, a *glorious* concert is hardly a joy.
+_SIGNS = re.compile(r"(\*{1,3})(\w[^*\n]{0,60}?)\1|(?<!\w)_(\w[^_\n]{0,60}?)_(?!\w)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +79,18 @@ class Feeling:
     emotion: Mapping[str, float]  # keys EMOTIONS, each 0..1, summing to 1
     valence: float  # -1..1
     excitement: float  # 0..1
+    # Where the sentence turns to another feeling: characters up to there, and the emotion of what stands before.
+    turn: tuple[int, Mapping[str, float]] | None = None
 
 
 def clean(text: str) -> str:
-    """`text` as the embedding takes it: no control characters or surrogates, single spaces, at most 400 characters.
+    """`text` as the embedding takes it: no control characters, surrogates or signs of emphasis, single spaces, at most 400
+    characters.
 
     A text in capitals is put in small letters, which the embedding knows far better; the cues keep that it was shouted.
     """
     kept = "".join(c if c.isprintable() else " " for c in text[: 2 * _EMBEDDED])
-    single = " ".join(kept.split())[:_EMBEDDED]
+    single = " ".join(_SIGNS.sub(lambda m: m.group(2) or m.group(3), kept).split())[:_EMBEDDED]
     return single.lower() if single.isupper() else single
 
 
@@ -144,7 +154,7 @@ class Feelings:
 
     def _feeling(self, text: str, embedding: NDArray[np.float32]) -> Feeling:
         text_cues = cues(text)
-        whole = self.from_embedding(embedding, text_cues, text)
+        whole = self.from_embedding(embedding, text_cues, text, self._blame(text))
         turn = next(reversed(list(_TURN.finditer(text))), None)
         if turn is None or min(len(text[: turn.start()].strip()), len(text[turn.end() :].strip())) < _TURNED:
             return whole
@@ -154,16 +164,42 @@ class Feelings:
             return (1 - TURN_SHARE) * a + TURN_SHARE * b
 
         emotion = {name: mixed(whole.emotion[name], after.emotion[name]) for name in EMOTIONS}
-        return Feeling(emotion, mixed(whole.valence, after.valence), mixed(whole.excitement, after.excitement))
+        begin = text[: turn.start()]
+        before = self.from_embedding(self._embed.query(clean(begin)), cues(begin), begin).emotion
+        first, last = (max(felt, key=lambda name: felt[name]) for felt in (before, emotion))
+        return Feeling(
+            emotion,
+            mixed(whole.valence, after.valence),
+            mixed(whole.excitement, after.excitement),
+            (turn.start(), before) if first != last and before[first] >= CLEAR else None,
+        )
 
-    def from_embedding(self, embedding: NDArray[np.float32], text_cues: NDArray[np.float32], text: str) -> Feeling:
+    def _blame(self, text: str) -> str | None:
+        """The emotion of praise or thanks that are meant as blame, as what is praised is bad (Riloff et al. 2013)."""
+        praised = praise(text)
+        if praised is None or len(praised.rest) < _TURNED:
+            return None
+        x = features(self._embed.query(clean(praised.rest)), cues(praised.rest))[None]
+        felt = dict(zip(EMOTIONS, map(float, probabilities(head(x, self._weights, "emotion"))[0]), strict=True))
+        bad = sum(felt[name] for name in ("anger", "disgust", "fear", "sadness"))
+        if felt["joy"] > MEANT:
+            return None
+        if praised.blame and (praised.sure or bad > DOUBTED):
+            return praised.blame
+        if bad > BAD and not praised.thanks:
+            return max(("anger", "disgust", "sadness"), key=lambda name: felt[name])
+        return None
+
+    def from_embedding(
+        self, embedding: NDArray[np.float32], text_cues: NDArray[np.float32], text: str, blame: str | None = None
+    ) -> Feeling:
         """The same from an embedding ([384] float32) that is already there, and what `text` names."""
         x = features(embedding, text_cues)[None]
-        emotion = with_named(probabilities(head(x, self._weights, "emotion"))[0], text)[None]
+        emotion = with_named(probabilities(head(x, self._weights, "emotion"))[0], text, blame)[None]
         mood = head(x, self._weights, "mood")
         return Feeling(
             dict(zip(EMOTIONS, map(float, emotion[0]), strict=True)),
-            float(valence_of(mood, emotion)[0]),
+            float(valence_of(mood, emotion)[0]) if blame is None else float(emotion[0] @ _EMOTION_VALENCE),
             float(excitement_of(mood, emotion, text_cues[None])[0]),
         )
 
@@ -182,7 +218,7 @@ _EMOTION_EXCITEMENT = np.array([1.0, 0.5, 0.6, 0.5, -0.4, -0.1, 0.6], np.float32
 
 def valence_of(mood: NDArray[np.float32], emotion: NDArray[np.float32]) -> NDArray[np.float32]:
     """-1..1 from both heads' outputs, [N, 2] and [N, 7] -> [N]; 0 is EmoBank's usual sentence."""
-    return np.asarray(np.tanh(0.45 * mood[:, 0] + 0.5 * (emotion @ _EMOTION_VALENCE)), np.float32)
+    return np.asarray(np.tanh(0.45 * mood[:, 0] + 0.35 * (emotion @ _EMOTION_VALENCE)), np.float32)
 
 
 def valence_of_emotion(emotion: Mapping[str, float]) -> float:

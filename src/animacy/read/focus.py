@@ -281,6 +281,7 @@ _ZH_STRONG = word_set(
 _ASKING = word_set("谁 什么 哪 哪里 哪儿 怎么 为什么 几 多少")
 _ZH_LIGHT_TAGS = ("u", "y", "k", "p", "c", "q", "e", "o", "x")
 _ZH_LIGHT = word_set("是 有 在 了 着 过 的 地 得 吗 呢 吧 啊 都 也 就 才 要 把 被 给 让 很 请 人 这 那")
+DEMONSTRATIVES = "这那哪每某该"
 _ZH_OPENERS = word_set("但是 可是 不过 而是")
 
 
@@ -318,8 +319,13 @@ def _heavy(words: Sequence[Token], i: int) -> bool:
     return words[i].text not in _ZH_LIGHT and words[i].tag[:1] not in _ZH_LIGHT_TAGS
 
 
+def _counts(word: Token) -> bool:
+    """A number, or one with its measure; 这件 is tagged as one, but points."""
+    return word.kind == "number" or (word.tag[:1] == "m" and word.text[0] not in DEMONSTRATIVES)
+
+
 def _zh_field(word: Token) -> str:
-    if word.kind == "number" or word.tag[:1] == "m":
+    if _counts(word):
         return "number"
     if word.text in _ZH_FIELD:
         return _ZH_FIELD[word.text]
@@ -367,10 +373,12 @@ def _zh_pointed(words: Sequence[Token], keys: list[str], clause: range, focus: d
         elif keys[i] in _LATE and i > clause.start and _timed(words[i - 1]):
             focus.setdefault(i - 1, POINTED)
         elif keys[i] in _ONLY and heavy:
-            counted = next((k for k in rest if words[k].kind == "number" or words[k].tag[:1] == "m"), None)
+            counted = next((k for k in rest if _counts(words[k])), None)
+            verb = words[heavy[0]].tag[:1] == "v"
+            if counted is not None and not verb and any(words[k].tag[:1] == "v" for k in range(i + 1, counted)):
+                counted = None  # 只有小王买了三本: it is 小王 that is picked
             if keys[i] in ("就", "才", "单", "光") and counted is None and i > clause.start:
                 continue
-            verb = words[heavy[0]].tag[:1] == "v"
             focus.setdefault(heavy[-1] if verb and counted is None else heavy[0] if counted is None else counted, POINTED)
         elif keys[i] == "是" and i > clause.start:
             if keys[i - 1] == "的" and heavy:

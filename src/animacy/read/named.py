@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..types import EMOTIONS
+from .idioms import idioms
 from .script import word_list, word_set
 
 _ENGLISH = {
@@ -41,7 +42,7 @@ _MOST = word_set("so this that such")  # never so happy: the most; not so happy:
 _HAN_MORE = re.compile(r"(?:没有?|不曾|未曾)[^，。；]{0,3}(?:这么|这样|如此|更|过这么)$|不得不$|不禁$|无不$|何尝不$|[好忍]不$")
 _REACH = 3  # words in front in which a denial counts
 
-SAID, DENIED = 0.35, 0.6  # shares of the emotions that what is named, or denied, makes up
+SAID, DENIED, TOLD = 0.35, 0.6, 0.6  # shares of the emotions that what is named, denied, or told by an idiom or irony makes up
 LEFT = 0.2  # share of its weight that a denied emotion keeps
 
 
@@ -68,14 +69,20 @@ def named(text: str) -> list[tuple[str, bool]]:
     return found
 
 
-def with_named(emotion: NDArray[np.float32], text: str) -> NDArray[np.float32]:
+def with_named(emotion: NDArray[np.float32], text: str, blame: str | None = None) -> NDArray[np.float32]:
     """`emotion` ([7] float32, summing to 1) with what the text names said more, and what it denies taken back.
 
-    A denied joy is a sadness, any other denied feeling is calm.
+    A denied joy is a sadness, any other denied feeling is calm. What an idiom tells counts more than a name.
+    `blame`: the emotion of praise that is meant as blame, if it is; then nothing else counts.
     """
     found = named(text)
     said = {name for name, denied in found if not denied}
     taken = {name for name, denied in found if denied} - said
+    told = idioms(text)
+    share = TOLD if told else SAID if said else DENIED
+    said = told or said
+    if blame is not None:
+        said, taken, share = {blame}, {"joy"}, TOLD
     emotion = emotion.astype(np.float32)
     for name in taken:
         emotion[EMOTIONS.index(name)] *= LEFT
@@ -83,6 +90,5 @@ def with_named(emotion: NDArray[np.float32], text: str) -> NDArray[np.float32]:
     for name in said or {"sadness" if name == "joy" else "neutral" for name in taken}:
         target[EMOTIONS.index(name)] = 1
     if target.any():
-        share = SAID if said else DENIED
         emotion = (1 - share) * emotion / max(float(emotion.sum()), 1e-6) + share * target / target.sum()
     return np.asarray(emotion / emotion.sum(), np.float32)

@@ -127,6 +127,9 @@ class TextReader:
         elif of_words[0] is not None and all(e == of_words[0] for e in of_words):  # so it is the sentence's
             emotion, valence = of_words[0], valence_of_emotion(of_words[0])
             of_words = [None] * len(part)
+        elif feeling.turn is not None and self._emotion is None and not any(of_words):  # each clause shows its own
+            turn, first = feeling.turn
+            of_words = [first if t.start - begin < turn else None for t in part]
         if said is not None:
             valence = valence if said.valence is None else said.valence
             excitement = excitement if said.excitement is None else said.excitement
@@ -145,7 +148,7 @@ def _word(t: Token, offset: int, stress: float, boundary: float, emotion: Mappin
     word = Word(t.text, offset + t.start, offset + t.end, stress, t.spoken, t.language, t.after, t.pause)
     word = replace(word, boundary=boundary if t.boundary is None else t.boundary)
     if t.style is None:
-        return word
+        return word if emotion is None else replace(word, emotion=emotion)
     return replace(
         word,
         stress=stress if t.style.stress is None else t.style.stress,

@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 from ..types import Language
 from .encoder import WIDTH, Encoded
 from .feeling import head
-from .focus import BESIDE, focused, narrowed
+from .focus import BEHIND, DEMONSTRATIVES, focused, narrowed
 from .script import word_set
 from .words import Token
 
 Array = NDArray[np.float32]
 
 LOUD = 0.92  # at least, of a word that the writer marked
+UNMARKED = 0.7  # the most stress of words beside one that the writer marks
 GIVEN = 0.75  # share of its stress that a word keeps that was said in the sentences before
 PER_WORD = 8
 WINDOW = 2
@@ -73,7 +74,7 @@ def stresses(words: Sequence[Token], language: Language, states: Array, given: C
     if given:
         weights = [w * GIVEN if key_of(word) in given else w for w, word in zip(weights, words, strict=True)]
     if any(word.loud for word in words):
-        weights = [max(LOUD, w) if word.loud else min(w, LOUD - BESIDE) for w, word in zip(weights, words, strict=True)]
+        weights = _signed(weights, words)
     else:
         weights = narrowed(weights, focused(words, language), words)
     if max(weights) < 0.5:  # every sentence has a peak: its last word that is not light, else its heaviest
@@ -81,9 +82,18 @@ def stresses(words: Sequence[Token], language: Language, states: Array, given: C
     return weights
 
 
+def _signed(weights: Sequence[float], words: Sequence[Token]) -> list[float]:
+    """The stresses of a sentence in which the writer marks words: the others step back, most of all those behind."""
+    found, behind = [], False
+    for weight, word in zip(weights, words, strict=True):
+        found.append(max(LOUD, weight) if word.loud else min(weight, UNMARKED) * (BEHIND if behind else 1.0))
+        behind = (behind or word.loud) and not word.after
+    return found
+
+
 def states_of(encoded: Encoded, text: str, spans: Sequence[tuple[int, int]]) -> Array:
     """[N, WIDTH] float32: the mean state of the pieces of each word, which stands at its span of `text`; the sentence's, where
-    the encoder saw none of it. What was encoded is `text` with other white space at most.
+    the encoder saw none of it. What was encoded is `text` with other white space, and without signs of emphasis, at most.
     """
     ink, own = _ink(text), _ink(encoded.text)
     begins, ends = own[encoded.spans[:, 0]], own[encoded.spans[:, 1]]
@@ -95,8 +105,8 @@ def states_of(encoded: Encoded, text: str, spans: Sequence[tuple[int, int]]) -> 
 
 
 def _ink(text: str) -> NDArray[np.int64]:
-    """How many characters that are printed stand before each place of `text`, and in all of it."""
-    return np.cumsum([0, *(c.isprintable() and c != " " for c in text)])
+    """How many characters that are printed, signs of emphasis aside, stand before each place of `text`, and in all of it."""
+    return np.cumsum([0, *(c.isprintable() and c not in " *_" for c in text)])
 
 
 def inputs(words: Sequence[Token], states: Array) -> Array:
@@ -254,7 +264,9 @@ def _mandarin(words: Sequence[Token]) -> list[float]:
         elif word.kind == "symbol" or word.text in _LIGHT_WORDS:
             weight = 0.15
         else:
-            tag = word.tag[:1]
+            tag = "r" if word.text[0] in DEMONSTRATIVES and word.tag[:1] == "m" else word.tag[:1]  # 这件 points
+            if tag == "r" and word.text[0] == "本" and i and (words[i - 1].kind == "number" or words[i - 1].tag[:1] == "m"):
+                tag = "n"  # 三|本书, as the dictionary parts it
             weight = _LIGHT.get(tag, _HEAVY.get(tag, 0.5))
             weight += 0.04 * min(len(word.text) - 1, 3)
         if word.text in _FOCUS:
