@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from animacy.errors import AnimacyError, UsageError
 from animacy.live import Event, Moment, Session
-from animacy.live.session import EVENTS, LOOK_AHEAD, Full
+from animacy.live.session import BLOCK, EVENTS, LOOK_AHEAD, Full
 from animacy.live.speaking import QUEUED
 from animacy.types import ARKIT, EMOTIONS, Phone, Sentence, Speech, TimedWord, Word
 
@@ -298,7 +298,7 @@ def test_an_hour_without_drift() -> None:
             assert moments[-1].number == frames - 1 == 7 * (second + 1)
             assert abs(samples / RATE - frames / 7) < 0.0001
             assert abs((clock.now - 1000) + 1 / 7 - samples / RATE) < 0.005
-            assert len(session._coming) < 20 and session._speaking._inbox.qsize() < 5 and len(session._planned) <= 6
+            assert len(session._coming) < 20 and session._speaking._inbox.qsize() < 5 and len(session._planned) <= BLOCK
             session.events()
         parts = session._performer
         assert sum(map(len, (parts._parts, parts._cuts, parts._pauses, parts._blinks.onsets, parts._gaze.fixations))) < 80
@@ -384,7 +384,7 @@ class Viewer(RuleBasedStateMachine):
     @invariant()
     def nothing_grows(self) -> None:
         if hasattr(self, "session"):
-            assert len(self.session._planned) <= 6 and len(self.session._coming) <= 30
+            assert len(self.session._planned) <= BLOCK and len(self.session._coming) <= 30
             assert sum(len(p.sound.samples) for p in self.session._pushed) <= 10.2 * RATE
             assert len(self.session._performer._cuts) < 30 and len(self.session._performer._heard.runs) < 30
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 import numpy as np
@@ -12,8 +13,8 @@ from ..hear import STEP
 from ..types import ARKIT, Heard, Motion, Sentence, Speech, Word
 from .expression import ASKED, LEFT, expression, named, pace
 from .heard import HeardMouth
-from .life import DEGREE, Blinks, Gaze, Gestures, drift
-from .mouth import FORGET, Segment, articulate, mouth_weights, segments
+from .life import DEGREE, Blinks, Drift, Gaze, Gestures
+from .mouth import FORGET, Segments, articulate, mouth_weights, segments
 from .visemes import is_vowel
 
 Array = NDArray[np.float64]
@@ -34,6 +35,17 @@ FACE, LIVELY, ONSET, DECAY, BEFORE = slice(0, len(ARKIT)), *range(len(ARKIT), le
 TALKING = 0.5  # of a heard mouth's `speaking`, from which it counts as speech
 NONE = -1.0
 LEVELS = 10  # steps of excitement in which a heard voice's expression changes
+# Channels of noise, and between which Hz: what is never quite still in a face and a head at rest.
+SLOW = 0.03, 0.4
+NOISE = {
+    "brow": (10, 0.05, 0.5),
+    "smileLeft": (11, 0.04, 0.4),
+    "smileRight": (12, 0.04, 0.4),
+    "pressLeft": (13, 0.04, 0.3),
+    "pressRight": (14, 0.04, 0.3),
+    "breath": (20, 0.02, 0.06),
+    **{name: (channel, *SLOW) for channel, name in ((0, "pitch"), (1, "yaw"), (2, "roll"), (3, "x"), (5, "z"))},
+}
 AT_REST = np.concatenate([np.zeros(len(ARKIT) + 1), pace({}), pace({})[1:]])
 
 
@@ -61,15 +73,16 @@ class Performer:
         self._rate = 0
         self._sample = 0  # where the next stretch begins
         self._sentence: Sentence | None = None
-        self._parts: list[Segment] = []
+        self._parts: list[Segments] = []
         self._heard = HeardMouth()
-        self._cuts: list[tuple[float, list[Segment]]] = []  # mouths that are easing shut, and since when
+        self._cuts: list[tuple[float, list[Segments]]] = []  # mouths that are easing shut, and since when
         self._pauses: list[float] = []  # at which phrases will end
         self._level = NONE  # of excitement that a heard voice shows, in steps
         self._mood: Array | None = None
         self._blinks = Blinks(seed)
         self._gaze = Gaze(seed)
         self._gestures = Gestures(seed)
+        self._noise = Drift(seed, NOISE)
         self._spoke = -9.0  # when the last phone ended
         self._target = AT_REST
         self._lags = np.tile(AT_REST, (LAGS, 1))
@@ -94,7 +107,7 @@ class Performer:
         self._rate = speech.rate
         self._sentence = sentence
         start = self._sample / self._rate
-        self._parts = [s for s in self._parts if s.end > start - FORGET - BACK / self.fps] + segments(sentence, speech, start)
+        self._parts = [s for s in self._parts if s.over > start - FORGET - BACK / self.fps] + segments(sentence, speech, start)
         self._pauses += self._gesture(sentence, speech, start)
         self._plan += self._targets(sentence, speech, start)
         if heard is not None:
@@ -219,15 +232,15 @@ class Performer:
         return pauses
 
     def _frames(self, sentence: Sentence | None, times: Array, first: int) -> Motion:
-        seed = self.seed
+        noise = self._noise.at(times)
         held = self._hold_expression(sentence is None, times, first)
         face, lively = held[:, FACE] * self._sides, 0.45 + held[:, LIVELY]
 
         # a face at rest is never quite still
-        face[:, INDEX["browInnerUp"]] += 0.03 * (1 + drift(times, seed, 10, 0.05, 0.5) / 2)
-        for k, side in enumerate(("Left", "Right")):
-            face[:, INDEX["mouthSmile" + side]] += 0.05 + 0.015 * drift(times, seed, 11 + k, 0.04, 0.4)
-            face[:, INDEX["mouthPress" + side]] += 0.012 * (1 + drift(times, seed, 13 + k, 0.04, 0.3) / 2)
+        face[:, INDEX["browInnerUp"]] += 0.03 * (1 + noise["brow"] / 2)
+        for side in ("Left", "Right"):
+            face[:, INDEX["mouthSmile" + side]] += 0.05 + 0.015 * noise["smile" + side]
+            face[:, INDEX["mouthPress" + side]] += 0.012 * (1 + noise["press" + side] / 2)
         face = np.clip(face, 0.0, 1.0)
         raise_ = sum((b.at(times) for b in self._gestures.brows), np.zeros(len(times)))
         for name, share in (
@@ -244,15 +257,15 @@ class Performer:
         weights = mouth_weights(*mouth, np.clip(face, 0.0, 1.0))
 
         pose = np.zeros((len(times), 6))
-        breath = np.sin(2 * np.pi * (0.25 * times + 0.03 * drift(times, seed, 20, 0.02, 0.06)))
+        breath = np.sin(2 * np.pi * (0.25 * times + 0.03 * noise["breath"]))
         inhale = sum((b.at(times) for b in self._gestures.breaths), np.zeros(len(times)))
-        for axis, size in enumerate((0.55, 0.9, 0.45)):
-            pose[:, axis] = size * DEGREE * drift(times, seed, axis) * lively
+        for axis, (name, size) in enumerate((("pitch", 0.55), ("yaw", 0.9), ("roll", 0.45))):
+            pose[:, axis] = size * DEGREE * noise[name] * lively
         pose[:, :3] += self._gestures.head(times)
         pose[:, 0] -= (0.25 * breath + 0.8 * inhale) * DEGREE
-        pose[:, 3] = 0.0008 * drift(times, seed, 3) * lively
+        pose[:, 3] = 0.0008 * noise["x"] * lively
         pose[:, 4] = 0.0007 * breath + 0.0016 * inhale
-        pose[:, 5] = 0.0010 * drift(times, seed, 5) * lively + 0.0006 * breath
+        pose[:, 5] = 0.0010 * noise["z"] * lively + 0.0006 * breath
 
         self._eyes(weights, pose, times)
         return Motion(np.clip(weights, 0.0, 1.0).astype(np.float32), pose.astype(np.float32), first, self.fps)
@@ -278,6 +291,7 @@ class Performer:
         What rises does so at the new one's pace, what falls at the pace of the one that was shown.
         """
         held = np.empty((len(times), len(self._target)))
+        aim: Array | None = None
         for i, t in enumerate(times):
             self._past.append((first + i, self._shown, self._target, self._lags.copy()))
             while self._shown < self._dropped + len(self._plan) and t >= self._plan[self._shown - self._dropped][0]:
@@ -285,9 +299,12 @@ class Performer:
                 self._shown += 1
             if silent and t > self._spoke + LINGER:
                 self._aim(AT_REST)
-            value = self._target if self._mood is None else np.concatenate([self._mood, self._target[LIVELY:]])
-            seconds = np.where(value > self._lags[-1], value[ONSET], value[BEFORE])
-            step = 1.0 - np.exp(-RISE / (self.fps * seconds))
+            if aim is not self._target:
+                aim = self._target
+                goal = aim if self._mood is None else np.concatenate([self._mood, aim[LIVELY:]])
+                rises, falls = (1.0 - math.exp(-RISE / (self.fps * aim[k])) for k in (ONSET, BEFORE))
+            value = goal
+            step = np.where(value > self._lags[-1], rises, falls)
             for lag in self._lags:
                 lag += step * (value - lag)
                 value = lag
@@ -296,7 +313,7 @@ class Performer:
 
     def _aim(self, target: Array) -> None:
         """Turn to another target, if it is one: what was shown goes as it goes."""
-        if not np.array_equal(self._target[:BEFORE], target[:BEFORE]):
+        if (self._target[:BEFORE] != target[:BEFORE]).any():
             self._target = np.append(target[:BEFORE], self._target[DECAY])
 
     def _eyes(self, weights: Array, pose: Array, times: Array) -> None:
