@@ -14,7 +14,7 @@ from ..types import ARKIT, Heard, Motion, Sentence, Speech, Word
 from .expression import ASKED, LEFT, expression, named, pace
 from .heard import HeardMouth
 from .life import DEGREE, Blinks, Drift, Gaze, Gestures
-from .mouth import FORGET, Segments, articulate, mouth_weights, segments
+from .mouth import FORGET, Segments, articulate, bounded, mouth_weights, segments
 from .visemes import is_vowel
 
 Array = NDArray[np.float64]
@@ -176,7 +176,7 @@ class Performer:
         """As `mouth.articulate`, with the mouths that were cut off easing shut."""
         shape, *rest = articulate(self._parts, times, self.fps)
         for at, parts in self._cuts:
-            x = np.clip((times - at) / SHUT, 0.0, 1.0)
+            x = bounded((times - at) / SHUT)
             left = 1.0 - x * x * (3.0 - 2.0 * x)  # slower at its fastest than `ease`
             cut_shape, *cut_rest = articulate(parts, times, self.fps)
             shape = np.maximum(shape, cut_shape * left[:, None])
@@ -241,7 +241,7 @@ class Performer:
         for side in ("Left", "Right"):
             face[:, INDEX["mouthSmile" + side]] += 0.05 + 0.015 * noise["smile" + side]
             face[:, INDEX["mouthPress" + side]] += 0.012 * (1 + noise["press" + side] / 2)
-        face = np.clip(face, 0.0, 1.0)
+        face = bounded(face)
         raise_ = sum((b.at(times) for b in self._gestures.brows), np.zeros(len(times)))
         for name, share in (
             ("browInnerUp", 0.75),
@@ -251,10 +251,10 @@ class Performer:
             ("eyeWideRight", 0.25),
         ):
             face[:, INDEX[name]] += share * raise_
-        face[:, [INDEX["browDownLeft"], INDEX["browDownRight"]]] *= np.clip(1.0 - raise_, 0.0, 1.0)[:, None]
+        face[:, [INDEX["browDownLeft"], INDEX["browDownRight"]]] *= bounded(1.0 - raise_)[:, None]
 
         mouth = self._mouth(times)
-        weights = mouth_weights(*mouth, np.clip(face, 0.0, 1.0))
+        weights = mouth_weights(*mouth, bounded(face))
 
         pose = np.zeros((len(times), 6))
         breath = np.sin(2 * np.pi * (0.25 * times + 0.03 * noise["breath"]))
@@ -268,7 +268,7 @@ class Performer:
         pose[:, 5] = 0.0010 * noise["z"] * lively + 0.0006 * breath
 
         self._eyes(weights, pose, times)
-        return Motion(np.clip(weights, 0.0, 1.0).astype(np.float32), pose.astype(np.float32), first, self.fps)
+        return Motion(bounded(weights).astype(np.float32), pose.astype(np.float32), first, self.fps)
 
     def _targets(self, sentence: Sentence | None, speech: Speech, start: float) -> list[tuple[float, Array]]:
         """The expressions [53] of a stretch and when each is made for, in order; a word may have one of its own."""
