@@ -8,7 +8,7 @@ Times are seconds from the video's start, angles radians, signs as `types.POSE`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,18 +23,17 @@ DEGREE = math.pi / 180
 class Drift:
     """Smooth noise that never repeats, of unit variance: a channel is five sines between its two frequencies, seeded.
 
-    channels: by name a number, and the lowest and highest frequency in Hz.
+    channels: a number, and the lowest and highest frequency in Hz, of each.
     """
 
-    def __init__(self, seed: int, channels: Mapping[str, tuple[int, float, float]]) -> None:
-        self._names = tuple(channels)
-        sines = [_sines(seed, *channel) for channel in channels.values()]
+    def __init__(self, seed: int, channels: Sequence[tuple[int, float, float]]) -> None:
+        sines = [_sines(seed, *channel) for channel in channels]
         self._turns, self._phase, self._size = (np.stack(parts) for parts in zip(*sines, strict=True))  # [C, 5] each
 
-    def at(self, times: Array) -> dict[str, Array]:
-        """Each channel at `times` [T]."""
-        waves = (np.sin(times[:, None, None] * self._turns + self._phase) * self._size).sum(2)
-        return dict(zip(self._names, waves.T, strict=True))
+    def at(self, times: Array) -> Array:
+        """The channels at `times` [T], [T, C]."""
+        waves: Array = (np.sin(times[:, None, None] * self._turns + self._phase) * self._size).sum(2)
+        return waves
 
 
 def _sines(seed: int, channel: int, low: float, high: float) -> tuple[Array, Array, Array]:

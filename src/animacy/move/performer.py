@@ -35,17 +35,30 @@ FACE, LIVELY, ONSET, DECAY, BEFORE = slice(0, len(ARKIT)), *range(len(ARKIT), le
 TALKING = 0.5  # of a heard mouth's `speaking`, from which it counts as speech
 NONE = -1.0
 LEVELS = 10  # steps of excitement in which a heard voice's expression changes
-# Channels of noise, and between which Hz: what is never quite still in a face and a head at rest.
-SLOW = 0.03, 0.4
-NOISE = {
-    "brow": (10, 0.05, 0.5),
-    "smileLeft": (11, 0.04, 0.4),
-    "smileRight": (12, 0.04, 0.4),
-    "pressLeft": (13, 0.04, 0.3),
-    "pressRight": (14, 0.04, 0.3),
-    "breath": (20, 0.02, 0.06),
-    **{name: (channel, *SLOW) for channel, name in ((0, "pitch"), (1, "yaw"), (2, "roll"), (3, "x"), (5, "z"))},
+# What is never quite still at rest: in the face its mean, how far it drifts, and its noise; in the head how far, and its noise.
+STIR = {
+    "browInnerUp": (0.03, 0.015, (10, 0.05, 0.5)),
+    "mouthSmileLeft": (0.05, 0.015, (11, 0.04, 0.4)),
+    "mouthSmileRight": (0.05, 0.015, (12, 0.04, 0.4)),
+    "mouthPressLeft": (0.012, 0.006, (13, 0.04, 0.3)),
+    "mouthPressRight": (0.012, 0.006, (14, 0.04, 0.3)),
 }
+SWAY = {  # by axis of POSE
+    0: (0.55 * DEGREE, (0, 0.03, 0.4)),
+    1: (0.9 * DEGREE, (1, 0.03, 0.4)),
+    2: (0.45 * DEGREE, (2, 0.03, 0.4)),
+    3: (0.0008, (3, 0.03, 0.4)),
+    5: (0.0010, (5, 0.03, 0.4)),
+}
+BREATH = 20, 0.02, 0.06
+RAISES = {"browInnerUp": 0.75, "browOuterUpLeft": 0.8, "browOuterUpRight": 0.72, "eyeWideLeft": 0.25, "eyeWideRight": 0.25}
+STIRRED, RAISED = [INDEX[name] for name in STIR], [INDEX[name] for name in RAISES]
+LOWERED = [INDEX["browDown" + side] for side in ("Left", "Right")]
+MEAN, STIRS = np.array([s[:2] for s in STIR.values()]).T
+SWAYS, SHARES = np.array([s[0] for s in SWAY.values()]), np.array(list(RAISES.values()))
+LOOKS = [INDEX["eyeLook" + way + side] for side in ("Left", "Right") for way in ("Out", "In", "Up", "Down")]
+BLINK, WIDE, SQUINT = ([INDEX[name + side] for side in ("Left", "Right")] for name in ("eyeBlink", "eyeWide", "eyeSquint"))
+SETTLED = 1e-9  # of a weight
 AT_REST = np.concatenate([np.zeros(len(ARKIT) + 1), pace({}), pace({})[1:]])
 
 
@@ -82,7 +95,7 @@ class Performer:
         self._blinks = Blinks(seed)
         self._gaze = Gaze(seed)
         self._gestures = Gestures(seed)
-        self._noise = Drift(seed, NOISE)
+        self._noise = Drift(seed, [*(s[-1] for s in STIR.values()), *(s[-1] for s in SWAY.values()), BREATH])
         self._spoke = -9.0  # when the last phone ended
         self._target = AT_REST
         self._lags = np.tile(AT_REST, (LAGS, 1))
@@ -236,36 +249,23 @@ class Performer:
         held = self._hold_expression(sentence is None, times, first)
         face, lively = held[:, FACE] * self._sides, 0.45 + held[:, LIVELY]
 
-        # a face at rest is never quite still
-        face[:, INDEX["browInnerUp"]] += 0.03 * (1 + noise["brow"] / 2)
-        for side in ("Left", "Right"):
-            face[:, INDEX["mouthSmile" + side]] += 0.05 + 0.015 * noise["smile" + side]
-            face[:, INDEX["mouthPress" + side]] += 0.012 * (1 + noise["press" + side] / 2)
+        face[:, STIRRED] += MEAN + STIRS * noise[:, : len(STIR)]
         face = bounded(face)
         raise_ = sum((b.at(times) for b in self._gestures.brows), np.zeros(len(times)))
-        for name, share in (
-            ("browInnerUp", 0.75),
-            ("browOuterUpLeft", 0.8),
-            ("browOuterUpRight", 0.72),
-            ("eyeWideLeft", 0.25),
-            ("eyeWideRight", 0.25),
-        ):
-            face[:, INDEX[name]] += share * raise_
-        face[:, [INDEX["browDownLeft"], INDEX["browDownRight"]]] *= bounded(1.0 - raise_)[:, None]
+        face[:, RAISED] += raise_[:, None] * SHARES
+        face[:, LOWERED] *= bounded(1.0 - raise_)[:, None]
 
         mouth = self._mouth(times)
         weights = mouth_weights(*mouth, bounded(face))
 
         pose = np.zeros((len(times), 6))
-        breath = np.sin(2 * np.pi * (0.25 * times + 0.03 * noise["breath"]))
+        breath = np.sin(2 * np.pi * (0.25 * times + 0.03 * noise[:, -1]))
         inhale = sum((b.at(times) for b in self._gestures.breaths), np.zeros(len(times)))
-        for axis, (name, size) in enumerate((("pitch", 0.55), ("yaw", 0.9), ("roll", 0.45))):
-            pose[:, axis] = size * DEGREE * noise[name] * lively
+        pose[:, list(SWAY)] = SWAYS * noise[:, len(STIR) : -1] * lively[:, None]
         pose[:, :3] += self._gestures.head(times)
         pose[:, 0] -= (0.25 * breath + 0.8 * inhale) * DEGREE
-        pose[:, 3] = 0.0008 * noise["x"] * lively
         pose[:, 4] = 0.0007 * breath + 0.0016 * inhale
-        pose[:, 5] = 0.0010 * noise["z"] * lively + 0.0006 * breath
+        pose[:, 5] += 0.0006 * breath
 
         self._eyes(weights, pose, times)
         return Motion(bounded(weights).astype(np.float32), pose.astype(np.float32), first, self.fps)
@@ -293,7 +293,7 @@ class Performer:
         held = np.empty((len(times), len(self._target)))
         aim: Array | None = None
         for i, t in enumerate(times):
-            self._past.append((first + i, self._shown, self._target, self._lags.copy()))
+            self._past.append((first + i, self._shown, self._target, self._lags))
             while self._shown < self._dropped + len(self._plan) and t >= self._plan[self._shown - self._dropped][0]:
                 self._aim(self._plan[self._shown - self._dropped][1])
                 self._shown += 1
@@ -303,7 +303,11 @@ class Performer:
                 aim = self._target
                 goal = aim if self._mood is None else np.concatenate([self._mood, aim[LIVELY:]])
                 rises, falls = (1.0 - math.exp(-RISE / (self.fps * aim[k])) for k in (ONSET, BEFORE))
-            value = goal
+                settled = np.abs(self._lags - goal).max() < SETTLED
+            held[i] = value = goal
+            if settled:
+                continue
+            self._lags = self._lags.copy()  # the past has it
             step = np.where(value > self._lags[-1], rises, falls)
             for lag in self._lags:
                 lag += step * (value - lag)
@@ -323,15 +327,12 @@ class Performer:
         left, right = np.maximum(yaw, 0.0) / EYE_SIDE, np.maximum(-yaw, 0.0) / EYE_SIDE
         up, down = np.maximum(-pitch, 0.0) / EYE_UP, np.maximum(pitch, 0.0) / EYE_DOWN
         closed = self._blinks.closed(times, self.fps)
-        for side, out, in_ in (("Left", left, right), ("Right", right, left)):
-            weights[:, INDEX["eyeLookOut" + side]] = out
-            weights[:, INDEX["eyeLookIn" + side]] = in_
-            weights[:, INDEX["eyeLookUp" + side]] = up
-            weights[:, INDEX["eyeLookDown" + side]] = down + 0.05 * closed
-            blink, wide, squint = (INDEX[name + side] for name in ("eyeBlink", "eyeWide", "eyeSquint"))
-            weights[:, blink] = closed + (1.0 - closed) * np.clip(weights[:, blink] + 0.1 * down, 0.0, 0.4)
-            weights[:, wide] = (weights[:, wide] + 0.3 * up) * (1.0 - closed)
-            weights[:, squint] *= 1.0 - 0.7 * closed
+        down_lid = down + 0.05 * closed
+        weights[:, LOOKS] = np.array([left, right, up, down_lid, right, left, up, down_lid]).T
+        open_ = (1.0 - closed)[:, None]
+        weights[:, BLINK] = closed[:, None] + open_ * np.clip(weights[:, BLINK] + 0.1 * down[:, None], 0.0, 0.4)
+        weights[:, WIDE] = (weights[:, WIDE] + 0.3 * up[:, None]) * open_
+        weights[:, SQUINT] *= 1.0 - 0.7 * closed[:, None]
 
 
 def _lively(excitement: float) -> Array:
