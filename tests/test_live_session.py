@@ -18,6 +18,7 @@ from animacy.errors import AnimacyError, UsageError
 from animacy.live import Event, Moment, Session
 from animacy.live.session import BLOCK, EVENTS, LOOK_AHEAD, Full
 from animacy.live.speaking import QUEUED
+from animacy.move import Performer
 from animacy.types import ARKIT, EMOTIONS, Phone, Sentence, Speech, TimedWord, Word
 
 RATE = 24_000
@@ -224,6 +225,49 @@ def test_emotion_shows_in_talk_and_at_rest() -> None:
     smiles = np.array([m.weights[smile] for m in moments])
     assert smiles[:50].max() < 0.1 and smiles[80:100].min() > 0.4 and smiles[150:170].min() > 0.3 and smiles[-1] < 0.1
     smooth(moments)
+
+
+@pytest.mark.parametrize("text", ["", "one two three. four five. six seven eight nine"])
+def test_an_emotion_shows_from_the_next_frame_and_changes_nothing_that_is_heard(text: str) -> None:
+    """At each place in what is planned, be it at rest or in talk, where stretches begin and end."""
+    clock = Clock()
+    for frames in range(3, 40, 3):
+        with opened(clock) as plain, opened(clock) as moved:
+            pairs = []
+            for n in range(frames + 12):
+                if n == 2 and text:
+                    plain.say(text)
+                    moved.say(text)
+                if n == frames:
+                    moved.set_emotion({"joy": 1.0})
+                if text:
+                    settle(plain)
+                    settle(moved)
+                pairs += zip(plain.take(), moved.take(), strict=True)
+                clock.now += 0.04
+        assert len(pairs) > frames + 10
+        apart = [np.abs(a.weights - b.weights).max() for a, b in pairs]
+        assert max(apart[:frames]) == 0.0 < apart[frames] < apart[frames + 1] < apart[frames + 4]
+        assert all(np.array_equal(a.samples, b.samples) for a, b in pairs)
+        smooth([b for _, b in pairs])
+
+
+def test_sessions_that_are_opened_together_plan_in_different_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    planned: list[int] = []  # samples
+    advance = Performer.advance
+    monkeypatch.setattr(Performer, "advance", lambda self, samples: planned.append(samples) or advance(self, samples))
+    together = [Session(Tone(), reader=Words(), clock=clock, seed=seed) for seed in range(2 * BLOCK)]
+    counts = []
+    for _ in range(4 * BLOCK):
+        planned.clear()
+        for session in together:
+            session.take()
+        counts.append(len(planned))
+        clock.now += 0.04
+    for session in together:
+        session.close()
+    assert set(counts[1:]) == {2}  # in the first all plan
 
 
 def test_a_speaker_that_fails_is_told_of_and_the_face_lives_on() -> None:
