@@ -36,7 +36,8 @@ from .values import Moment
 
 LOOK_AHEAD = 4  # frames, where there is room
 ROOM, FULL, AGAIN = 0.7, 0.9, 0.75  # needs; each frame is painted again once it is below AGAIN
-TICKS = 32  # over which is measured what they take
+TICKS = 32  # over which is measured what they take ...
+ENOUGH = 8  # ... once there were so many: the first are slow in what later ones are not, and may be few
 TRIAL = 8  # frames that are painted at first, to see how fast that is
 ONCE = 3  # trials of a single frame, of which the quickest counts
 QUICK = 0.02  # s that a trial has to take to tell of larger batches
@@ -272,9 +273,9 @@ class Scheduler:
 
     def _measure(self, tick: _Tick) -> None:
         self._ticks.append(tick)
-        if len(self._ticks) == 1:  # the first may be slow in what later ones are not
+        if len(self._ticks) < ENOUGH:
             return
-        longest = max(self._ticks, key=lambda t: t.hearing + t.painting)  # nor is one who stood still for once short of time
+        longest = max(self._ticks, key=lambda t: t.hearing + t.painting)  # who stands still for once is not short of time
         ticks = [t for t in self._ticks if t is not longest]
         self._hearing = sum(t.hearing for t in ticks) / sum(t.sessions for t in ticks)
         trial = sum(t.trial for t in ticks)
