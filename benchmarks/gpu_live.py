@@ -23,6 +23,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -250,12 +251,20 @@ def processes(canned: Canned, arguments: argparse.Namespace, keep: Callable[[Any
         if name in sys.argv:
             given.remove(sys.argv[sys.argv.index(name) + 1])
     command = [sys.executable, __file__, *given, "--child"]
-    workers = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(arguments.workers)
-    ]
+    environment = {"OMP_NUM_THREADS": str(max(1, len(os.sched_getaffinity(0)) // arguments.workers)), **os.environ}
+    workers: list[subprocess.Popen[str]] = []
     try:
-        if any(w.stdout is None or w.stdout.readline().strip() != "ready" for w in workers):
-            raise RuntimeError("a process did not become ready; its error is above")
+        for count in (
+            1,
+            arguments.workers - 1,
+        ):  # one fills the caches for the others, as in `animacy serve`
+            new = [
+                subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+                for _ in range(count)
+            ]
+            workers += new
+            if any(w.stdout is None or w.stdout.readline().strip() != "ready" for w in new):
+                raise RuntimeError("a process did not become ready; its error is above")
         for sessions in arguments.sessions:
             if over(arguments):
                 found[str(sessions)] = {"left out": f"{arguments.minutes} minutes were over"}

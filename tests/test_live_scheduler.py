@@ -139,6 +139,45 @@ def test_a_painter_that_turns_slow_costs_frames_but_no_time(clock: Clock, sessio
         add(scheduler, sessions, clock)
 
 
+def test_a_painter_that_takes_its_time_for_a_batch_is_not_short_for_few_frames(clock: Clock, sessions: list[Session]) -> None:
+    """As a GPU: 22 ms for one frame, 34 ms for 16. What paints half as many frames saves next to nothing."""
+    easel = Easel(clock, 0.0008, start=0.021)
+    scheduler = Scheduler({"a": Drawn(easel, easel, 16)}, clock)
+    assert scheduler.reached == pytest.approx(16 / (0.021 + 16 * 0.0008))
+    for _ in range(8):
+        add(scheduler, sessions, clock)
+        ticks(scheduler, clock, 0.2)
+        assert not scheduler.half
+    assert scheduler.need == pytest.approx(25 * (0.021 + 8 * 0.0008), rel=0.02)
+    easel.start = 0.06
+    ticks(scheduler, clock, 3)
+    assert scheduler.half
+    easel.start = 0.021
+    ticks(scheduler, clock, 3)
+    assert not scheduler.half
+    with pytest.raises(Busy, match="each second frame painted"):  # beyond 16 frames a second batch would begin
+        for _ in range(99):
+            add(scheduler, sessions, clock)
+    assert len(sessions) == 33
+
+
+def test_what_a_session_takes_besides_painting_bounds_their_number(clock: Clock, sessions: list[Session]) -> None:
+    easel = Easel(clock, 0.0)
+    scheduler = Scheduler({"a": Drawn(easel, easel, 64)}, clock)
+
+    class Slow(Screen):
+        def hear(self, moment: Moment) -> None:
+            clock.now += 0.0029
+
+    with pytest.raises(Busy):
+        for seed in range(40):
+            sessions.append(Session(Tone(), reader=Words(), clock=clock, seed=seed, avatar="a"))
+            scheduler.add(sessions[-1], Slow(sessions[-1]))
+            ticks(scheduler, clock, 2)
+    assert len(sessions) == 13  # the 13th is refused: 13 * 2.9 ms are more than 90 % of 40 ms
+    assert 0.85 < scheduler.need < 0.95
+
+
 def test_frames_of_an_older_epoch_are_dropped(clock: Clock, sessions: list[Session]) -> None:
     easel = Easel(clock, 0.001)
     scheduler = Scheduler({"a": Drawn(easel, easel, 32)}, clock)

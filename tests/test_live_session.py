@@ -16,8 +16,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from animacy.errors import AnimacyError, UsageError
 from animacy.live import Event, Moment, Session
-from animacy.live.session import EVENTS, LOOK_AHEAD, Full
+from animacy.live.session import BLOCK, EVENTS, LOOK_AHEAD, Full
 from animacy.live.speaking import QUEUED
+from animacy.move import Performer
 from animacy.types import ARKIT, EMOTIONS, Phone, Sentence, Speech, TimedWord, Word
 
 RATE = 24_000
@@ -226,6 +227,49 @@ def test_emotion_shows_in_talk_and_at_rest() -> None:
     smooth(moments)
 
 
+@pytest.mark.parametrize("text", ["", "one two three. four five. six seven eight nine"])
+def test_an_emotion_shows_from_the_next_frame_and_changes_nothing_that_is_heard(text: str) -> None:
+    """At each place in what is planned, be it at rest or in talk, where stretches begin and end."""
+    clock = Clock()
+    for frames in range(3, 40, 3):
+        with opened(clock) as plain, opened(clock) as moved:
+            pairs = []
+            for n in range(frames + 12):
+                if n == 2 and text:
+                    plain.say(text)
+                    moved.say(text)
+                if n == frames:
+                    moved.set_emotion({"joy": 1.0})
+                if text:
+                    settle(plain)
+                    settle(moved)
+                pairs += zip(plain.take(), moved.take(), strict=True)
+                clock.now += 0.04
+        assert len(pairs) > frames + 10
+        apart = [np.abs(a.weights - b.weights).max() for a, b in pairs]
+        assert max(apart[:frames]) == 0.0 < apart[frames] < apart[frames + 1] < apart[frames + 4]
+        assert all(np.array_equal(a.samples, b.samples) for a, b in pairs)
+        smooth([b for _, b in pairs])
+
+
+def test_sessions_that_are_opened_together_plan_in_different_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    planned: list[int] = []  # samples
+    advance = Performer.advance
+    monkeypatch.setattr(Performer, "advance", lambda self, samples: planned.append(samples) or advance(self, samples))
+    together = [Session(Tone(), reader=Words(), clock=clock, seed=seed) for seed in range(2 * BLOCK)]
+    counts = []
+    for _ in range(4 * BLOCK):
+        planned.clear()
+        for session in together:
+            session.take()
+        counts.append(len(planned))
+        clock.now += 0.04
+    for session in together:
+        session.close()
+    assert set(counts[1:]) == {2}  # in the first all plan
+
+
 def test_a_speaker_that_fails_is_told_of_and_the_face_lives_on() -> None:
     clock = Clock()
     with opened(clock) as session:
@@ -298,7 +342,7 @@ def test_an_hour_without_drift() -> None:
             assert moments[-1].number == frames - 1 == 7 * (second + 1)
             assert abs(samples / RATE - frames / 7) < 0.0001
             assert abs((clock.now - 1000) + 1 / 7 - samples / RATE) < 0.005
-            assert len(session._coming) < 20 and session._speaking._inbox.qsize() < 5 and len(session._planned) <= 6
+            assert len(session._coming) < 20 and session._speaking._inbox.qsize() < 5 and len(session._planned) <= BLOCK
             session.events()
         parts = session._performer
         assert sum(map(len, (parts._parts, parts._cuts, parts._pauses, parts._blinks.onsets, parts._gaze.fixations))) < 80
@@ -384,7 +428,7 @@ class Viewer(RuleBasedStateMachine):
     @invariant()
     def nothing_grows(self) -> None:
         if hasattr(self, "session"):
-            assert len(self.session._planned) <= 6 and len(self.session._coming) <= 30
+            assert len(self.session._planned) <= BLOCK and len(self.session._coming) <= 30
             assert sum(len(p.sound.samples) for p in self.session._pushed) <= 10.2 * RATE
             assert len(self.session._performer._cuts) < 30 and len(self.session._performer._heard.runs) < 30
 

@@ -221,7 +221,7 @@ def test_sessions_that_have_no_room_end_the_search() -> None:
     with quick_host() as host:
         found = find(lambda n: together(host, n, 1.5, "grey", ("one two three.",)), most=2, frame_ms=1e6)
         assert found["sessions"] == 2 and found["frames"] > 20 and [t["refused"] for t in found["trials"]] == [0, 0]
-        host.scheduler.reached = host.scheduler._trial = 10.0  # frames a second
+        host.scheduler._hearing = 1.0  # s of each tick, a session
         found = find(lambda n: together(host, n, 1.0, "grey", ("one",)), most=8, frame_ms=1e6)
         assert found["sessions"] == 0 and len(found["trials"]) == 1
         assert not host.streams

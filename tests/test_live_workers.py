@@ -20,6 +20,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from animacy.errors import AnimacyError
 from animacy.live.client import Client, Lost, Refused
+from animacy.live.workers import working
 from live import until
 
 HERE = str(Path(__file__).parent)
@@ -264,6 +265,29 @@ def _refused(url: str) -> bool:
             return False
     except OSError:
         return True
+
+
+def test_one_worker_starts_before_the_others(tmp_path: Path) -> None:
+    """Which then find in the caches what it compiled."""
+    told = tmp_path / "told"
+    code = f"""if True:
+        import json, sys, time
+        asked = json.loads(sys.stdin.readline())
+        def tell(what):
+            with open({str(told)!r}, "a") as file:
+                file.write(f"{{asked['worker']}} {{what}}\\n")
+        tell("begins"); time.sleep(0.3); tell("ready")
+        print(json.dumps({{"ready": ""}}), flush=True)
+        sys.stdin.read()"""
+
+    async def use() -> None:
+        async with working(3, str(tmp_path), {}, os.environ, (sys.executable, "-c", code)) as workers:
+            assert [w.generation for w in workers] == [1, 1, 1]
+
+    asyncio.run(use())
+    lines = told.read_text().splitlines()
+    assert lines[:2] == ["0 begins", "0 ready"]
+    assert {line[0] for line in lines[2:4]} <= {"1", "2"} and len(lines) == 6
 
 
 def test_what_a_worker_cannot_do_is_one_line_at_the_start() -> None:

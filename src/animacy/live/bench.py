@@ -241,7 +241,7 @@ def together(host: Host, sessions: int, seconds: float, avatar: str, texts: Sequ
         half, ticks = half + host.scheduler.half, ticks + 1
         time.sleep(0.01)
     wall, used = time.monotonic() - begun, time.process_time() - used
-    grown = _memory() - memory
+    grown, reached = _memory() - memory, host.scheduler.reached
     figures = [t.stream.figures for t in talks]
     for talk in talks:
         host.close_session(talk.stream)
@@ -266,7 +266,7 @@ def together(host: Host, sessions: int, seconds: float, avatar: str, texts: Sequ
         "frames": sum(f.frames for f in figures),
         "frames_skipped": sum(f.skipped for f in figures),
         "half_rate_share": round(half / ticks, 4),
-        "reached_fps": _round(host.scheduler.reached),
+        "reached_fps": _round(reached),
         "cpu_cores": round(used / wall, 3),
         "cores": len(os.sched_getaffinity(0)),
         "memory_mb_per_session": _round(grown / len(talks)),

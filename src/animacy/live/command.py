@@ -79,7 +79,8 @@ def serve(arguments: argparse.Namespace) -> None:
 
     if arguments.workers > 1:
         with ExitStack() as stack:
-            environment = {**os.environ, **(stack.enter_context(_mps()) if arguments.mps else {})}
+            shared = stack.enter_context(_mps()) if arguments.mps else {}
+            environment = {"OMP_NUM_THREADS": str(_cores(arguments)), **os.environ, **shared}
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="animacy-"))
             asyncio.run(_several(arguments, folder, environment, keys, tls, ready))
     else:
@@ -118,10 +119,17 @@ def host_of(arguments: argparse.Namespace, metrics: Metrics) -> Host:
         rasteriser=arguments.rasteriser,
         generator=arguments.generator,
         backend=arguments.generator_backend,
+        cores=_cores(arguments),
         prepared=arguments.prepare,
         stage=logging.getLogger("animacy.live").info,
         observe=metrics.lateness.observe,
     )
+
+
+def _cores(arguments: argparse.Namespace) -> int:
+    """The share of one process."""
+    workers: int = arguments.workers
+    return max(1, len(os.sched_getaffinity(0)) // workers)
 
 
 def server_of(host: Host, metrics: Metrics, arguments: argparse.Namespace, prefix: str = "") -> Server:

@@ -174,13 +174,14 @@ def make_host(
     generator: str = "auto",
     backend: str = "auto",
     prepared: str = "auto",
+    cores: int | None = None,
     stage: Callable[[str], None] = lambda name: None,
     observe: Callable[[float], None] = lambda lateness: None,
 ) -> Host:
     """A host of the avatars of these names or paths and of all voices that ship, warmed up; `voice` comes first.
 
-    size: pixels a side, even, 64..2048. rasteriser, generator, backend, prepared: as `make_face` takes them. stage is told
-    what begins, from the scheduler's thread, too.
+    size: pixels a side, even, 64..2048. rasteriser, generator, backend, prepared: as `make_face` takes them. cores: that
+    voices may take, by default all. stage is told what begins, from the scheduler's thread, too.
     Raises UsageError for what cannot be asked for.
     """
     if size % 2 or not 64 <= size <= 2048:
@@ -193,7 +194,7 @@ def make_host(
     how = {"rasteriser": rasteriser, "generator": generator, "backend": backend, "prepared": prepared}
     looks = {name: _look(name, size, how, stage) for name in dict.fromkeys(names)}
     stage("loading the voices")
-    every = _speakers()
+    every = _speakers(cores or len(os.sched_getaffinity(0)))
     speakers = {voice: every[voice], **every}
     readers = {markup: make_reader(markup=markup) for markup in MARKUPS}
     stage("warming up")
@@ -215,9 +216,8 @@ def _look(name: str, size: int, how: Mapping[str, str], stage: Callable[[str], N
     return Look(background, painting)
 
 
-def _speakers() -> dict[str, Speaker]:
+def _speakers(cores: int) -> dict[str, Speaker]:
     """All voices out of one network, and the one that changes with the language."""
-    cores = len(os.sched_getaffinity(0))
     at_once = max(1, cores // 4)
     room = threading.Semaphore(at_once)
     # Half the cores at most: threads of one operator wait for each other, and frames have to be painted meanwhile.

@@ -33,8 +33,8 @@ class Metrics:
         gauges = {
             "sessions": "Sessions that are open",
             "viewers": "Viewers by WebRTC",
-            "frames_reached": "Frames a second that the last ticks reached",
-            "need": "Frames that sessions ask for over those that are reached",
+            "frames_reached": "Frames a second that sessions ask for over the need",
+            "need": "What a tick takes, each frame painted, over the time between frames",
             "look_ahead": "Frames painted ahead",
             "half": "1 while each second frame is painted",
             "drift_seconds": "The furthest that any session's sound is behind its instant",

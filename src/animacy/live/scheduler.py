@@ -4,7 +4,9 @@ Each tick takes the frames that became due, and a few more where there is room, 
 them, earliest first, and hands on the faces of those that no interruption has made void. A frame whose successor is due already
 is not painted: sessions fall behind in smoothness, never in time.
 
-How short time is, is measured: `need` is the frames a second that the sessions ask for over those that the last ticks reached.
+How short time is, is measured: `need` is what a tick takes, with each frame painted, over the time from one frame to the next.
+A tick takes something for each session, to hand on sound and motion, and painting: something for each batch and for each frame,
+as trials at the start and the last ticks show. On a CPU it is nearly all for frames, on a GPU nearly all for the batch.
     up to ROOM  LOOK_AHEAD frames are painted ahead ...
     .. FULL     ... fewer and fewer ...
     FULL ..     ... none, and each second frame is painted; all motion and sound go on
@@ -14,10 +16,11 @@ How short time is, is measured: `need` is the frames a second that the sessions 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol
@@ -32,9 +35,11 @@ from .session import Session
 from .values import Moment
 
 LOOK_AHEAD = 4  # frames, where there is room
-ROOM, FULL, AGAIN = 0.7, 0.9, 0.75  # of what is reached; each frame is painted again once the need is below AGAIN
-TICKS = 32  # over which is measured what is reached
+ROOM, FULL, AGAIN = 0.7, 0.9, 0.75  # needs; each frame is painted again once it is below AGAIN
+TICKS = 32  # over which is measured what they take ...
+ENOUGH = 8  # ... once there were so many: the first are slow in what later ones are not, and may be few
 TRIAL = 8  # frames that are painted at first, to see how fast that is
+ONCE = 3  # trials of a single frame, of which the quickest counts
 QUICK = 0.02  # s that a trial has to take to tell of larger batches
 BATCH = 32  # frames that a CPU paints at a time
 
@@ -73,12 +78,34 @@ class _Job:
     left: float  # seconds until it is due
 
 
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    """Seconds that painting takes: so many a batch of up to `most` frames, and so many more a frame."""
+
+    batch: float
+    frame: float
+    most: int
+
+    def seconds(self, frames: float) -> float:
+        return self.batch * math.ceil(frames / self.most) + self.frame * frames
+
+
+@dataclass(frozen=True, slots=True)
+class _Tick:
+    """What one tick took, in seconds."""
+
+    sessions: int
+    hearing: float  # to take and hand on sound and motion
+    trial: float  # that its frames would have taken to paint at the trials' pace ...
+    painting: float  # ... and did
+
+
 class Scheduler:
     """Paints the sessions of `avatars`, a FaceStage by avatar name, in the thread that calls it.
 
     Construct it and call `run`, or `tick` at your own pace, in the thread that owns the stages; `add`, `remove` and `close`
     may be called from any. Constructing paints the largest batch with each, so that memory that lacks is missed now and not
-    when a session is added, and TRIAL frames, so that what is reached is known from the start; where these take no time, as on
+    when a session is added, and one and TRIAL frames, so that the pace is known from the start; where these take no time, as on
     a GPU, the largest batch is the trial.
     clock gives seconds, as the sessions'. Closing neither closes sessions nor stages. What these raise is raised by `tick`; a
     session that fails is logged and removed.
@@ -92,18 +119,22 @@ class Scheduler:
         self._running: dict[Session, _Running] = {}
         self._added = 0
         self._closing = threading.Event()
-        seconds, frames = 0.0, 0
-        for face in self._avatars.values():
-            trial = min(TRIAL, face.batch)
-            for count in (face.batch, trial, trial):  # at first kernels and buffers are made, the largest that there will be
-                last = self._timed(face, count)
-            if last < QUICK:
-                count, last = face.batch, self._timed(face, face.batch)
-            seconds, frames = seconds + last, frames + count
-        self._trial = frames / max(seconds, 1e-9)
-        self.reached = self._trial  # frames a second: those of the last ticks; before there were any, of the trial
-        self._ticks: deque[tuple[int, float]] = deque(maxlen=TICKS)  # frames painted, seconds taken
+        self._paces = {name: self._tried(face) for name, face in self._avatars.items()}
+        self._ticks: deque[_Tick] = deque(maxlen=TICKS)
+        self._hearing = 0.0  # seconds that a session takes of a tick, whatever is painted
+        self._slow = 1.0  # seconds that painting takes over those of the trials' pace
         self._begun = clock()  # the newest tick
+
+    def _tried(self, face: FaceStage) -> _Pace:
+        many = min(TRIAL, face.batch)
+        for count in (face.batch, many, 1):  # at first kernels and buffers are made, the largest that there will be
+            taken = self._timed(face, count)
+        taken = self._timed(face, many)
+        if taken < QUICK:
+            many, taken = face.batch, self._timed(face, face.batch)
+        one = min(self._timed(face, 1) for _ in range(ONCE))
+        batch = min(max((many * one - taken) / (many - 1), 0.0), one) if many > 1 else 0.0
+        return _Pace(batch, max(taken - batch, 0.0) / many, face.batch)
 
     def _timed(self, face: FaceStage, count: int) -> float:
         """Seconds that it takes to paint so many."""
@@ -120,9 +151,31 @@ class Scheduler:
 
     @property
     def need(self) -> float:
-        """What the sessions ask for, all frames painted, over what is reached: above 1 it cannot be done."""
+        """What a tick takes, each frame painted, over the time from one frame to the next: above 1 it cannot be done."""
         with self._lock:
-            return sum(s.fps for s in self._running) / self.reached
+            return self._need(self._running, self._slow)
+
+    @property
+    def reached(self) -> float:
+        """Frames a second that the sessions ask for over `need`; while there are none, those of the trials' batches."""
+        with self._lock:
+            asked, need = sum(s.fps for s in self._running), self._need(self._running, self._slow)
+        if asked:
+            return asked / max(need, 1e-9)
+        paces = self._paces.values()
+        return sum(p.most for p in paces) / max(sum(p.seconds(p.most) for p in paces), 1e-9)
+
+    def _need(self, sessions: Collection[Session], slow: float, share: float = 1.0) -> float:
+        """The need of these sessions, `share` of whose frames are painted."""
+        fps = max((s.fps for s in sessions), default=25)
+        frames: defaultdict[str, float] = defaultdict(float)
+        for s in sessions:
+            frames[s.avatar] += share * s.fps / fps
+        return (self._hearing * len(sessions) + slow * self._painting(frames)) * fps
+
+    def _painting(self, frames: Mapping[str, float]) -> float:
+        """Seconds that it takes at the trials' pace to paint so many frames of each avatar."""
+        return sum(self._paces[avatar].seconds(count) for avatar, count in frames.items())
 
     def add(self, session: Session, sink: Sink) -> None:
         """Paint `session` from the next tick on.
@@ -131,14 +184,17 @@ class Scheduler:
         """
         if session.avatar not in self._avatars:
             raise UsageError(f"avatar {session.avatar!r} is not painted here: choose from {', '.join(self._avatars)}")
-        # Small batches do not show what large ones would reach, so the trial counts as long as time is not short.
-        reached = self.reached if self.half or self.look_ahead < LOOK_AHEAD else max(self.reached, self._trial)
+        # As long as time is not short, a passing slowness refuses nobody.
+        slow = self._slow if self.half or self.look_ahead < LOOK_AHEAD else min(self._slow, 1.0)
         with self._lock:
-            asked = sum(s.fps for s in self._running) + session.fps
             if self._closing.is_set():
                 raise AnimacyError("this scheduler is closed; make another one")
-            if asked / 2 > FULL * reached:
-                raise Busy(f"{asked} frames a second are too many where {reached:.0f} are reached: retry later")
+            need = self._need((*self._running, session), slow, share=0.5)
+            if need > FULL:
+                raise Busy(
+                    f"{len(self._running) + 1} sessions would take {100 * need:.0f} % of the time, each second frame painted, "
+                    f"where {100 * FULL:.0f} % are to be had: retry later"
+                )
             self._added += 1
             self._running[session] = _Running(session, sink, self._added % 2)
 
@@ -165,13 +221,15 @@ class Scheduler:
             running = list(self._running.values())
         jobs = [job for r in running for job in self._take(r)]
         jobs.sort(key=lambda job: (job.running.session.avatar, job.running.session.fps, job.left))
+        heard = self._clock()
+        frames: Counter[str] = Counter()
         for (avatar, fps), same in groupby(jobs, key=lambda job: (job.running.session.avatar, job.running.session.fps)):
-            self._paint(self._avatars[avatar], fps, list(same))
+            batch = list(same)
+            frames[avatar] += len(batch)
+            self._paint(self._avatars[avatar], fps, batch)
         ended = self._clock()
-        taken = max(ended - begun, 0.0)
-        if jobs:
-            self._ticks.append((len(jobs), taken))
-            self.reached = sum(n for n, _ in self._ticks) / max(sum(s for _, s in self._ticks), 1e-9)
+        if running:
+            self._measure(_Tick(len(running), max(heard - begun, 0.0), self._painting(frames), max(ended - heard, 0.0)))
         self._adapt()
         period = 1.0 / max((r.session.fps for r in running), default=25)
         return (int(ended / period + 1e-6) + 1) * period - ended  # a fixed beat: one that waits after its work slips
@@ -212,6 +270,17 @@ class Scheduler:
         if not running.session.closed:
             _log.error("a session is painted no more: %s", error, exc_info=error)
         self.remove(running.session)
+
+    def _measure(self, tick: _Tick) -> None:
+        self._ticks.append(tick)
+        if len(self._ticks) < ENOUGH:
+            return
+        longest = max(self._ticks, key=lambda t: t.hearing + t.painting)  # who stands still for once is not short of time
+        ticks = [t for t in self._ticks if t is not longest]
+        self._hearing = sum(t.hearing for t in ticks) / sum(t.sessions for t in ticks)
+        trial = sum(t.trial for t in ticks)
+        if trial > 0.0:
+            self._slow = sum(t.painting for t in ticks) / trial
 
     def _adapt(self) -> None:
         need = self.need

@@ -38,7 +38,7 @@ from .pushed import PUSHED, Pushed, checked
 from .speaking import QUEUED, Speaking, Stretch
 from .values import Event, Moment
 
-BLOCK = 6  # frames that are moved at a time: the cost is that of one
+BLOCK = 9  # frames that are moved at a time, for hardly more than one costs; NumPy lets the GIL go for more than 500 numbers
 LOOK_AHEAD = 12  # frames that may be taken before they are due
 EVENTS = 256  # that wait to be fetched
 FADE = 0.005  # s in which a sound that is cut off dies away: less is heard as a click
@@ -69,6 +69,7 @@ class Session:
     ) -> None:
         self.fps, self.rate, self.avatar = fps, speaker.rate, avatar
         self.closed = False
+        self._phase = seed % BLOCK  # sessions that were opened together do not all plan in one tick
         self._performer = Performer(fps, seed)
         self._performer.begin(None, silence(0.0, self.rate))
         self._clock = clock
@@ -175,7 +176,7 @@ class Session:
             self._events.append(Event("interrupted", self.epoch, 0, frame / self.fps))
 
     def set_emotion(self, weights: Mapping[str, float] | None) -> None:
-        """Hold this emotion in place of what is read, in talk and at rest, from the frames on that are not planned yet.
+        """Hold this emotion in place of what is read, in talk and at rest, from the next frame on that is taken.
 
         `weights` by name, 0..1, with a sum of at most 1, the rest goes to neutral; None: as is read. Raises UsageError else.
         """
@@ -184,9 +185,12 @@ class Session:
             whole = complete(weights)
             face = expression(whole, valence_of_emotion(whole), 0.5)
         with self._open():
-            if self._idle:
-                self._back(self._next)
             self._performer.feel(face)
+            if self._planned:
+                self._performer.back(self._edge(self._next))
+                motion = self._performer.advance(self._sample - self._edge(self._next))
+                for k, moment in enumerate(self._planned):
+                    self._planned[k] = replace(moment, weights=motion.weights[k], pose=motion.pose[k])
 
     def take(self, look_ahead: int = 0) -> list[Moment]:
         """The frames that became due since the last call and `look_ahead` (0 to 12) more, in order, at most a second of them.
@@ -278,9 +282,9 @@ class Session:
         self._performer.back(self._sample)
 
     def _plan(self) -> None:
-        """Plan BLOCK frames: of speech, fewer where it ends and nothing follows yet, or of a face at rest."""
+        """Plan up to BLOCK frames: of speech, fewer where it ends and nothing follows yet, or of a face at rest."""
         first, begin = self._next, self._sample
-        until = self._edge(first + BLOCK)
+        until = self._edge(first + BLOCK - (first + self._phase) % BLOCK)
         speaking = self._arrived()
         self._idle = not speaking
         if self._idle and self._pushed:

@@ -33,6 +33,7 @@ from .values import Event, Moment
 OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)  # that libopus takes as they are
 OPUS_SECONDS = Fraction(1, 50)  # a packet
 Sound = Literal["opus", "aac"]  # AAC: 48 kHz, mono, a frame of 1024 samples a packet
+SAMPLE = 4  # bytes
 WAITING = 8  # faces that wait for their time: more than the scheduler paints ahead
 KEY_SECONDS = 2  # between key frames at most
 KEY_SOONEST = 0.5  # s between those that are asked for
@@ -98,7 +99,7 @@ class Stream:
         self._faces: deque[tuple[int, int, NDArray[np.uint8]]] = deque(maxlen=WAITING)  # number, epoch, I420
         self._shown = -1  # the newest frame that was encoded
         self._heard_epoch = 0
-        self._sound = np.zeros(0, np.float32)  # heard and not yet encoded: the samples from ...
+        self._sound = bytearray()  # heard and not yet encoded: the samples, float32, from ...
         self._from = 0  # ... here on
         self._asleep = float("inf")  # until when the thread sleeps, by the session's time
         self._tick = Fraction(1, session.fps)  # made once: a hundred a second would be as dear as encoding the sound
@@ -118,24 +119,24 @@ class Stream:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    # --- the scheduler's side
+    # --- the scheduler's side, whose thread waits for the GIL behind all encoders wherever it lets it go: as NumPy does to copy
 
     def hear(self, moment: Moment) -> None:
         with self._changed:
             begin = self._edge(moment.number)
             self._heard_epoch = moment.epoch
-            until = self._from + len(self._sound)
+            until = self._from + len(self._sound) // SAMPLE
             if begin < until:  # an interruption took back what was heard from here on
-                self._sound = self._sound[: max(begin - self._from, 0)]
-                until = self._from + len(self._sound)
-            self._sound = np.concatenate([self._sound, moment.samples[until - begin :]])
+                del self._sound[max(begin - self._from, 0) * SAMPLE :]
+                until = self._from + len(self._sound) // SAMPLE
+            self._sound += moment.samples[until - begin :].tobytes()
             self._wake(moment)
 
     def show(self, moment: Moment, face: NDArray[np.uint8]) -> None:
-        i420 = np.empty((self.size * 3 // 2, self.size), np.uint8)
         if face.ndim == 2:
-            i420[:] = face
+            i420 = np.frombuffer(face.tobytes(), np.uint8).reshape(face.shape)
         else:
+            i420 = np.empty((self.size * 3 // 2, self.size), np.uint8)
             i420_over(face, self._backgrounds[self.session.avatar], i420)
         with self._changed:
             while self._faces and self._faces[-1][1] != moment.epoch:  # cut off, and perhaps due later than this one
@@ -230,19 +231,20 @@ class Stream:
         now, waits = self._now(), [1.0]
         if self.session.epoch != self._heard_epoch:  # what the interruption left comes with the scheduler's next tick
             waits.append(0.005)
-        elif len(self._sound) >= self._span:
+        elif len(self._sound) >= self._span * SAMPLE:
             waits.append(self._from / self.session.rate - now)
         waits += [number / self.session.fps - now for number, *_ in self._faces]
         return min(waits)
 
     def _sound_due(self) -> tuple[int, NDArray[np.float32]] | None:
         """The next packet's first sample and its samples, once it is due. Nothing of an epoch that was cut off."""
-        if self.session.epoch != self._heard_epoch or len(self._sound) < self._span:
+        if self.session.epoch != self._heard_epoch or len(self._sound) < self._span * SAMPLE:
             return None
         if self._from / self.session.rate > self._now() + 1e-6:
             return None
-        first, samples = self._from, self._sound[: self._span]
-        self._from, self._sound = self._from + self._span, self._sound[self._span :]
+        first, samples = self._from, np.frombuffer(self._sound[: self._span * SAMPLE], np.float32)
+        self._from += self._span
+        del self._sound[: self._span * SAMPLE]
         return first, samples
 
     def _face_due(self) -> tuple[int, NDArray[np.uint8], bool] | None:

@@ -161,11 +161,16 @@ async def _works(client: ClientSession) -> bool:
 async def working(
     count: int, folder: str, asked: Mapping[str, Any], environment: Mapping[str, str], command: Sequence[str] = COMMAND
 ) -> AsyncIterator[list[Worker]]:
-    """`count` workers, ready, and kept for the block. Raises what the first tells that cannot start."""
+    """`count` workers, ready, and kept for the block. Raises what the first tells that cannot start.
+
+    One starts alone, and then the others at once: they find in the caches what it has compiled for the GPU.
+    """
     workers = [Worker(n, folder, asked, environment, command) for n in range(count)]
-    tasks = [asyncio.create_task(worker.start()) for worker in workers]
+    tasks: list[asyncio.Task[None]] = []
     try:
-        await asyncio.gather(*tasks)
+        for together in (workers[:1], workers[1:]):
+            tasks = [asyncio.create_task(worker.start()) for worker in together]
+            await asyncio.gather(*tasks)
         tasks = [asyncio.create_task(work) for worker in workers for work in (worker.keep(), worker.watch())]
         yield workers
     finally:

@@ -8,8 +8,8 @@ Times are seconds from the video's start, angles radians, signs as `types.POSE`.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,20 +20,29 @@ Array = NDArray[np.float64]
 DEGREE = math.pi / 180
 
 
-def drift(times: Array, seed: int, channel: int, low: float = 0.03, high: float = 0.4) -> Array:
-    """Smooth noise [T] of unit variance that never repeats: five sines whose frequencies, `low` to `high` Hz, are seeded."""
-    frequency, phase, size = _sines(seed, channel, low, high)
-    waves: Array = np.sin(2 * np.pi * times[:, None] * frequency + phase) @ size
-    return waves
+class Drift:
+    """Smooth noise that never repeats, of unit variance: a channel is five sines between its two frequencies, seeded.
+
+    channels: a number, and the lowest and highest frequency in Hz, of each.
+    """
+
+    def __init__(self, seed: int, channels: Sequence[tuple[int, float, float]]) -> None:
+        sines = [_sines(seed, *channel) for channel in channels]
+        self._turns, self._phase, self._size = (np.stack(parts) for parts in zip(*sines, strict=True))  # [C, 5] each
+
+    def at(self, times: Array) -> Array:
+        """The channels at `times` [T], [T, C]."""
+        waves: Array = (np.sin(times[:, None, None] * self._turns + self._phase) * self._size).sum(2)
+        return waves
 
 
-@lru_cache(maxsize=256)
 def _sines(seed: int, channel: int, low: float, high: float) -> tuple[Array, Array, Array]:
+    """Radians a second, phases and sizes, [5] each."""
     rng = np.random.default_rng((seed, 1, channel))
     frequency = low * (high / low) ** ((np.arange(5) + rng.random(5)) / 5)
     phase = rng.random(5) * 2 * np.pi
     size = frequency**-0.5  # slow movement is large, quick movement small
-    return frequency, phase, size / math.sqrt(float(size @ size) / 2)
+    return 2 * np.pi * frequency, phase, size / math.sqrt(float(size @ size) / 2)
 
 
 # --- blinks --------------------------------------------------------------------------------------------------------------
@@ -136,14 +145,11 @@ class Gaze:
 
     def look(self, times: Array) -> tuple[Array, Array]:
         """Yaw and pitch [T] of the line of sight, camera at 0, 0. Saccades last 21 ms + 2.2 ms a degree (Carpenter, 1988)."""
-        yaw = np.full(len(times), self.fixations[0][1])
-        pitch = np.full(len(times), self.fixations[0][2])
-        for (_, y0, p0), (onset, y1, p1) in zip(self.fixations[:-1], self.fixations[1:], strict=True):
-            last = 0.021 + 0.0022 * math.hypot(y1 - y0, p1 - p0) / DEGREE
-            s = ease((times - onset) / last)
-            yaw += s * (y1 - y0)
-            pitch += s * (p1 - p0)
-        return yaw, pitch
+        onset, yaw, pitch = np.array(self.fixations).T
+        turn = np.stack([np.diff(yaw), np.diff(pitch)], 1)  # [F, 2]
+        last = 0.021 + 0.0022 * np.hypot(turn[:, 0], turn[:, 1]) / DEGREE
+        looked = (yaw[0], pitch[0]) + ease((times[:, None] - onset[1:]) / last) @ turn
+        return looked[:, 0], looked[:, 1]
 
     def forget(self, before: float) -> None:
         while len(self.fixations) > 2 and self.fixations[1][0] < before - 0.5:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,16 +28,28 @@ REST_HOLD = 0.03  # dominance of the mouth at rest, always there
 SILENCE = 0.09  # s: gaps longer than this are pauses in which the mouth comes to rest
 CLOSING, OPENING = 0.062, 0.055  # s that lips take to meet and to part
 MAKE_ROOM, TAKE_ROOM = 0.3, 1.0  # s before and after phones in which a smile gives way to speech
+SEEN = 0.6  # s before a phone from which on it shows: five times the longest reach, e**-25 of its hold
 LOUDNESS = 0.07  # RMS of a vowel at ordinary level, about -23 dBFS
 WIDE = 0.36  # jawOpen from which it is held back, never to pass 0.51
 FORGET = 0.8  # s after which a phone no longer shows
 
 INDEX = {name: i for i, name in enumerate(ARKIT)}
+PAIRS = np.array(  # [6, 2] what the mouth adds to on both sides: of `added` and `kept`
+    [
+        [INDEX[name + side] for side in ("Left", "Right")]
+        for name in ("mouthSmile", "mouthStretch", "mouthPress", "mouthLowerDown", "mouthUpperUp", "mouthFrown")
+    ]
+)
+
+
+def bounded(x: Array) -> Array:
+    """Within 0..1, in a third of the time that np.clip takes for a few numbers."""
+    return np.minimum(np.maximum(x, 0.0), 1.0)
 
 
 def ease(x: Array) -> Array:
     """0 to 1 for x from 0 to 1 along the minimum-jerk path (Flash and Hogan, 1985)."""
-    x = np.minimum(np.maximum(x, 0.0), 1.0)  # a third of what np.clip takes for a few numbers
+    x = bounded(x)
     return x * x * x * (10.0 - 15.0 * x + 6.0 * x * x)
 
 
@@ -48,16 +59,39 @@ class Segment:
 
     start: float
     end: float
-    target: Array  # [6]
-    hold: Array  # [6]
-    contact: str
-    phone: bool  # not a pause
-    onset: float  # its stretch takes over from here ...
+    target: tuple[float, ...]  # 6
+    hold: tuple[float, ...]  # 6
+    contact: str = ""
+    phone: bool = False  # not a pause
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """The visemes of one stretch, in order: one or more."""
+
+    start: Array  # [S, 1]
+    end: Array  # [S, 1]
+    target: Array  # [S, 1, 6]
+    hold: Array  # [S, 1, 6]
+    lips: NDArray[np.bool_]  # [S] which close them
+    teeth: NDArray[np.bool_]  # [S]
+    phone: NDArray[np.bool_]  # [S]
+    onset: float  # the stretch takes over from here ...
     full: float  # ... to here, so that it never makes the mouth jump
 
+    @property
+    def over(self) -> float:
+        """When its last viseme ends."""
+        return float(self.end[-1, 0])
 
-def segments(sentence: Sentence | None, speech: Speech, start: float) -> list[Segment]:
-    """The visemes of one stretch whose first sample is heard `start` seconds into the video."""
+    def near(self, first: float, last: float) -> slice:
+        """Those that show between two instants."""
+        found = np.flatnonzero((self.start[:, 0] < last + SEEN) & (self.end[:, 0] > first - TAKE_ROOM))
+        return slice(int(found[0]), int(found[-1]) + 1) if len(found) else slice(0)
+
+
+def segments(sentence: Sentence | None, speech: Speech, start: float) -> list[Segments]:
+    """The visemes of one stretch whose first sample is heard `start` seconds into the video: one, or none without phones."""
     rate = speech.rate
     found: list[Segment] = []
     first = start + speech.phones[0].start / rate if speech.phones else start
@@ -65,7 +99,7 @@ def segments(sentence: Sentence | None, speech: Speech, start: float) -> list[Se
     before = 0
     for i, phone in enumerate(speech.phones):
         if phone.start - before > SILENCE * rate:
-            found.append(_rest(start + before / rate + 0.03, start + phone.start / rate - 0.03, start, full))
+            found.append(_rest(start + before / rate + 0.03, start + phone.start / rate - 0.03))
         loud = _loudness(speech, phone.start, phone.end)
         stress = sentence.words[phone.word].stress if sentence is not None and phone.word < len(sentence.words) else 0.4
         excited = sentence.excitement if sentence is not None else 0.4
@@ -77,22 +111,34 @@ def segments(sentence: Sentence | None, speech: Speech, start: float) -> list[Se
         ends = np.cumsum([v.length for v in parts])
         edges = np.concatenate([[0.0], ends / ends[-1]]) * (until - phone.start) + phone.start
         for v, a, b in zip(parts, edges[:-1], edges[1:], strict=True):
-            found.append(_segment(v, start + a / rate, start + b / rate, gain if v.vowel else 1.0, start, full))
+            found.append(_segment(v, start + a / rate, start + b / rate, gain if v.vowel else 1.0))
+    if not found:
+        return []
     tail = len(speech.samples)
-    if found:
-        found.append(_rest(start + before / rate + 0.03, max(start + tail / rate, start + before / rate + 0.2), start, full))
-    return found
+    found.append(_rest(start + before / rate + 0.03, max(start + tail / rate, start + before / rate + 0.2)))
+    return [
+        Segments(
+            np.array([[s.start] for s in found]),
+            np.array([[s.end] for s in found]),
+            np.array([[s.target] for s in found]),
+            np.array([[s.hold] for s in found]),
+            np.array([s.contact == "lips" for s in found]),
+            np.array([s.contact == "teeth" for s in found]),
+            np.array([s.phone for s in found]),
+            start,
+            full,
+        )
+    ]
 
 
-def _segment(v: Viseme, start: float, end: float, gain: float, onset: float, full: float) -> Segment:
-    target = np.array([v.jaw * gain, v.spread, v.funnel, v.pucker, v.teeth, v.tongue])
-    lips = v.lips_hold
-    hold = np.array([v.jaw_hold, lips, lips, lips, lips, 1.0 if v.tongue else 0.8])
-    return Segment(start - LEAD, end - LEAD, target, hold, v.contact, True, onset, full)
+def _segment(v: Viseme, start: float, end: float, gain: float) -> Segment:
+    target = v.jaw * gain, v.spread, v.funnel, v.pucker, v.teeth, v.tongue
+    hold = v.jaw_hold, v.lips_hold, v.lips_hold, v.lips_hold, v.lips_hold, 1.0 if v.tongue else 0.8
+    return Segment(start - LEAD, end - LEAD, target, hold, v.contact, True)
 
 
-def _rest(start: float, end: float, onset: float, full: float) -> Segment:
-    return Segment(start, max(end, start + 0.01), np.zeros(6), np.full(6, 0.7), "", False, onset, full)
+def _rest(start: float, end: float) -> Segment:
+    return Segment(start, max(end, start + 0.01), (0.0,) * 6, (0.7,) * 6)
 
 
 def _sounding(speech: Speech, start: int, end: int) -> int:
@@ -109,36 +155,36 @@ def _sounding(speech: Speech, start: int, end: int) -> int:
 def _loudness(speech: Speech, start: int, end: int) -> float:
     """About 1 for a phone at ordinary level; 20 dB make a third."""
     samples = speech.samples[start:end]
-    rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else 0.0
-    return float(np.clip((max(rms, 1e-5) / LOUDNESS) ** 0.2, 0.72, 1.22))
+    rms = math.sqrt(float(samples @ samples) / len(samples)) if len(samples) else 0.0
+    return min(max(math.pow(max(rms, 1e-5) / LOUDNESS, 0.2), 0.72), 1.22)
 
 
-def articulate(parts: list[Segment], times: Array, fps: int) -> tuple[Array, Array, Array, Array]:
-    """The mouth at the instants `times` [T]: articulators [T, 6], lip contact [T], lip-to-teeth contact [T], speaking [T].
+def articulate(stretches: list[Segments], times: Array, fps: int) -> tuple[Array, Array, Array, Array]:
+    """The mouth at the ascending instants `times` [T]: articulators [T, 6], lips meeting [T], lip on teeth [T], speaking [T].
 
     All are 0..1; `speaking` is 1 within phones and eases to 0 around them.
     """
     shape = np.zeros((len(times), 6))
     total = np.zeros((len(times), 6))
     weight = np.full((len(times), 6), REST_HOLD)
-    speaking = np.zeros(len(times))
-    contact = {"lips": np.zeros(len(times)), "teeth": np.zeros(len(times))}
+    lips, teeth, speaking = np.zeros((3, len(times)))
+    if not len(times):
+        return shape, lips, teeth, speaking
     half = min(0.5 / fps + 0.002, 0.045)  # a frame's worth around the centre, so that some frame shows the contact
-    for (onset, full), group in groupby(parts, key=lambda s: (s.onset, s.full)):
-        known = ease((times - onset) / (full - onset))  # what a stretch brings was not known before it began
-        stretch = list(group)  # all at once: [S, T]
-        start, end = np.array([s.start for s in stretch])[:, None], np.array([s.end for s in stretch])[:, None]
-        ahead = np.maximum(start - times, 0.0)[..., None] / REACH_BEFORE
-        after = np.maximum(times - end, 0.0)[..., None] / REACH_AFTER
-        pull = np.stack([s.hold for s in stretch])[:, None] * np.exp(-np.square(ahead + after))
+    for stretch in stretches:
+        known = ease((times - stretch.onset) / (stretch.full - stretch.onset))  # it was not known before it began
+        near = stretch.near(times[0], times[-1])
+        start, end = stretch.start[near], stretch.end[near]
+        before, after = np.maximum(start - times, 0.0), np.maximum(times - end, 0.0)  # [S, T]
+        away = before[..., None] / REACH_BEFORE + after[..., None] / REACH_AFTER
+        pull = stretch.hold[near] * np.exp(-np.square(away))
         weight += pull.sum(0)
-        total += (pull * np.stack([s.target for s in stretch])[:, None]).sum(0)
-        spoken = np.array([s.phone for s in stretch])
+        total += (pull * stretch.target[near]).sum(0)
+        spoken = stretch.phone[near]
         if spoken.any():
-            away = np.maximum((start[spoken] - times) / MAKE_ROOM, (times - end[spoken]) / TAKE_ROOM)
-            speaking = np.maximum(speaking, known * (1.0 - ease(away)).max(0))
-        for kind in contact:
-            met = np.array([s.contact == kind for s in stretch])
+            apart = np.maximum(before / MAKE_ROOM, after / TAKE_ROOM)[spoken].min(0)
+            speaking = np.maximum(speaking, known * (1.0 - ease(apart)))
+        for met, contact in ((stretch.lips[near], lips), (stretch.teeth[near], teeth)):
             if not met.any():
                 continue
             begin, stop = start[met] + LEAD, end[met] + LEAD  # contact follows the sound itself
@@ -146,9 +192,9 @@ def articulate(parts: list[Segment], times: Array, fps: int) -> tuple[Array, Arr
             closed = np.minimum(begin + 0.1 * (stop - begin), centre - half)
             parted = np.maximum(begin + 0.8 * (stop - begin), centre + half)
             gate = np.minimum(ease((times - (closed - CLOSING)) / CLOSING), 1.0 - ease((times - parted) / OPENING))
-            contact[kind] = np.maximum(contact[kind], gate.max(0) * known)
+            np.maximum(contact, gate.max(0) * known, out=contact)
         shape += known[:, None] * (total / weight - shape)
-    return shape, contact["lips"], contact["teeth"], speaking
+    return shape, lips, teeth, speaking
 
 
 def held_back(jaw: Array) -> Array:
@@ -177,17 +223,10 @@ def mouth_weights(shape: Array, lips: Array, teeth: Array, speaking: Array, face
     open_ = 1.0 - lips  # what still parts the lips
     bite = 1.0 - teeth
     jaw, spread, funnel, pucker, part, tongue = (shape[:, i] for i in range(6))
-    rounded = np.clip(funnel + pucker, 0.0, 1.0)
+    rounded = bounded(funnel + pucker)
 
     def put(name: str, values: Array) -> None:
         out[:, INDEX[name]] = values
-
-    def pair(name: str) -> tuple[Array, Array]:
-        return face[:, INDEX[name + "Left"]], face[:, INDEX[name + "Right"]]
-
-    def put_pair(name: str, left: Array, right: Array) -> None:
-        put(name + "Left", left)
-        put(name + "Right", right)
 
     smile = 0.5 * (face[:, INDEX["mouthSmileLeft"]] + face[:, INDEX["mouthSmileRight"]])
     jaw = jaw * (1.0 + 0.35 * smile) + face[:, INDEX["jawOpen"]] * (1.0 - 0.6 * speaking)  # a smile draws the lips together
@@ -201,14 +240,21 @@ def mouth_weights(shape: Array, lips: Array, teeth: Array, speaking: Array, face
     put("mouthRollUpper", np.maximum(face[:, INDEX["mouthRollUpper"]] * bite, 0.10 * lips))
     put("mouthShrugLower", np.maximum(face[:, INDEX["mouthShrugLower"]], 0.10 * teeth))
     put("tongueOut", tongue * open_ * bite)
-    for name, values, keep in (
-        ("mouthSmile", 0.18 * spread * open_, (1.0 - 0.35 * speaking) * (1.0 - 0.55 * rounded)),
-        ("mouthStretch", 0.40 * spread * (1.0 - 0.5 * lips), 1.0 - 0.7 * rounded),
-        ("mouthPress", 0.20 * lips, 1.0 - 0.85 * speaking * open_),
-        ("mouthLowerDown", (0.42 * part + 0.5 * show) * open_ * bite, open_ * bite),
-        ("mouthUpperUp", (0.20 * part + 0.35 * show) * open_ + 0.26 * teeth * open_, open_),
-        ("mouthFrown", np.zeros_like(jaw), 1.0 - 0.3 * speaking),
-    ):
-        left, right = pair(name)
-        put_pair(name, values + left * keep, values + right * keep)
-    return np.clip(out, 0.0, 1.0)
+    added = (
+        0.18 * spread * open_,
+        0.40 * spread * (1.0 - 0.5 * lips),
+        0.20 * lips,
+        (0.42 * part + 0.5 * show) * open_ * bite,
+        (0.20 * part + 0.35 * show) * open_ + 0.26 * teeth * open_,
+        np.zeros_like(jaw),
+    )
+    kept = (
+        (1.0 - 0.35 * speaking) * (1.0 - 0.55 * rounded),
+        1.0 - 0.7 * rounded,
+        1.0 - 0.85 * speaking * open_,
+        open_ * bite,
+        open_,
+        1.0 - 0.3 * speaking,
+    )
+    out[:, PAIRS] = np.array(added).T[..., None] + face[:, PAIRS] * np.array(kept).T[..., None]
+    return bounded(out)

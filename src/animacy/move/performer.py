@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 import numpy as np
@@ -12,8 +13,8 @@ from ..hear import STEP
 from ..types import ARKIT, Heard, Motion, Sentence, Speech, Word
 from .expression import ASKED, LEFT, expression, named, pace
 from .heard import HeardMouth
-from .life import DEGREE, Blinks, Gaze, Gestures, drift
-from .mouth import FORGET, Segment, articulate, mouth_weights, segments
+from .life import DEGREE, Blinks, Drift, Gaze, Gestures
+from .mouth import FORGET, Segments, articulate, bounded, mouth_weights, segments
 from .visemes import is_vowel
 
 Array = NDArray[np.float64]
@@ -34,6 +35,30 @@ FACE, LIVELY, ONSET, DECAY, BEFORE = slice(0, len(ARKIT)), *range(len(ARKIT), le
 TALKING = 0.5  # of a heard mouth's `speaking`, from which it counts as speech
 NONE = -1.0
 LEVELS = 10  # steps of excitement in which a heard voice's expression changes
+# What is never quite still at rest: in the face its mean, how far it drifts, and its noise; in the head how far, and its noise.
+STIR = {
+    "browInnerUp": (0.03, 0.015, (10, 0.05, 0.5)),
+    "mouthSmileLeft": (0.05, 0.015, (11, 0.04, 0.4)),
+    "mouthSmileRight": (0.05, 0.015, (12, 0.04, 0.4)),
+    "mouthPressLeft": (0.012, 0.006, (13, 0.04, 0.3)),
+    "mouthPressRight": (0.012, 0.006, (14, 0.04, 0.3)),
+}
+SWAY = {  # by axis of POSE
+    0: (0.55 * DEGREE, (0, 0.03, 0.4)),
+    1: (0.9 * DEGREE, (1, 0.03, 0.4)),
+    2: (0.45 * DEGREE, (2, 0.03, 0.4)),
+    3: (0.0008, (3, 0.03, 0.4)),
+    5: (0.0010, (5, 0.03, 0.4)),
+}
+BREATH = 20, 0.02, 0.06
+RAISES = {"browInnerUp": 0.75, "browOuterUpLeft": 0.8, "browOuterUpRight": 0.72, "eyeWideLeft": 0.25, "eyeWideRight": 0.25}
+STIRRED, RAISED = [INDEX[name] for name in STIR], [INDEX[name] for name in RAISES]
+LOWERED = [INDEX["browDown" + side] for side in ("Left", "Right")]
+MEAN, STIRS = np.array([s[:2] for s in STIR.values()]).T
+SWAYS, SHARES = np.array([s[0] for s in SWAY.values()]), np.array(list(RAISES.values()))
+LOOKS = [INDEX["eyeLook" + way + side] for side in ("Left", "Right") for way in ("Out", "In", "Up", "Down")]
+BLINK, WIDE, SQUINT = ([INDEX[name + side] for side in ("Left", "Right")] for name in ("eyeBlink", "eyeWide", "eyeSquint"))
+SETTLED = 1e-9  # of a weight
 AT_REST = np.concatenate([np.zeros(len(ARKIT) + 1), pace({}), pace({})[1:]])
 
 
@@ -61,15 +86,16 @@ class Performer:
         self._rate = 0
         self._sample = 0  # where the next stretch begins
         self._sentence: Sentence | None = None
-        self._parts: list[Segment] = []
+        self._parts: list[Segments] = []
         self._heard = HeardMouth()
-        self._cuts: list[tuple[float, list[Segment]]] = []  # mouths that are easing shut, and since when
+        self._cuts: list[tuple[float, list[Segments]]] = []  # mouths that are easing shut, and since when
         self._pauses: list[float] = []  # at which phrases will end
         self._level = NONE  # of excitement that a heard voice shows, in steps
         self._mood: Array | None = None
         self._blinks = Blinks(seed)
         self._gaze = Gaze(seed)
         self._gestures = Gestures(seed)
+        self._noise = Drift(seed, [*(s[-1] for s in STIR.values()), *(s[-1] for s in SWAY.values()), BREATH])
         self._spoke = -9.0  # when the last phone ended
         self._target = AT_REST
         self._lags = np.tile(AT_REST, (LAGS, 1))
@@ -94,7 +120,7 @@ class Performer:
         self._rate = speech.rate
         self._sentence = sentence
         start = self._sample / self._rate
-        self._parts = [s for s in self._parts if s.end > start - FORGET - BACK / self.fps] + segments(sentence, speech, start)
+        self._parts = [s for s in self._parts if s.over > start - FORGET - BACK / self.fps] + segments(sentence, speech, start)
         self._pauses += self._gesture(sentence, speech, start)
         self._plan += self._targets(sentence, speech, start)
         if heard is not None:
@@ -163,7 +189,7 @@ class Performer:
         """As `mouth.articulate`, with the mouths that were cut off easing shut."""
         shape, *rest = articulate(self._parts, times, self.fps)
         for at, parts in self._cuts:
-            x = np.clip((times - at) / SHUT, 0.0, 1.0)
+            x = bounded((times - at) / SHUT)
             left = 1.0 - x * x * (3.0 - 2.0 * x)  # slower at its fastest than `ease`
             cut_shape, *cut_rest = articulate(parts, times, self.fps)
             shape = np.maximum(shape, cut_shape * left[:, None])
@@ -219,43 +245,30 @@ class Performer:
         return pauses
 
     def _frames(self, sentence: Sentence | None, times: Array, first: int) -> Motion:
-        seed = self.seed
+        noise = self._noise.at(times)
         held = self._hold_expression(sentence is None, times, first)
         face, lively = held[:, FACE] * self._sides, 0.45 + held[:, LIVELY]
 
-        # a face at rest is never quite still
-        face[:, INDEX["browInnerUp"]] += 0.03 * (1 + drift(times, seed, 10, 0.05, 0.5) / 2)
-        for k, side in enumerate(("Left", "Right")):
-            face[:, INDEX["mouthSmile" + side]] += 0.05 + 0.015 * drift(times, seed, 11 + k, 0.04, 0.4)
-            face[:, INDEX["mouthPress" + side]] += 0.012 * (1 + drift(times, seed, 13 + k, 0.04, 0.3) / 2)
-        face = np.clip(face, 0.0, 1.0)
+        face[:, STIRRED] += MEAN + STIRS * noise[:, : len(STIR)]
+        face = bounded(face)
         raise_ = sum((b.at(times) for b in self._gestures.brows), np.zeros(len(times)))
-        for name, share in (
-            ("browInnerUp", 0.75),
-            ("browOuterUpLeft", 0.8),
-            ("browOuterUpRight", 0.72),
-            ("eyeWideLeft", 0.25),
-            ("eyeWideRight", 0.25),
-        ):
-            face[:, INDEX[name]] += share * raise_
-        face[:, [INDEX["browDownLeft"], INDEX["browDownRight"]]] *= np.clip(1.0 - raise_, 0.0, 1.0)[:, None]
+        face[:, RAISED] += raise_[:, None] * SHARES
+        face[:, LOWERED] *= bounded(1.0 - raise_)[:, None]
 
         mouth = self._mouth(times)
-        weights = mouth_weights(*mouth, np.clip(face, 0.0, 1.0))
+        weights = mouth_weights(*mouth, bounded(face))
 
         pose = np.zeros((len(times), 6))
-        breath = np.sin(2 * np.pi * (0.25 * times + 0.03 * drift(times, seed, 20, 0.02, 0.06)))
+        breath = np.sin(2 * np.pi * (0.25 * times + 0.03 * noise[:, -1]))
         inhale = sum((b.at(times) for b in self._gestures.breaths), np.zeros(len(times)))
-        for axis, size in enumerate((0.55, 0.9, 0.45)):
-            pose[:, axis] = size * DEGREE * drift(times, seed, axis) * lively
+        pose[:, list(SWAY)] = SWAYS * noise[:, len(STIR) : -1] * lively[:, None]
         pose[:, :3] += self._gestures.head(times)
         pose[:, 0] -= (0.25 * breath + 0.8 * inhale) * DEGREE
-        pose[:, 3] = 0.0008 * drift(times, seed, 3) * lively
         pose[:, 4] = 0.0007 * breath + 0.0016 * inhale
-        pose[:, 5] = 0.0010 * drift(times, seed, 5) * lively + 0.0006 * breath
+        pose[:, 5] += 0.0006 * breath
 
         self._eyes(weights, pose, times)
-        return Motion(np.clip(weights, 0.0, 1.0).astype(np.float32), pose.astype(np.float32), first, self.fps)
+        return Motion(bounded(weights).astype(np.float32), pose.astype(np.float32), first, self.fps)
 
     def _targets(self, sentence: Sentence | None, speech: Speech, start: float) -> list[tuple[float, Array]]:
         """The expressions [53] of a stretch and when each is made for, in order; a word may have one of its own."""
@@ -278,16 +291,24 @@ class Performer:
         What rises does so at the new one's pace, what falls at the pace of the one that was shown.
         """
         held = np.empty((len(times), len(self._target)))
+        aim: Array | None = None
         for i, t in enumerate(times):
-            self._past.append((first + i, self._shown, self._target, self._lags.copy()))
+            self._past.append((first + i, self._shown, self._target, self._lags))
             while self._shown < self._dropped + len(self._plan) and t >= self._plan[self._shown - self._dropped][0]:
                 self._aim(self._plan[self._shown - self._dropped][1])
                 self._shown += 1
             if silent and t > self._spoke + LINGER:
                 self._aim(AT_REST)
-            value = self._target if self._mood is None else np.concatenate([self._mood, self._target[LIVELY:]])
-            seconds = np.where(value > self._lags[-1], value[ONSET], value[BEFORE])
-            step = 1.0 - np.exp(-RISE / (self.fps * seconds))
+            if aim is not self._target:
+                aim = self._target
+                goal = aim if self._mood is None else np.concatenate([self._mood, aim[LIVELY:]])
+                rises, falls = (1.0 - math.exp(-RISE / (self.fps * aim[k])) for k in (ONSET, BEFORE))
+                settled = np.abs(self._lags - goal).max() < SETTLED
+            held[i] = value = goal
+            if settled:
+                continue
+            self._lags = self._lags.copy()  # the past has it
+            step = np.where(value > self._lags[-1], rises, falls)
             for lag in self._lags:
                 lag += step * (value - lag)
                 value = lag
@@ -296,7 +317,7 @@ class Performer:
 
     def _aim(self, target: Array) -> None:
         """Turn to another target, if it is one: what was shown goes as it goes."""
-        if not np.array_equal(self._target[:BEFORE], target[:BEFORE]):
+        if (self._target[:BEFORE] != target[:BEFORE]).any():
             self._target = np.append(target[:BEFORE], self._target[DECAY])
 
     def _eyes(self, weights: Array, pose: Array, times: Array) -> None:
@@ -306,15 +327,12 @@ class Performer:
         left, right = np.maximum(yaw, 0.0) / EYE_SIDE, np.maximum(-yaw, 0.0) / EYE_SIDE
         up, down = np.maximum(-pitch, 0.0) / EYE_UP, np.maximum(pitch, 0.0) / EYE_DOWN
         closed = self._blinks.closed(times, self.fps)
-        for side, out, in_ in (("Left", left, right), ("Right", right, left)):
-            weights[:, INDEX["eyeLookOut" + side]] = out
-            weights[:, INDEX["eyeLookIn" + side]] = in_
-            weights[:, INDEX["eyeLookUp" + side]] = up
-            weights[:, INDEX["eyeLookDown" + side]] = down + 0.05 * closed
-            blink, wide, squint = (INDEX[name + side] for name in ("eyeBlink", "eyeWide", "eyeSquint"))
-            weights[:, blink] = closed + (1.0 - closed) * np.clip(weights[:, blink] + 0.1 * down, 0.0, 0.4)
-            weights[:, wide] = (weights[:, wide] + 0.3 * up) * (1.0 - closed)
-            weights[:, squint] *= 1.0 - 0.7 * closed
+        down_lid = down + 0.05 * closed
+        weights[:, LOOKS] = np.array([left, right, up, down_lid, right, left, up, down_lid]).T
+        open_ = (1.0 - closed)[:, None]
+        weights[:, BLINK] = closed[:, None] + open_ * np.clip(weights[:, BLINK] + 0.1 * down[:, None], 0.0, 0.4)
+        weights[:, WIDE] = (weights[:, WIDE] + 0.3 * up[:, None]) * open_
+        weights[:, SQUINT] *= 1.0 - 0.7 * closed[:, None]
 
 
 def _lively(excitement: float) -> Array:
