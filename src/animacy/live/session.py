@@ -318,7 +318,8 @@ class Session:
                 self._pushed.popleft()
                 self._ended = pushed.say
                 sample = self._quiet if pushed.begun else max(self._quiet, self._edge(self._next))
-                self._coming.append(Event("finished", self.epoch, pushed.say, sample / self.rate))
+                end = Event("finished", self.epoch, pushed.say, sample / self.rate)
+                self._coming.append(end if pushed.begun else replace(end, kind="failed", text="no sound came"))
             elif (stretch := self._speaking.poll()) is None:
                 return False
             elif stretch.speech is not None:

@@ -97,7 +97,9 @@ def states_of(encoded: Encoded, text: str, spans: Sequence[tuple[int, int]]) -> 
     """
     ink, own = _ink(text), _ink(encoded.text)
     begins, ends = own[encoded.spans[:, 0]], own[encoded.spans[:, 1]]
-    found = np.empty((len(spans), WIDTH), np.float32)
+    found = np.zeros((len(spans), WIDTH), np.float32)
+    if not len(encoded.states):  # of some signs the encoder knows no piece
+        return found
     for k, (start, end) in enumerate(spans):
         inside = (begins < ink[end]) & (ends > ink[start])
         found[k] = (encoded.states[inside] if inside.any() else encoded.states).mean(0)
