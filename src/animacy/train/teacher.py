@@ -4,8 +4,8 @@ The scene is made once per avatar; a frame moves vertices, normals and hairs in 
 has crashed). Light: the bundle's distant lights become rectangles that give the same irradiance at the head, its sky
 and ground an environment. Skin: a principled surface with the bundle's albedo, normal map and roughness; at 256 pixels
 a frame a pixel is 1.6 mm wide, more than light travels under skin (red 1 to 2 mm), so scattering is left to the
-flatness term (Hanrahan & Krueger's approximation) and to the soft lights. Hair and lashes: B-spline curves grown along the
-bundle's cards; brows: curves that grow where the texture paints them and lie on the skin as it moves. Eyes: a glossy coat,
+flatness term (Hanrahan & Krueger's approximation) and to the soft lights. Hair and lashes: curves grown along the bundle's
+cards; brows: curves that grow where the texture paints them and lie on the skin as it moves. Eyes: a glossy coat,
 its normals bent as the cornea bends them. Lips and the lids' rims: a clear coat where the bundle's roughness says wet.
 
 Needs `pip install mitsuba==3.9.1`. Variants: cuda_ad_rgb (a GPU with OptiX), llvm_ad_rgb (CPU, libLLVM 19 named by
@@ -34,6 +34,10 @@ DISTANCE, KEY, OTHER = 1.7, 0.32, 0.2  # metres: how far the lights stand from t
 SHADES = 4  # of hair ...
 CONTRAST = 2.0  # ... and by how much more they differ than the texture's means along a hair: light blurs them again
 POINTS = 11  # of a hair; 5 of a lash
+# Points of the B-spline that is drawn for each of them. With hair drawn in spans of 20 to 40 mm about one ray in 300 million ended
+# OptiX with an illegal address, and the process with it (an H100, driver 580.159.04); in spans of up to 15 mm none of a billion did.
+# (Mitsuba's straight curves do not crash either, but have no frame along the hair, by which hair shines.)
+FINER = 3
 CORNEA = np.radians(33.0)  # polar angle on the eyeball where the cornea ends
 # What lies within the mouth shines with this much of its linear albedo, by material: light that enters teeth, gums, tongue and
 # cheeks elsewhere comes out there. Lit through the opening alone they are black in a mouth that photographs show red.
@@ -81,6 +85,7 @@ class Teacher:
             scene[surface.name] = surface.mesh(mitsuba, *(x[0] for x in rest))
         for name, (hair, colour) in curves.items():
             scene[name] = mitsuba.load_dict(_curve(hair.points(rest[0][0], rest[1][0]), _hair_bsdf(colour)))
+        self._path = mitsuba.load_dict({"type": "path", "max_depth": BOUNCES})
         # Shapes are made above, one by one: load_dict makes many in any order, and emitters are drawn by their number.
         self._scene = mitsuba.load_dict(scene)
         self._parameters = mitsuba.traverse(self._scene)
@@ -118,7 +123,7 @@ class Teacher:
             p[f"{surface.name}.vertex_positions"] = np.ascontiguousarray(v, np.float32).ravel()
             p[f"{surface.name}.vertex_normals"] = np.ascontiguousarray(n, np.float32).ravel()
         for name, hair in self._curves.items():
-            p[f"{name}.control_points"] = _padded(hair.points(positions, normals)).ravel()
+            p[f"{name}.control_points"] = _drawn(hair.points(positions, normals)).ravel()
         p.update()
         each = max(1, min(8, spp // 2))  # stratified within a pass
         return np.stack([self._pass(each, (seed * 4099 + k) % 2**32) for k in range(max(1, spp // each))])
@@ -132,8 +137,6 @@ class Teacher:
             return np.asarray(sum(calmed(shot) for shot in found) / spp, np.float32)
         import drjit
 
-        from . import paths
-
         count = self.size**2 * spp
         sampler = self._scene.sensors()[0].sampler().clone()
         sampler.set_sample_count(spp)
@@ -143,7 +146,7 @@ class Teacher:
         row = pixel // self.size
         at = (mi.Vector2f(pixel - row * self.size, row) + sampler.next_2d()) / self.size
         ray, _ = self._scene.sensors()[0].sample_ray_differential(0.0, 0.5, at, mi.Point2f(0.5))
-        light = paths.radiance(self._scene, sampler, ray, BOUNCES)
+        light, _, _ = self._path.sample(self._scene, sampler, ray)
         valid = self._scene.ray_test(ray)  # the sky, which is behind all, is not painted
         channels = [drjit.select(valid, c, 0.0) for c in (light.x, light.y, light.z)]
         peak = drjit.maximum(drjit.maximum(*channels[:2]), channels[2])
@@ -382,15 +385,24 @@ def _of_kind(avatar: Avatar, kind: str) -> list[int]:
     return [i for i, m in enumerate(avatar.materials) if m.kind == kind]
 
 
-def _padded(points: Floats) -> Floats:
-    """[S, K, 4] with the ends doubled, so that the B-spline reaches them; [S * (K + 2), 4]."""
-    return np.ascontiguousarray(np.concatenate([points[:, :1], points, points[:, -1:]], 1).reshape(-1, 4))
+def _drawn(points: Floats) -> Floats:
+    """Control points [S, K, 4] -> those [S, (K - 1) * FINER + 3, 4] of the B-splines that are drawn: FINER points of each span of
+    the spline of `points`, so that spans are shorter, and the ends twice, so that hairs reach them."""
+    first, last = 2 * points[:, :1] - points[:, 1:2], 2 * points[:, -1:] - points[:, -2:-1]
+    p = np.concatenate([first, points, last], 1)
+    spans = points.shape[1] - 1
+    found = np.empty((len(points), spans * FINER + 3, 4), np.float32)
+    for k in range(FINER):
+        t = k / FINER
+        shares = np.array([(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3], np.float32) / 6
+        found[:, 1 + k : -2 : FINER] = sum(share * p[:, n : n + spans] for n, share in enumerate(shares))
+    found[:, 0], found[:, -2:] = points[:, 0], points[:, -1:]
+    return found
 
 
 def _curve(points: Floats, bsdf: dict[str, Any]) -> dict[str, Any]:
-    rows = _padded(points).reshape(len(points), -1, 4)
     with tempfile.NamedTemporaryFile("w", suffix=".txt", delete=False) as file:
-        for strand in rows:
+        for strand in _drawn(points):
             file.writelines("{:.7f} {:.7f} {:.7f} {:.8f}\n".format(*tuple(x)) for x in strand)
             file.write("\n")
     return {"type": "bsplinecurve", "filename": str(Path(file.name)), "bsdf": bsdf}
