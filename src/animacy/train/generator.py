@@ -241,7 +241,7 @@ def train(
         with torch.no_grad():
             energy.lerp_(edges, 0.01)
             ratio = (energy[0] / energy[1].clamp_min(1e-9)).clamp(0, 2)
-            texture.mul_(torch.exp(0.003 * (settings.sharpness - ratio))).clamp_(settings.texture / 10, settings.texture * 3)
+            texture.mul_(torch.exp(0.003 * (settings.sharpness - ratio))).clamp_(settings.texture / 10, settings.texture * 10)
             torch._foreach_lerp_(*averaged, 1 - keep)
         if step % 100 == 0:
             value = float(loss)

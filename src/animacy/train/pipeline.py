@@ -306,7 +306,7 @@ def _sheet(plan: Plan, avatar: Avatar, generator: OnnxGenerator, path: Path) -> 
                 with Image.open(picture) as image:
                     traced[name] = np.array(image)
     rows = {"plain": plain, "painted": painted}
-    portraits.sheet(avatar, rows | ({"traced": traced} if len(traced) == len(plain) else {}), path)
+    portraits.sheet(avatar, rows | ({"traced": traced} if traced else {}), path)
 
 
 def adopt(plan: Plan, bundle: Path, command: str, commit: str, report: Report) -> None:

@@ -48,7 +48,7 @@ def _one(weights: NDArray[np.float64], yaw: float = 0.0) -> Motion:
 def sheet(avatar: Avatar, rows: Mapping[str, Mapping[str, NDArray[np.uint8]]], path: Path, *, side: int = 192) -> None:
     """A JPEG: for each of `rows` (plain, painted, traced) each pose's frame [S, S, 4] over the avatar's backdrop, named.
 
-    Poses stand in three blocks beneath each other.
+    Poses stand in three blocks beneath each other. All poses of the first row are shown; where another lacks one, nothing is.
     """
     names = list(next(iter(rows.values())))
     columns = -(-len(names) // 3)
@@ -60,6 +60,10 @@ def sheet(avatar: Avatar, rows: Mapping[str, Mapping[str, NDArray[np.uint8]]], p
         x, y = margin + n % columns * side, n // columns * (title + len(rows) * side)
         pen.text((x + 4, y + 2), name, fill="black")
         for k, (kind, frames) in enumerate(rows.items()):
+            if n % columns == 0:
+                pen.text((4, y + title + k * side + side // 2), kind, fill="black")
+            if name not in frames:
+                continue
             # colour and alpha apart: Pillow takes the colours of an RGBA image as not premultiplied
             small, alpha = (
                 np.asarray(Image.fromarray(x).resize((side, side), Image.Resampling.BOX), np.float32)
@@ -67,6 +71,4 @@ def sheet(avatar: Avatar, rows: Mapping[str, Mapping[str, NDArray[np.uint8]]], p
             )
             frame = np.clip(small + behind * (1 - alpha[..., None] / 255), 0, 255)
             image.paste(Image.fromarray(frame.astype(np.uint8)), (x, y + title + k * side))
-            if n % columns == 0:
-                pen.text((4, y + title + k * side + side // 2), kind, fill="black")
     image.save(path, quality=92)

@@ -34,9 +34,10 @@ DISTANCE, KEY, OTHER = 1.7, 0.32, 0.2  # metres: how far the lights stand from t
 SHADES = 4  # of hair ...
 CONTRAST = 2.0  # ... and by how much more they differ than the texture's means along a hair: light blurs them again
 POINTS = 11  # of a hair; 5 of a lash
-# Spans of the B-spline that is drawn for each between two of them. Where hair was drawn in spans of 20 to 40 mm (Ani's), about one
-# ray in 300 million ended OptiX with an illegal address, and the process with it (an H100, driver 580.159.04); where in spans of up
-# to 15 mm (Leo's), none of a billion did. Mitsuba's straight curves do not crash either, but have no frame along the hair.
+# Spans of the B-spline that is drawn for each between two of them. Where hair was drawn in spans of 20 to 40 mm (Ani's),
+# about one ray in 300 million ended OptiX with an illegal address, and the process with it (an H100, driver 580.159.04); where
+# in spans of up to 15 mm (Leo's), none of a billion did. Mitsuba's straight curves do not end it either, but have no frame
+# along the hair.
 FINER = 3
 CORNEA = np.radians(33.0)  # polar angle on the eyeball where the cornea ends
 # What lies within the mouth shines with this much of its linear albedo, by material: light that enters teeth, gums, tongue and
