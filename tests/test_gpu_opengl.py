@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 import synthetic
-from animacy.avatar import Avatar
+from animacy.avatar import Avatar, find, load
 from animacy.errors import AnimacyError, UsageError
 from animacy.render import SOFTWARE
 from animacy.render.cpu import CpuRenderer
@@ -20,7 +21,8 @@ from animacy.types import Conditions, Motion
 
 pytest.importorskip("moderngl", reason="OpenGL is an extra")
 
-from animacy.gpu.opengl import LAYERS, GlBatch, GlRasteriser, HostProjector, egl_device, unfolded
+from animacy.gpu import opengl
+from animacy.gpu.opengl import LAYERS, SLICES, GlBatch, GlRasteriser, HostProjector, egl_device, unfolded
 from animacy.render.gl import open_context
 
 FIELDS = ("shaded", "unlit", "normal")
@@ -39,7 +41,7 @@ def avatar() -> Avatar:
     return synthetic.avatar()
 
 
-def opened(avatar: Avatar, size: int, batch: int) -> GlBatch:
+def opened(avatar: Avatar, size: int, batch: int, **how: Any) -> GlBatch:
     try:
         context = open_context(version=450)
     except AnimacyError as error:
@@ -48,7 +50,7 @@ def opened(avatar: Avatar, size: int, batch: int) -> GlBatch:
     context.release()
     if lacks:
         pytest.skip(f"no OpenGL 4.5 with {LAYERS}")
-    return GlBatch(avatar, size, batch, software=True)
+    return GlBatch(avatar, size, batch, software=True, **how)
 
 
 def share_off(a: Conditions, b: Conditions) -> float:
@@ -97,6 +99,50 @@ def test_more_frames_than_a_batch_come_in_parts(avatar: Avatar) -> None:
     assert all(np.array_equal(getattr(a, f), getattr(b, f)) for f in FIELDS)
 
 
+@pytest.mark.parametrize("depth", [0x8CAC, 0x81A6], ids=["32 bits, floating", "24 bits"])
+def test_what_is_drawn_does_not_depend_on_how_many_frames_are_drawn_at_once(
+    avatar: Avatar, depth: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opengl, "DEPTH", depth)
+    frames = motion(2 * SLICES + 5, 9)  # near and far by turns: each layer's face has the one of the chunk before about it
+    frames.pose[1::2, 5] -= 2
+    with opened(avatar, 32, 7, at_once=64) as whole:
+        assert whole.at_once == 7
+        expected = whole.render(frames)
+    assert not np.array_equal(expected.shaded[0], expected.shaded[2])
+    for batch, at_once in ((7, 1), (7, 2), (7, 3), (37, 1), (37, 3), (37, 37)):
+        with opened(avatar, 32, batch, at_once=at_once) as gl:
+            drawn = gl.render(frames)
+            assert gl.context.error == "GL_NO_ERROR"
+        for f in FIELDS:
+            assert np.array_equal(getattr(drawn, f), getattr(expected, f)), (batch, at_once, f)
+
+
+def test_a_frame_is_drawn_alike_in_every_slice_of_depth() -> None:
+    """Of an avatar whose hair is as near to other hair as depth can tell apart."""
+    frames = motion(1, 11)
+    with opened(load(find("default")), 256, 1) as gl:
+        first = gl.render(frames)
+        for _ in range(SLICES):
+            again = gl.render(frames)
+            assert all(np.array_equal(getattr(first, f), getattr(again, f)) for f in FIELDS)
+
+
+def test_triangles_whose_number_needs_more_than_16_bits_are_drawn(avatar: Avatar) -> None:
+    """65,535 triangles without area come first, so that no triangle seen has a number that fits."""
+    first = avatar.material[:1]
+    many = dataclasses.replace(
+        avatar,
+        triangles=np.concatenate([np.zeros((65535, 3), np.int32), avatar.triangles]),
+        material=np.concatenate([np.repeat(first, 65535), avatar.material]),
+    )
+    frames = motion(2, 10)
+    with opened(avatar, 32, 2) as few, opened(many, 32, 2) as wide:
+        assert wide.scene.ranges[0][1] > 65535
+        a, b = few.render(frames), wide.render(frames)
+    assert all(np.array_equal(getattr(a, f), getattr(b, f)) for f in FIELDS)
+
+
 def test_software_opengl_is_an_error_unless_asked_for(avatar: Avatar) -> None:
     with opened(avatar, 32, 1) as gl:
         software = any(name in gl.info.lower() for name in SOFTWARE)
@@ -115,6 +161,12 @@ def test_a_gpu_that_egl_does_not_know_is_named() -> None:
 def test_what_cannot_be_drawn_is_a_usage_error(avatar: Avatar, size: int, batch: int, fold: int) -> None:
     with pytest.raises(UsageError, match="cannot be drawn"):
         GlBatch(avatar, size, batch, fold=fold, software=True)
+
+
+@pytest.mark.parametrize("at_once", [0, 65])
+def test_chunks_out_of_range_are_a_usage_error(avatar: Avatar, at_once: int) -> None:
+    with pytest.raises(UsageError, match="give 1 to 64"):
+        GlBatch(avatar, 64, 1, at_once=at_once, software=True)
 
 
 def test_closed_and_overfull_renderers_say_so(avatar: Avatar) -> None:

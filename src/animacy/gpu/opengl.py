@@ -1,12 +1,15 @@
-"""Batches in OpenGL: the frames of a batch are the layers of one framebuffer, all drawn by the same three or four calls.
+"""Batches in OpenGL: frames are the layers of one framebuffer, and those of a chunk are drawn by the same three or four calls.
 
 The first pass writes, for every sample, the number of its nearest triangle; a compute pass lights each pixel once from those
 numbers and writes it as the network takes it, FP16 and folded, so that no image lies in between. One buffer holds what goes in
 (vertices) and what comes out: it is registered with CUDA once, and mapped once a batch, when what the batch before has left is
 fetched and the next one's vertices are laid in. See render/shading.py for what is drawn.
 
-A clear costs the H100 as much as a third of the drawing (docs/measurements.md): it has few units that draw. So depth alone is
-cleared, and that once in SLICES batches: each batch draws before all that those before it drew, in a slice of the depth's range
+A batch is drawn in chunks of a few frames, all in the same few layers, which the GPU's cache can hold: a chunk is drawn, lit
+into its place of what comes out, and drawn over by the next.
+
+To clear depth costs the H100 a fifth of the drawing (docs/measurements.md): it has few units that draw. So depth alone is
+cleared, and that once in SLICES chunks: each chunk draws before all that those before it drew, in a slice of the depth's range
 of its own, and where depth is not of that slice the numbers are not looked at.
 """
 
@@ -32,7 +35,12 @@ from .contracts import Projector, Runtime
 from .runtime import SharedBuffer
 
 MAX_BATCH = 64
-SLICES = 16  # of 20 bits of depth each
+LAYERS_AT_ONCE = 4  # frames of a chunk; not yet chosen on a card: benchmarks/gpu_face.py --parts gl
+SLICES = 8
+SLICE = 1 / 16  # of the range of depth, 20 bits. All slices lie in its farther half: floats are equally far apart there, and so
+# what is drawn does not depend on the slice.
+DEPTH = 0x8CAC  # GL_DEPTH_COMPONENT32F
+EDGE = 2.0**-23  # left free on either side of a slice: two steps of 24 bits, so that rounding moves nothing into the next
 CHANNELS = 10
 ALIGNED = 256  # bytes: no driver asks for more between ranges of a buffer
 EGL_CUDA_DEVICE_NV = 0x323A
@@ -74,15 +82,24 @@ def _function(egl: Any, name: str, result: Any, *arguments: Any) -> Any:
 
 
 class GlBatch:
-    """Draws up to `batch` (1..64) frames of `avatar` at once, `size` pixels square, a multiple of `fold`.
+    """Draws up to `batch` (1..64) frames of `avatar` a call, `size` pixels square, a multiple of `fold`.
 
-    software: take any OpenGL, slow as it may be; else OpenGL on a processor is an error. device: CUDA's number of the GPU to
-    draw on, or None for OpenGL's own choice. Belongs to the thread that made it. Raises UsageError for what is out of range,
-    AnimacyError where OpenGL cannot be had.
+    at_once (1..64): frames that are drawn before they are lit, and so layers of 4 size^2 samples that are held: 6 bytes each,
+    8 with more than 65,535 triangles. What is drawn does not depend on it. software: take any OpenGL, slow as it may be; else
+    OpenGL on a processor is an error. device: CUDA's number of the GPU to draw on, or None for OpenGL's own choice. Belongs to
+    the thread that made it. Raises UsageError for what is out of range, AnimacyError where OpenGL cannot be had.
     """
 
     def __init__(
-        self, avatar: Avatar, size: int, batch: int = 16, *, fold: int = 4, software: bool = False, device: int | None = None
+        self,
+        avatar: Avatar,
+        size: int,
+        batch: int = 16,
+        *,
+        fold: int = 4,
+        at_once: int = LAYERS_AT_ONCE,
+        software: bool = False,
+        device: int | None = None,
     ) -> None:
         if not 16 <= size <= MAX_SIZE or size % fold or fold % 2:
             raise UsageError(
@@ -90,7 +107,9 @@ class GlBatch:
             )
         if not 1 <= batch <= MAX_BATCH:
             raise UsageError(f"batches of {batch} frames cannot be drawn; give 1 to {MAX_BATCH}")
-        self.size, self.batch, self.fold = size, batch, fold
+        if not 1 <= at_once <= MAX_BATCH:
+            raise UsageError(f"{at_once} frames cannot be drawn at once; give 1 to {MAX_BATCH}")
+        self.size, self.batch, self.fold, self.at_once = size, batch, fold, min(at_once, batch)
         self.info = "OpenGL"
         self._closed = False
         self._thread = threading.get_ident()
@@ -140,14 +159,16 @@ class GlBatch:
             program["samples"], program["nearest"] = float(s.size), float(s.nearest)
             program["count"], program["first"] = len(s.static), first
             array = self._keep(gl.vertex_array(program, [], index_buffer=corners, index_element_size=4))
-            self._groups.append((array, first, end, two_sided))
+            self._groups.append((program.glo, program["start"].location, array.glo, 3 * (end - first), 12 * first, two_sided))
         self._light = light = self._keep(gl.compute_shader(common + surface + fold))
         for name, whole in (("size", self.size), ("count", len(s.static)), ("lamps", len(s.lights)), ("fold", self.fold)):
             light[name] = whole
         light["ambient"] = tuple(float(x) for x in s.ambient.ravel())
         light["lens"] = (s.focal, s.near, s.far)
+        self._start, self._drawn = light["start"].location, light["drawn"].location
 
-        # moderngl has no layers of depth: these three objects are made by hand.
+        # moderngl has no layers of depth: these three objects are made by hand. Calls that every chunk repeats are made without
+        # it too: it takes several times as long as they do.
         egl = ctypes.CDLL("libEGL.so.1")
         u, i, f, p = ctypes.c_uint, ctypes.c_int, ctypes.c_float, ctypes.c_void_p
 
@@ -163,6 +184,11 @@ class GlBatch:
         self._texture = call("glBindTextureUnit", u, u)
         self._clear = call("glClearNamedFramebufferfv", u, u, i, ctypes.POINTER(f))
         self._range = call("glDepthRangef", f, f)
+        self._use, self._array = call("glUseProgram", u), call("glBindVertexArray", u)
+        self._integer, self._float = call("glProgramUniform1i", u, i, i), call("glProgramUniform1f", u, i, f)
+        self._enable, self._disable = call("glEnable", u), call("glDisable", u)
+        self._draw = call("glDrawElementsInstanced", u, i, u, p, i)
+        self._dispatch = call("glDispatchCompute", u, u, u)
         self._far = (f * 1)(1.0)
         self._slice = 0
         made = u()
@@ -170,19 +196,19 @@ class GlBatch:
         self._frame = made.value
         self._held.append(lambda: drop(1, ctypes.byref(u(self._frame))))
         self._layers = []
-        # GL_R32UI on GL_COLOR_ATTACHMENT0, GL_DEPTH_COMPONENT32F on GL_DEPTH_ATTACHMENT
-        for form, attachment in ((0x8236, 0x8CE0), (0x8CAC, 0x8D00)):
+        numbers = 0x8234 if len(s.triangles) < 1 << 16 else 0x8236  # GL_R16UI or GL_R32UI: 0 stands for no triangle
+        for form, attachment in ((numbers, 0x8CE0), (DEPTH, 0x8D00)):  # GL_COLOR_ATTACHMENT0, GL_DEPTH_ATTACHMENT
             texture = u()
             create(0x8C1A, 1, ctypes.byref(texture))  # GL_TEXTURE_2D_ARRAY
             self._held.append(lambda name=texture.value: remove(1, ctypes.byref(u(name))))  # type: ignore[misc]
-            storage(texture.value, 1, form, wide, wide, batch)
+            storage(texture.value, 1, form, wide, wide, self.at_once)
             for side in (0x2801, 0x2800):  # minification and magnification: GL_NEAREST
                 parameter(texture.value, side, 0x2600)
             attach(self._frame, attachment, texture.value, 0)
             self._layers.append(texture.value)
         if (state := status(self._frame, 0x8D40)) != 0x8CD5:  # GL_FRAMEBUFFER, GL_FRAMEBUFFER_COMPLETE
             raise AnimacyError(
-                f"{self.info} refuses {batch} layers of {wide}x{wide} samples ({state:#x}); give smaller batches"
+                f"{self.info} refuses {self.at_once} layers of {wide}x{wide} samples ({state:#x}); give fewer at once"
             )
         error = gl.error
         if error != "GL_NO_ERROR":
@@ -227,29 +253,37 @@ class GlBatch:
         for slot, table in self._tables.items():
             table.bind_to_storage_buffer(slot)
         self.buffer.bind_to_storage_buffer(7, self.output_at, self.batch * self.output_bytes)
-        self._bind(0x8D40, self._frame)
+        for unit, texture in enumerate(self._layers):
+            self._texture(unit, texture)
         self._viewport(0, 0, wide, wide)
         gl.enable_only(gl.DEPTH_TEST)
         gl.depth_func = "<"
         gl.front_face = "cw"  # rows run down
         gl.cull_face = "back"
+        for start in range(0, frames, self.at_once):
+            self._chunk(start, min(self.at_once, frames - start))
+        gl.memory_barrier()  # of what the compute pass wrote; framebuffers and textures keep the order of calls
+
+    def _chunk(self, start: int, frames: int) -> None:
+        """Draw the frames from `start` on, one a layer, and light them."""
+        light = self._light.glo
+        self._bind(0x8D40, self._frame)
         if self._slice == 0:
-            self._clear(self._frame, 0x1801, 0, self._far)  # GL_DEPTH
-        far = 1 - self._slice / SLICES
-        self._range(far - 1 / SLICES, far)
-        self._light["drawn"] = far
+            self._clear(self._frame, 0x1801, 0, self._far)  # GL_DEPTH of all layers, also where fewer are drawn
+        far = 1 - self._slice * SLICE
         self._slice = (self._slice + 1) % SLICES
-        for array, first, end, two_sided in self._groups:
-            if two_sided:
-                gl.disable(gl.CULL_FACE)
-            else:
-                gl.enable(gl.CULL_FACE)
-            array.render(gl.TRIANGLES, vertices=3 * (end - first), first=3 * first, instances=frames)
+        self._range(far - SLICE + EDGE, far - EDGE)
+        for program, at, array, count, offset, two_sided in self._groups:
+            (self._disable if two_sided else self._enable)(0x0B44)  # GL_CULL_FACE
+            self._integer(program, at, start)
+            self._use(program)
+            self._array(array)
+            self._draw(4, count, 0x1405, offset, frames)  # GL_TRIANGLES, GL_UNSIGNED_INT
         self._bind(0x8D40, 0)  # what is read is not drawn to
-        for unit, texture in enumerate(self._layers):
-            self._texture(unit, texture)
-        self._light.run(-(-self.size // 16), -(-self.size // 8), frames)
-        gl.memory_barrier()
+        self._integer(light, self._start, start)
+        self._float(light, self._drawn, far)
+        self._use(light)
+        self._dispatch(-(-self.size // 16), -(-self.size // 8), frames)
 
     def render(self, motion: Motion) -> Conditions:
         """Conditions of `motion`'s frames, deformed on the CPU and brought to the host: for tests, and without CUDA.

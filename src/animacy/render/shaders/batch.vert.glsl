@@ -1,15 +1,16 @@
-// Places the corners of a batch's frames, each in a layer of its own. Comes after common.glsl.
+// Places the corners of a chunk's frames, each in a layer of its own. Comes after common.glsl.
 
 uniform float samples;  // of half a frame's side: `size` of visibility.vert
 uniform float nearest;
 uniform int count;      // vertices of a frame
+uniform int start;      // frame that the first layer is
 
 #ifdef HOLES
 noperspective out vec3 spot;  // u, v over the distance, and one over it: linear on the screen, as the distance's inverse is
 #endif
 
 void main() {
-    int corner = gl_VertexID + gl_InstanceID * count;
+    int corner = gl_VertexID + (start + gl_InstanceID) * count;
     vec3 q = vertices[corner].screen_n.xyz;
     gl_Layer = gl_InstanceID;
     // No number where the corner drops its triangles: what has such a corner is not drawn. (Culling by distance would ask for

@@ -1,4 +1,4 @@
-// Lights the frames of a batch and writes them as the network takes them: FP16, folded. Comes after surface.glsl.
+// Lights the frames of a chunk and writes them as the network takes them: FP16, folded. Comes after surface.glsl.
 // Two pixels of a row at a time, as FP16 goes in pairs.
 
 layout(local_size_x = 8, local_size_y = 8) in;
@@ -6,7 +6,8 @@ layout(local_size_x = 8, local_size_y = 8) in;
 layout(std430, binding = 7) writeonly buffer Folded { uint folded[]; };  // [B, S/F, S/F, 10, F, F] halves
 layout(binding = 0) uniform usampler2DArray numbers;
 layout(binding = 1) uniform sampler2DArray depths;
-uniform float drawn;  // what this batch drew is nearer than that; the numbers elsewhere are of batches before
+uniform float drawn;  // what this chunk drew is nearer than that; the numbers elsewhere are of chunks before
+uniform int start;    // frame that the first layer is
 uniform int fold;
 
 vec4 rounded(vec4 x) { return floor(clamp(x, 0.0, 1.0) * 255.0 + 0.5); }  // as an image of 8 bits would hold it
@@ -14,6 +15,7 @@ vec4 rounded(vec4 x) { return floor(clamp(x, 0.0, 1.0) * 255.0 + 0.5); }  // as 
 void main() {
     ivec3 at = ivec3(gl_GlobalInvocationID) * ivec3(2, 1, 1);
     if (at.x >= size || at.y >= size) return;
+    int frame = start + at.z;
     float values[20];
     for (int k = 0; k < 2; k++) {
         ivec2 pixel = at.xy + ivec2(k, 0);
@@ -24,7 +26,7 @@ void main() {
         }
         vec4 shaded, unlit;
         vec2 normal;
-        resolve(pixel, at.z * count, four, shaded, unlit, normal);
+        resolve(pixel, frame * count, four, shaded, unlit, normal);
         shaded = rounded(shaded);
         unlit = rounded(unlit);
         normal = rounded(vec4(normal, 0.0, 0.0)).xy;
@@ -33,6 +35,6 @@ void main() {
         for (int c = 0; c < 2; c++) values[16 + 2 * c + k] = (normal[c] - 128.0) / 127.0;
     }
     int side = size / fold, square = fold * fold;
-    int to = ((at.z * side + at.y / fold) * side + at.x / fold) * 10 * square + (at.y % fold) * fold + at.x % fold;
+    int to = ((frame * side + at.y / fold) * side + at.x / fold) * 10 * square + (at.y % fold) * fold + at.x % fold;
     for (int c = 0; c < 10; c++) folded[(to + c * square) >> 1] = packHalf2x16(vec2(values[2 * c], values[2 * c + 1]));
 }
