@@ -184,3 +184,13 @@ def test_a_frame_comes_at_half_its_size_and_as_halves_of_its_samples(mitsuba):
     assert np.abs(halves.mean(0)[..., 3] - whole[..., 3]).max() <= 1  # of cover, which no film bends
     mean = whole.reshape(24, 2, 24, 2, 4).mean((1, 3))
     assert np.abs(mean - small).mean() < 4
+
+
+def test_hair_is_drawn_to_its_ends_in_spans_of_15_mm_at_most():
+    avatar = load(find("default"))  # its hair is long, and longer spans end OptiX at times
+    rest = geometry.deform(geometry.rig(avatar), REST.weights, REST.pose)
+    for hair, _ in teacher._curves(avatar, 600, np.random.default_rng(0)).values():
+        points = hair.points(rest[0][0], rest[1][0])
+        drawn = teacher._drawn(points)
+        assert np.linalg.norm(np.diff(drawn[..., :3], axis=1), axis=-1).max() < 0.015
+        np.testing.assert_allclose(drawn[:, [0, -1]], points[:, [0, -1]])
