@@ -61,16 +61,16 @@ def test_it_hears_the_mouth_that_is_made_of_the_phones() -> None:
     own = clip()
     rows, _ = heard(own.speech.samples, RATE)
     made = weights_of(mouth_of(own, STEP * np.arange(len(rows))))
-    assert likeness(weights_of(rows), made) > 0.6  # 0.645 as measured
+    assert likeness(weights_of(rows), made) > 0.7  # 0.766 as measured
     late = np.concatenate([np.zeros(RATE // 5, np.float32), own.speech.samples])
     assert likeness(weights_of(heard(late, RATE)[0][: len(rows)]), made) < 0.2
 
 
 def test_lips_close_on_bilabials_more_than_on_vowels() -> None:
-    """Not on all: 7 of 15 here, as measured; docs/speech-in.md has what other voices give."""
+    """Not on all: 12 of 15 here, as measured; docs/speech-in.md has what other voices give."""
     shut, wide = evaluate._contacts(clip(), heard(spoken().samples, RATE)[0])
     assert len(shut) >= 10 and len(wide) >= 5
-    assert np.mean(np.array(shut) >= CLOSED) >= 0.4
+    assert np.mean(np.array(shut) >= CLOSED) >= 0.6
     assert np.mean(np.array(wide) >= CLOSED) <= 0.1 and np.median(wide) < 0.1
 
 
@@ -89,15 +89,17 @@ def test_a_face_that_listens_shows_lips_that_meet_and_part() -> None:
     assert len(weights) == -(-len(speech.samples) * 25 // RATE)
     gap = weights[:, JAW] - weights[:, CLOSE]
     times = np.arange(len(weights)) / 25
+    made = weights_of(mouth_of(clip(), times))  # of the phones themselves: an unstressed vowel may hardly open
+    wanted = made[:, MOVED.index("jawOpen")] - made[:, MOVED.index("mouthClose")]
     shown, wide = [], []
     for phone in speech.phones:
         near = (times >= phone.start / RATE - 0.025) & (times <= phone.end / RATE + 0.025)
         if any(v.contact == "lips" for v in visemes(phone.symbol)):
             shown.append(gap[near].min())
-        elif phone.symbol in ("æ", "ʌ", "ɑ"):
+        elif phone.symbol in ("æ", "ʌ", "ɑ") and wanted[near].max() > 0.1:
             wide.append(gap[near].max())
     assert np.mean(np.array(shown) < 0.04) > 0.4
-    assert np.mean(np.array(wide) > 0.1) > 0.8 and gap.max() > 0.2
+    assert len(wide) >= 5 and np.mean(np.array(wide) > 0.1) > 0.8 and gap.max() > 0.2
 
 
 @pytest.mark.parametrize("sound", ["silence", "hiss", "hum", "music"])
@@ -377,5 +379,5 @@ def test_the_weights_that_ship_are_those_that_the_card_tells_of() -> None:
     weights = folder.joinpath("network.onnx").read_bytes()
     about = json.loads(folder.joinpath("network.json").read_text(encoding="utf-8"))
     assert hashlib.sha256(weights).hexdigest() == about["sha256"]
-    assert len(weights) < 10_000_000 and about["parameters"] < 2_500_000
+    assert len(weights) < 10_000_000 and about["parameters"] < 4_000_000
     assert about["sha256"][:12] in folder.joinpath("MODEL.md").read_text(encoding="utf-8")

@@ -24,7 +24,7 @@ pytest.importorskip("onnx", reason="training needs onnx")
 from animacy.hear import evaluate, network  # noqa: E402
 from animacy.train import hear, hear_data, hear_voices  # noqa: E402
 from animacy.train.hear_music import music  # noqa: E402
-from animacy.train.hear_network import Net, export  # noqa: E402
+from animacy.train.hear_network import Net, export, together  # noqa: E402
 
 RATE = 16_000
 ALONE = """
@@ -130,7 +130,7 @@ def test_the_graph_gives_what_the_network_gives_in_any_pieces(tmp_path: Path, mo
     torch.manual_seed(0)
     net = Net(5, 96)
     net(torch.randn(4, 40, 100))  # so that norms are not those of nothing
-    export(net, tmp_path / "a.onnx", ((0.2, 0.7), (0.0, 0.5)))
+    export([net], tmp_path / "a.onnx", ((0.2, 0.7), (0.0, 0.5)))
     session = onnxruntime.InferenceSession(str(tmp_path / "a.onnx"))
     monkeypatch.setattr(network, "session", lambda: session)
     rows = np.random.default_rng(0).normal(size=(200, 40)).astype(np.float32)
@@ -144,6 +144,38 @@ def test_the_graph_gives_what_the_network_gives_in_any_pieces(tmp_path: Path, mo
     assert len(heard(samples, RATE)[0]) == 101  # all rows, though they go in twos
 
 
+def test_several_networks_are_heard_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their mean, at rest where the least sure of them hears nobody; and its weights take half the room."""
+    import onnxruntime
+
+    nets = []
+    for k, width in enumerate((64, 96)):
+        torch.manual_seed(k)
+        net = Net(5, width)
+        net(torch.randn(4, 40, 100))
+        net.last.weight.data *= 8.0  # so that they are sure
+        nets.append(net.eval())
+        export([net], tmp_path / f"{k}.onnx")
+    sharp = ((0.2, 0.7), (0.0, 0.5))
+    export(nets, tmp_path / "both.onnx", sharp)
+    assert (tmp_path / "both.onnx").stat().st_size < 0.6 * sum((tmp_path / f"{k}.onnx").stat().st_size for k in (0, 1))
+    session = onnxruntime.InferenceSession(str(tmp_path / "both.onnx"))
+    monkeypatch.setattr(network, "session", lambda: session)
+    rows = np.random.default_rng(0).normal(size=(400, 40)).astype(np.float32)
+    with torch.no_grad():
+        first, second = (torch.sigmoid(net(torch.from_numpy(rows.T[None].copy()))[0])[0].T.numpy() for net in nets)
+    wanted, least = (first + second) / 2, np.minimum(first[:, 8], second[:, 8])
+    assert least.min() < 0.2 and least.max() > 0.6  # both are put to the test
+    wanted[:, 6:8] = np.clip((wanted[:, 6:8] - [0.2, 0.0]) / 0.5, 0.0, 1.0)
+    wanted[:, :8] *= np.clip((least - 0.2) / 0.4, 0.0, 1.0)[:, None]
+    wanted[:, 8] = least
+    own = network.Network()
+    found = np.concatenate([own.run(rows[a:b]) for a, b in ((0, 1), (1, 50), (50, 400))])
+    assert np.abs(found - wanted).max() < 0.02
+    judged = together([torch.from_numpy(x.T.copy()) for x in (first, second)], sharp).T.numpy()
+    assert np.abs(judged - wanted).max() < 1e-5
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_music_is_sound_of_its_length(seed: int) -> None:
     samples = music(3.0, np.random.default_rng(seed))
@@ -155,13 +187,13 @@ def test_contacts_that_close_are_told_from_those_that_close_falsely(packed: Path
     data = hear.Data(packed, torch.device("cpu"))
     judged = hear.Judged(data, "held")
     right = judged.joined.clone()
-    assert judged.figures(right)["r"] > 0.999 and judged.figures(right)["lips_closed"] == 1.0
+    assert judged.figures([right])["r"] > 0.999 and judged.figures([right])["lips_closed"] == 1.0
     unsure = right * 0.5  # never whole, unless half counts as whole
-    assert judged.figures(unsure)["lips_closed"] == 0.0
-    assert judged.figures(unsure, ((0.0, 0.5), (0.0, 1.0)))["lips_closed"] == 1.0
+    assert judged.figures([unsure])["lips_closed"] == 0.0
+    assert judged.figures([unsure], ((0.0, 0.5), (0.0, 1.0)))["lips_closed"] == 1.0
     wrong = right.clone()
     wrong[6] = torch.where(right[6] > 0.5, right[6], (abs(torch.arange(right.shape[1]) % 40 - 29) < 2).float())
-    assert judged.figures(wrong)["lips_wrongly"] > 0.3 and judged.figures(right)["lips_wrongly"] == 0.0
+    assert judged.figures([wrong])["lips_wrongly"] > 0.3 and judged.figures([right])["lips_wrongly"] == 0.0
 
 
 def test_rows_that_count_not_change_no_loss() -> None:
@@ -192,4 +224,4 @@ def test_training_needs_little_learns_and_does_the_same_again(packed: Path, tmp_
         run(["-m", "animacy.train.hear", "--data", packed, "--from", given, "-o", tmp_path / name, "--threads", "1"])
     assert (tmp_path / "a" / "network.onnx").read_bytes() == (tmp_path / "b" / "network.onnx").read_bytes()
     about = json.loads((tmp_path / "a" / "network.json").read_text(encoding="utf-8"))
-    assert about["of"] == 32 and about["width"] == 64 and about["figures"].keys() == {"held"}
+    assert about["networks"][0]["of"] == 32 and about["networks"][0]["width"] == 64 and about["figures"].keys() == {"held"}

@@ -8,6 +8,7 @@ helps to learn, and is not exported.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ TOGETHER = 2  # rows a step
 THIN, THICK = 16, 32  # channels of the first two layers
 WIDTH, DROP = 192, 0.05  # channels of the others, and the share of them that learning leaves out by chance
 DILATIONS = (1, 2, 4, 8, 1, 2, 4)
-CONTACTS = slice(6, 8)
+CONTACTS, SPEAKING = slice(6, 8), 8
+SILENT = (0.2, 0.6)  # of `speaking`: below, where several networks are, the mouth rests; above, it is as they say
 
 Sharp = tuple[tuple[float, float], tuple[float, float]]
 
@@ -91,12 +93,25 @@ def _folded(
     return weights.detach().numpy(), bias.detach().numpy()
 
 
-def export(net: Net, path: Path, sharp: Sharp = ((0.0, 1.0), (0.0, 1.0))) -> None:
-    """Write `net`, on the CPU, as ONNX: inputs `rows` [1, BANDS, T], T even, and `past0`.. (at first 0), outputs `mouth`
-    [1, OUTPUTS, T], 0..1, and `next0`.. to be given as `past` with the rows that follow.
+def together(mouths: Sequence[torch.Tensor], sharp: Sharp = ((0.0, 1.0), (0.0, 1.0))) -> torch.Tensor:
+    """What the graph of networks that gave `mouths` [..., OUTPUTS, T] gives: their mean. Someone speaks where the least sure of
+    several says so, and only there does the mouth move."""
+    mouth = torch.stack(list(mouths)).mean(0)
+    for k, (low, high) in enumerate(sharp, CONTACTS.start):
+        mouth[..., k, :] = ((mouth[..., k, :] - low) / (high - low)).clamp(0.0, 1.0)
+    if len(mouths) > 1:
+        speaking = torch.stack([own[..., SPEAKING, :] for own in mouths]).amin(0)
+        mouth = mouth * ((speaking - SILENT[0]) / (SILENT[1] - SILENT[0])).clamp(0.0, 1.0).unsqueeze(-2)
+        mouth[..., SPEAKING, :] = speaking
+    return mouth
+
+
+def export(nets: Sequence[Net], path: Path, sharp: Sharp = ((0.0, 1.0), (0.0, 1.0))) -> None:
+    """Write `nets`, on the CPU, as one ONNX graph: inputs `rows` [1, BANDS, T], T even, and `past0`.. (at first 0), outputs
+    `mouth` [1, OUTPUTS, T], 0..1, as `together` makes it, and `next0`.. to be given as `past` with the rows that follow.
 
     sharp: of the lips, and of lip and teeth, the contact that counts as none and the one that counts as whole: an unsure
-    network gives probabilities.
+    network gives probabilities. The weights of several networks are kept in 16 bits, and reckoned with in 32.
     """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
@@ -119,6 +134,11 @@ def export(net: Net, path: Path, sharp: Sharp = ((0.0, 1.0), (0.0, 1.0))) -> Non
     def shape(name: str, *sizes: int) -> str:
         return constant(name, np.array(sizes, np.int64))
 
+    def weight(name: str, values: NDArray[np.float32]) -> str:
+        if len(nets) == 1:
+            return constant(name, values)
+        return node("Cast", [constant(f"{name}.half", values.astype(np.float16))], name, to=TensorProto.FLOAT)
+
     shape("end", np.iinfo(np.int64).max)
 
     def before(x: str, reach: int, *channels: int) -> str:
@@ -131,51 +151,74 @@ def export(net: Net, path: Path, sharp: Sharp = ((0.0, 1.0), (0.0, 1.0))) -> Non
         return whole
 
     def convolved(x: str, name: str, by: tuple[NDArray[np.float32], ...], **how: Any) -> str:
-        given = [x, constant(f"{name}.weights", by[0]), constant(f"{name}.bias", by[1])]
+        given = [x, weight(f"{name}.weights", by[0]), weight(f"{name}.bias", by[1])]
         return node("Conv", given, name, kernel_shape=list(by[0].shape[2:]), **how)
 
     def plain(convolution: nn.Conv1d) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         assert convolution.bias is not None
         return convolution.weight.detach().numpy(), convolution.bias.detach().numpy()
 
-    net.eval()
-    x = node("Unsqueeze", ["rows", shape("one", 1)], "image")
-    x = convolved(before(x, 2, 1, BANDS), "first", _folded(net.first, net.first_norm), strides=[2, 1], pads=[2, 0, 2, 0])
-    x = before(node("Relu", [x], "first.active"), 2, THIN, BANDS // 2)
-    x = convolved(x, "second", _folded(net.second, net.second_norm), strides=[2, 2], pads=[2, 0, 2, 0])
-    x = node("Reshape", [node("Relu", [x], "second.active"), shape("flat", 1, THICK * BANDS // 4, -1)], "gathered")
-    x = node("Relu", [convolved(x, "gather", _folded(net.gather, net.norm))], "gather.active")
-    for k, block in enumerate(net.blocks):
-        assert isinstance(block, Block)
-        y = before(x, block.reach, net.width)
-        y = convolved(y, f"block{k}", _folded(block.convolve, block.norm), dilations=[block.reach // 2])
-        y = convolved(node("Relu", [y], f"block{k}.active"), f"mix{k}", plain(block.mix))
-        x = node("Add", [x, y], f"sum{k}")
-    # ONNX has a GRU's gates as update, reset, new; PyTorch as reset, update, new
-    gates = np.concatenate([np.arange(net.width, 2 * net.width), np.arange(net.width), np.arange(2 * net.width, 3 * net.width)])
-    own = {name: values.detach().numpy()[gates] for name, values in net.recurrent.named_parameters()}
-    biases = np.concatenate([own["bias_ih_l0"], own["bias_hh_l0"]])
-    k = len(inputs)
-    inputs.append(value(f"past{k}", 1, 1, net.width))
-    outputs.append(value(f"next{k}", 1, 1, net.width))
-    given = [
-        node("Transpose", [x], "steps", perm=[2, 0, 1]),
-        constant("gru.input", own["weight_ih_l0"][None]),
-        constant("gru.state", own["weight_hh_l0"][None]),
-        constant("gru.bias", biases[None]),
-        "",
-        f"past{k}",
-    ]
-    nodes.append(helper.make_node("GRU", given, ["states", f"next{k}"], hidden_size=net.width, linear_before_reset=1))
-    y = node("Transpose", [node("Squeeze", ["states", "one"], "state")], "voice", perm=[1, 2, 0])
-    y = convolved(node("Add", [x, y], "top"), "last", plain(net.last))
-    y = node("Reshape", [y, shape("pairs", 1, OUTPUTS, TOGETHER, -1)], "paired")
-    y = node("Reshape", [node("Transpose", [y], "turned", perm=[0, 1, 3, 2]), shape("apart", 1, OUTPUTS, -1)], "logits")
+    shape("one", 1)
+    shape("flat", 1, THICK * BANDS // 4, -1)
+    shape("pairs", 1, OUTPUTS, TOGETHER, -1)
+    shape("apart", 1, OUTPUTS, -1)
+    node("Unsqueeze", ["rows", "one"], "image")
+
+    def heard(net: Net, n: str) -> str:
+        """The mouth, 0..1, by one network."""
+        net.eval()
+        x = convolved(
+            before("image", 2, 1, BANDS), f"{n}.first", _folded(net.first, net.first_norm), strides=[2, 1], pads=[2, 0, 2, 0]
+        )
+        x = before(node("Relu", [x], f"{n}.first.active"), 2, THIN, BANDS // 2)
+        x = convolved(x, f"{n}.second", _folded(net.second, net.second_norm), strides=[2, 2], pads=[2, 0, 2, 0])
+        x = node("Reshape", [node("Relu", [x], f"{n}.second.active"), "flat"], f"{n}.gathered")
+        x = node("Relu", [convolved(x, f"{n}.gather", _folded(net.gather, net.norm))], f"{n}.gather.active")
+        for k, block in enumerate(net.blocks):
+            assert isinstance(block, Block)
+            y = before(x, block.reach, net.width)
+            y = convolved(y, f"{n}.block{k}", _folded(block.convolve, block.norm), dilations=[block.reach // 2])
+            y = convolved(node("Relu", [y], f"{n}.block{k}.active"), f"{n}.mix{k}", plain(block.mix))
+            x = node("Add", [x, y], f"{n}.sum{k}")
+        # ONNX has a GRU's gates as update, reset, new; PyTorch as reset, update, new
+        gates = np.concatenate(
+            [np.arange(net.width, 2 * net.width), np.arange(net.width), np.arange(2 * net.width, 3 * net.width)]
+        )
+        own = {name: values.detach().numpy()[gates] for name, values in net.recurrent.named_parameters()}
+        biases = np.concatenate([own["bias_ih_l0"], own["bias_hh_l0"]])
+        k = len(inputs)
+        inputs.append(value(f"past{k}", 1, 1, net.width))
+        outputs.append(value(f"next{k}", 1, 1, net.width))
+        given = [
+            node("Transpose", [x], f"{n}.steps", perm=[2, 0, 1]),
+            weight(f"{n}.gru.input", own["weight_ih_l0"][None]),
+            weight(f"{n}.gru.state", own["weight_hh_l0"][None]),
+            weight(f"{n}.gru.bias", biases[None]),
+            "",
+            f"past{k}",
+        ]
+        nodes.append(helper.make_node("GRU", given, [f"{n}.states", f"next{k}"], hidden_size=net.width, linear_before_reset=1))
+        y = node("Transpose", [node("Squeeze", [f"{n}.states", "one"], f"{n}.state")], f"{n}.voice", perm=[1, 2, 0])
+        y = convolved(node("Add", [x, y], f"{n}.top"), f"{n}.last", plain(net.last))
+        y = node("Reshape", [y, "pairs"], f"{n}.paired")
+        y = node("Reshape", [node("Transpose", [y], f"{n}.turned", perm=[0, 1, 3, 2]), "apart"], f"{n}.logits")
+        return node("Sigmoid", [y], f"{n}.mouth")
+
+    mouths = [heard(net, f"net{k}") for k, net in enumerate(nets)]
+    mean = mouths[0] if len(mouths) == 1 else node("Mean", mouths, "mean")
     low, high = np.zeros((1, OUTPUTS, 1), np.float32), np.ones((1, OUTPUTS, 1), np.float32)
     low[0, CONTACTS, 0], high[0, CONTACTS, 0] = zip(*sharp, strict=True)
-    y = node("Mul", [node("Sigmoid", [y], "whole"), constant("gain", 1.0 / (high - low))], "scaled")
+    y = node("Mul", [mean, constant("gain", 1.0 / (high - low))], "scaled")
     y = node("Add", [y, constant("less", -low / (high - low))], "shifted")
-    node("Clip", [y, constant("zero", np.zeros((), np.float32)), constant("full", np.ones((), np.float32))], "mouth")
+    bounds = [constant("zero", np.zeros((), np.float32)), constant("full", np.ones((), np.float32))]
+    y = node("Clip", [y, *bounds], "mouth" if len(nets) == 1 else "clear")
+    if len(nets) > 1:
+        least = node("Slice", [node("Min", mouths, "least"), shape("speaking", SPEAKING), "end", "one"], "unsure")
+        steep = constant("steep", np.array([1.0 / (SILENT[1] - SILENT[0])], np.float32))
+        moves = node("Sub", [least, constant("silent", np.array([SILENT[0]], np.float32))], "above")
+        moves = node("Clip", [node("Mul", [moves, steep], "share"), *bounds], "moves")
+        moved = node("Slice", [y, shape("begin", 0), "speaking", "one"], "moved")
+        node("Concat", [node("Mul", [moved, moves], "rests"), least], "mouth", axis=1)
     graph = helper.make_graph(
         nodes, "hear", [value("rows", 1, BANDS, "T"), *inputs], [value("mouth", 1, OUTPUTS, "T"), *outputs], weights
     )
