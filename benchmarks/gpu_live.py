@@ -15,8 +15,8 @@ part and each number of sessions; what would begin after --minutes is left out a
 say        a text into a film by the GPU; its frames, size, and how near some are to those of the CPU path
 live       sessions in this process, as `animacy bench live`, until p99 lateness is a frame
 processes  the same in several processes, each with a stage of its own, as `animacy serve --workers` has it
---fake puts ready frames in the GPU's place, which tells what all the rest costs, on any machine; with --padded they take as long
-as the next size of batch would, in waits as many as the calls with which a batch is given to a GPU.
+--fake puts ready frames in the GPU's place, which tells what all the rest costs, on any machine; with --padded they
+take as long as the batches into which a GPU's stage cuts and pads them, in as many waits as it takes calls to begin one.
 """
 
 from __future__ import annotations
@@ -50,12 +50,14 @@ if importlib.util.find_spec("numba") is None:  # what it compiles is not on this
 from animacy import bench, engine
 from animacy.avatar import find, load
 from animacy.face import make_face
+from animacy.gpu.stage import DEAR, cuts
 from animacy.live import bench as live
 from animacy.live import host as hosts
 from animacy.move import Performer
 from animacy.send import Mp4
 from animacy.types import Frames, Motion, Phone, Sentence, Speech, TimedWord, Word
 
+CUTS = cuts(hosts.GPU_BATCHES)
 CALLS = 20  # of CUDA a batch, each of which lets other threads run
 KEPT = (0, 8, 12, 16, 20, 24, 30, 36, 42, 50)  # frames of the film that are compared
 BEGAN = time.perf_counter()
@@ -194,11 +196,16 @@ class Ready:
 
     def paint(self, motions: Iterable[Motion]) -> Iterator[Frames]:
         for motion in motions:
-            count = next(b for b in hosts.GPU_BATCHES if len(motion) <= b) if self._padded else len(motion)
-            waits = CALLS if self._padded else 1
-            for _ in range(waits):
-                time.sleep(self._each * count / waits)  # as one waits for a GPU
-            yield Frames(self._frames[: len(motion)])
+            if not self._padded:
+                time.sleep(self._each * len(motion))  # as one waits for a GPU
+                yield Frames(self._frames[: len(motion)])
+                continue
+            first = 0
+            for size in CUTS[len(motion)]:
+                for _ in range(CALLS):
+                    time.sleep(self._each * (size + DEAR) / CALLS)
+                yield Frames(self._frames[first : min(first + size, len(motion))])
+                first += size
 
 
 @contextmanager
