@@ -15,7 +15,8 @@ part and each number of sessions; what would begin after --minutes is left out a
 say        a text into a film by the GPU; its frames, size, and how near some are to those of the CPU path
 live       sessions in this process, as `animacy bench live`, until p99 lateness is a frame
 processes  the same in several processes, each with a stage of its own, as `animacy serve --workers` has it
---fake puts ready frames in the GPU's place, which tells what all the rest costs, on any machine.
+--fake puts ready frames in the GPU's place, which tells what all the rest costs, on any machine; with --padded they
+take as long as the batches into which a GPU's stage cuts and pads them, in as many waits as it takes calls to begin one.
 """
 
 from __future__ import annotations
@@ -49,12 +50,15 @@ if importlib.util.find_spec("numba") is None:  # what it compiles is not on this
 from animacy import bench, engine
 from animacy.avatar import find, load
 from animacy.face import make_face
+from animacy.gpu.stage import DEAR, cuts
 from animacy.live import bench as live
 from animacy.live import host as hosts
 from animacy.move import Performer
 from animacy.send import Mp4
 from animacy.types import Frames, Motion, Phone, Sentence, Speech, TimedWord, Word
 
+CUTS = cuts(hosts.GPU_BATCHES)
+CALLS = 20  # of CUDA a batch, each of which lets other threads run
 KEPT = (0, 8, 12, 16, 20, 24, 30, 36, 42, 50)  # frames of the film that are compared
 BEGAN = time.perf_counter()
 
@@ -186,14 +190,22 @@ class Ready:
 
     batch = 64
 
-    def __init__(self, size: int, microseconds: float) -> None:
+    def __init__(self, size: int, microseconds: float, padded: bool = False) -> None:
         noise = np.random.default_rng(0).integers(0, 40, (self.batch, size * 3 // 2, size), np.uint8)
-        self._frames, self._each = noise + np.uint8(90), microseconds * 1e-6
+        self._frames, self._each, self._padded = noise + np.uint8(90), microseconds * 1e-6, padded
 
     def paint(self, motions: Iterable[Motion]) -> Iterator[Frames]:
         for motion in motions:
-            time.sleep(self._each * len(motion))  # as one waits for a GPU
-            yield Frames(self._frames[: len(motion)])
+            if not self._padded:
+                time.sleep(self._each * len(motion))  # as one waits for a GPU
+                yield Frames(self._frames[: len(motion)])
+                continue
+            first = 0
+            for size in CUTS[len(motion)]:
+                for _ in range(CALLS):
+                    time.sleep(self._each * (size + DEAR) / CALLS)
+                yield Frames(self._frames[first : min(first + size, len(motion))])
+                first += size
 
 
 @contextmanager
@@ -210,7 +222,7 @@ def opened(canned: Canned, arguments: argparse.Namespace) -> Iterator[Any]:
 
         @contextmanager
         def ready() -> Iterator[Any]:
-            yield Ready(arguments.size, arguments.fake)
+            yield Ready(arguments.size, arguments.fake, arguments.padded)
 
         look = hosts.Look(look.background, ready)
     with hosts.Host({arguments.avatar: look}, {"canned": canned}, {"none": canned}, size=arguments.size) as host:
@@ -327,6 +339,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--minutes", type=float, default=2.5)
     parser.add_argument("--fake", type=float, default=0.0, metavar="MICROSECONDS", help="a frame, in place of a GPU")
+    parser.add_argument("--padded", action="store_true", help="of --fake: as long as the next size of batch")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.make is not None:

@@ -141,6 +141,27 @@ def test_frames_of_the_gpu_are_those_of_the_cpu(avatar: Avatar, on_gpu: HostRunt
     assert psnr(painted[0][0], expected[4]) < min(found) - 3  # another frame is not
 
 
+def test_batches_are_cut_rather_than_padded_far() -> None:
+    parts = stage.cuts((1, 4, 16, 64))
+    assert [parts[n] for n in (1, 2, 5, 15, 16, 17, 32, 33, 60, 64)] == [
+        [1], [4], [4, 1], [16], [16], [16, 1], [16, 16], [16, 16, 1], [64], [64],
+    ]  # fmt: skip
+    for count, sizes in enumerate(parts):
+        assert count <= sum(sizes) < count + min(sizes, default=1), (count, sizes)  # the last alone is padded
+    assert all(len(sizes) == 1 for sizes in stage.cuts(range(1, 65))[1:])
+
+
+def test_cut_batches_are_the_same_frames_in_order(avatar: Avatar, on_gpu: HostRuntime) -> None:
+    frames = motion(9, seed=3)
+    with make_face(avatar, SIZE, rasteriser="cuda", backend="torch", gpu_batches=(1, 4, 16)) as face:
+        one = [np.array(p.i420) for n in frames.batches(1) for p in face.paint([n]) if isinstance(p, Frames)]
+        cut = [np.array(p.i420) for p in face.paint([frames]) if isinstance(p, Frames)]
+        with pytest.raises(AnimacyError, match="17 frames came to a stage of 1 to 16"):
+            list(face.paint([motion(17)]))
+    assert [len(p) for p in cut] == [4, 4, 1]
+    assert np.abs(np.concatenate(cut).astype(int) - np.concatenate(one)).max() <= 1
+
+
 def test_nothing_is_compiled_or_allocated_once_the_stage_is_open(avatar: Avatar, on_gpu: HostRuntime) -> None:
     with make_face(avatar, SIZE, rasteriser="cuda", backend="torch", gpu_batches=(1, 4)) as face:
         captured, held = on_gpu.captured, len(on_gpu.memory)

@@ -13,6 +13,7 @@ import pytest
 from animacy.errors import AnimacyError, UsageError
 from animacy.face import Drawn
 from animacy.live import Busy, Moment, Scheduler, Session
+from animacy.live.host import LEAD
 from animacy.types import Conditions, Faces, Motion, Sentence, Speech
 from test_live_session import RATE, Clock, Tone, Words, settle
 
@@ -63,8 +64,15 @@ def sessions() -> Iterator[list[Session]]:
         session.close()
 
 
-def add(scheduler: Scheduler, sessions: list[Session], clock: Clock, speaker: Tone | None = None, avatar: str = "a") -> Screen:
-    session = Session(speaker or Tone(), reader=Words(), clock=clock, seed=len(sessions), avatar=avatar)
+def add(
+    scheduler: Scheduler,
+    sessions: list[Session],
+    clock: Clock,
+    speaker: Tone | None = None,
+    avatar: str = "a",
+    lead: float = 0.0,
+) -> Screen:
+    session = Session(speaker or Tone(), reader=Words(), clock=clock, seed=len(sessions), avatar=avatar, lead=lead)
     sessions.append(session)
     screen = Screen(session)
     scheduler.add(session, screen)
@@ -89,6 +97,25 @@ def test_sessions_are_painted_together_and_ahead(clock: Clock, sessions: list[Se
         assert numbers == list(range(len(numbers))) == [m.number for m in screen.heard]
         assert max(late for _, _, late in screen.shown[20:]) < -0.1  # three frames before it is due
     assert scheduler.look_ahead == 4 and not scheduler.half
+
+
+@pytest.mark.parametrize("lead", [LEAD, 0])
+def test_sessions_that_open_together_are_late_only_without_a_lead(clock: Clock, sessions: list[Session], lead: int) -> None:
+    easel = Easel(clock, 0.001, 0.005)
+    scheduler = Scheduler({"a": Drawn(easel, easel, 64)}, clock)
+    ticks(scheduler, clock, 1)
+    screens = []
+    for _ in range(8):
+        screens.append(add(scheduler, sessions, clock, lead=lead / 25))
+        clock.now += 0.004  # in which an encoder opens
+    before = len(easel.batches)
+    ticks(scheduler, clock, 2)
+    late = max(late for screen in screens for _, _, late in screen.shown)
+    assert all(screen.shown[0][:2] == (0, 0) and screen.heard[0].number == 0 for screen in screens)
+    if lead:
+        assert max(easel.batches[before:]) <= 16 and late < 0
+    else:  # each brings as many frames as are painted ahead, and one
+        assert max(easel.batches[before:]) > 32 and late > 0.04
 
 
 def test_degrades_in_the_stated_order_and_stays_in_time(clock: Clock, sessions: list[Session]) -> None:

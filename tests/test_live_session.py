@@ -121,6 +121,23 @@ def smooth(moments: list[Moment]) -> None:
     assert (steps <= LIMITS).all(), [(ARKIT[i], steps[:, i].max()) for i in np.flatnonzero((steps > LIMITS).any(0))]
 
 
+def test_frames_before_the_first_are_not_taken_and_an_interruption_there_is_of_frame_0() -> None:
+    clock = Clock()
+    with Session(Tone(), reader=Words(), clock=clock, lead=0.2) as session:
+        assert session.opened == pytest.approx(clock.now + 0.2) and session.due() == 0
+        taken = []
+        for _ in range(4):
+            taken.append([m.number for m in session.take(4)])
+            clock.now += 0.04
+        assert taken == [[], [0], [1], [2]] and session.due() == 0
+        session.say("one two")
+        session.interrupt()
+        assert [(e.kind, e.time) for e in session.events()] == [("interrupted", 0.0)]
+        assert [(m.epoch, m.number) for m in session.take(4)] == [(1, 0), (1, 1), (1, 2), (1, 3)]
+        clock.now += 0.04
+        assert session.due() == 1 and [m.number for m in session.take()] == []
+
+
 def test_idle_and_speech_without_a_seam() -> None:
     clock = Clock()
     with opened(clock) as session:

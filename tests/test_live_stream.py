@@ -15,7 +15,7 @@ import pytest
 from animacy.errors import AnimacyError, UsageError
 from animacy.live import Session
 from animacy.live.bench import _loudness, find, measure, together
-from animacy.live.host import Host
+from animacy.live.host import LEAD, Host
 from animacy.live.stream import Stream
 from animacy.live.values import Moment
 from animacy.live.voice import KEPT, SharedVoice
@@ -193,6 +193,11 @@ def test_bench_measures_all_that_it_names(host: Host, monkeypatch: pytest.Monkey
     assert figures["frames"] > 100 and figures["cold"]["first_frame_ms"] > 0 < figures["warm"]["first_frame_ms"]
     assert all(part["lateness_p50_ms"] <= part["lateness_p99_ms"] for part in (figures["cold"], figures["warm"]))
     assert 0 <= figures["half_rate_share"] <= 1
+    opening, steady = figures["opening"], figures["steady"]
+    assert opening["frames"] + steady["frames"] == figures["frames"] and 0 < opening["frames"] <= 2 * 2 * host.fps
+    worst = max(opening["lateness_max_ms"], steady["lateness_max_ms"])
+    assert min(opening["lateness_p99_ms"], steady["lateness_p99_ms"]) <= figures["lateness_p99_ms"] <= worst
+    assert 1000 * LEAD / host.fps <= figures["open_ms"] <= figures["open_max_ms"]
 
 
 @pytest.mark.parametrize(

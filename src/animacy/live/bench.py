@@ -26,6 +26,7 @@ from .values import Event
 AUDIBLE = 0.003  # rms: -50 dBFS
 INTERRUPT = 3  # each third text is cut off ...
 AFTER = 1.0  # ... so many seconds after its first word
+OPENING = 2.0  # s from a session's first frame on that are told apart
 EDGE = 5.0  # s at the beginning and at the end between which drift is measured
 WHOLE = 0.01  # of the time in which each second frame alone may be painted where each frame is said to be
 CACHED = 16  # texts that --cached says again and again: their sentences all fit into the voice's cache
@@ -79,6 +80,7 @@ class Talk:
     tap: Tap
     turn: int
     texts: Sequence[str]
+    asked: float  # when the session was asked for
     said: float | None = None  # when the text was given that is being said
     started: float | None = None  # when its first frame is due
     rest: float = 0.0  # when the next is to be given
@@ -141,12 +143,14 @@ def bench(arguments: argparse.Namespace) -> dict[str, Any]:
     """Measure; all times in milliseconds unless the key says otherwise. Raises UsageError for what cannot be asked for.
 
     "cold" is the first text after loading, "warm" the second, both of one session alone; the keys at the top are of all
-    sessions for `seconds`, once that is over. lateness: from a frame's instant to its packet. first_frame: from the text to the
-    packet of the first frame of its speech. stop: from `interrupt` to the end of the last packet in which speech is heard; one
-    that fell into a pause does not count. av_offset: by how much pictures leave later than the sound of the same instant.
-    drift: how much later sound leaves at the end than at the beginning. half_rate_share: of the time in which each second frame
-    alone was painted. frames_skipped: those that were not painted, for that or because they were too late. speech: "cached"
-    with --cached, which has CACHED texts said that were made before, else "synthesised". With --find: what `find` gives.
+    sessions for `seconds`, once that is over. lateness: from a frame's instant to its packet, of all frames; in "opening" of
+    those due in the first OPENING seconds of each session, in "steady" of all others. open: from asking for a session to the
+    packet of its first frame, which is due LEAD frames (host.py) after its opening. first_frame: from the text to the packet of
+    the first frame of its speech. stop: from `interrupt` to the end of the last packet in which speech is heard; one that fell
+    into a pause does not count. av_offset: by how much pictures leave later than the sound of the same instant. drift: how much
+    later sound leaves at the end than at the beginning. half_rate_share: of the time in which each second frame alone was
+    painted. frames_skipped: those that were not painted, for that or because they were too late. speech: "cached" with
+    --cached, which has CACHED texts said that were made before, else "synthesised". With --find: what `find` gives.
     """
     if arguments.sessions < 1 or not 4 <= arguments.seconds < 86_400:
         raise UsageError("--sessions has to be 1 or more, --seconds 4 or more")
@@ -246,12 +250,18 @@ def together(host: Host, sessions: int, seconds: float, avatar: str, texts: Sequ
     for talk in talks:
         host.close_session(talk.stream)
     late = 1000 * np.array([left - due for t in talks for due, left in t.tap.video])
+    since = np.array([due - t.stream.session.opened for t in talks for due, _ in t.tap.video])
+    open_ms = [1000 * (t.tap.video[0][1] - t.asked) for t in talks if t.tap.video]
     offsets = [o for t in talks for o in _offsets(t.tap)]
     first = [1000 * s for t in talks for s in t.first_frames()]
     stop = [1000 * s for t in talks for s in t.stopped()]
     return {
         "lateness_p50_ms": _round(np.percentile(late, 50)),
         "lateness_p99_ms": _round(np.percentile(late, 99)),
+        "opening": _lateness(late[since < OPENING]),
+        "steady": _lateness(late[since >= OPENING]),
+        "open_ms": _round(np.median(open_ms)),
+        "open_max_ms": _round(max(open_ms)),
         "first_frame_ms": _round(np.median(first)) if first else None,
         "first_frame_max_ms": _round(max(first)) if first else None,
         "stop_ms": _round(np.median(stop)) if stop else None,
@@ -293,8 +303,9 @@ def _tell(line: str) -> None:
 
 
 def _opened(host: Host, avatar: str, turn: int, texts: Sequence[str]) -> Talk:
+    asked = time.monotonic()
     stream = host.open(avatar, next(iter(host.speakers)), "none", seed=turn)
-    talk = Talk(stream, Tap(), turn, texts)
+    talk = Talk(stream, Tap(), turn, texts, asked)
     stream.watch(talk.tap)
     return talk
 
@@ -314,6 +325,19 @@ def _reply(talk: Talk) -> dict[str, float]:
         "first_frame_ms": _round(1000 * talk.first_frames()[-1]),
         "lateness_p50_ms": _round(np.percentile(late, 50)),
         "lateness_p99_ms": _round(np.percentile(late, 99)),
+    }
+
+
+def _lateness(late: NDArray[np.float64]) -> dict[str, float | None]:
+    """Of frames that were so many ms late; None of none."""
+    if not len(late):
+        return {"frames": 0, "lateness_p50_ms": None, "lateness_p99_ms": None, "lateness_max_ms": None}
+    p50, p99, most = np.percentile(late, (50, 99, 100))
+    return {
+        "frames": len(late),
+        "lateness_p50_ms": _round(p50),
+        "lateness_p99_ms": _round(p99),
+        "lateness_max_ms": _round(most),
     }
 
 

@@ -57,7 +57,7 @@ class Told:
     kind: str
     epoch: int = 0
     say: int = 0  # what `say` gave for the text
-    time: float = 0.0  # seconds after the session's opening
+    time: float = 0.0  # seconds after the session's first frame
     text: str = ""  # of the sentence or the word; of "failed", why
     start: int = 0  # of the sentence or the word in the text given to `say`, in characters
     end: int = 0

@@ -23,12 +23,13 @@ from ..read import MARKUPS, make_reader
 from ..speak.kokoro import Kokoro
 from ..speak.voices import VOICES, voice_for
 from ..stages import FaceStage, Reader, Speaker
-from .scheduler import BATCH, Busy, Scheduler
+from .scheduler import BATCH, LOOK_AHEAD, Busy, Scheduler
 from .session import Session
 from .stream import Stream
 from .voice import SharedVoice
 
 GPU_BATCHES = (1, 4, 16, 64)  # frames at once, made ready at the start; others are padded up to the next
+LEAD = LOOK_AHEAD + 1  # frames from a session's opening to its first: its encoders open, and each tick paints but one of it
 EACH_LANGUAGE = "auto"  # the voice that is one for each sentence's language
 _log = logging.getLogger(__name__)
 
@@ -95,6 +96,9 @@ class Host:
     def open(self, avatar: str, voice: str, markup: str, seed: int | None = None) -> Stream:
         """Open a session and encode it; `close_session` ends it. seed: of its blinks and glances, by default a new one.
 
+        Its first frame is due LEAD frames later: were it due at once, it would be late, and LOOK_AHEAD more with it, as all
+        of them would have to be painted in one batch.
+
         Raises UsageError for a name that is not here, Busy where there is no room, be it for an encoder's memory, AnimacyError
         once the scheduler has failed.
         """
@@ -110,7 +114,14 @@ class Host:
         with self._lock:
             self._opened += 1
             own = self._opened if seed is None else seed
-        session = Session(self.speakers[voice], reader=self.readers[markup], fps=self.fps, seed=own, avatar=avatar)
+        session = Session(
+            self.speakers[voice],
+            reader=self.readers[markup],
+            fps=self.fps,
+            seed=own,
+            avatar=avatar,
+            lead=LEAD / self.fps,
+        )
         with ExitStack() as undo:
             undo.callback(session.close)
             backgrounds = {name: look.background for name, look in self.looks.items()}

@@ -1,6 +1,6 @@
 """One viewer's face: it idles, speaks what it is given, and can be cut off in the middle of a word.
 
-Time is integer: frame n shows at n / fps after the session's opening and spans the samples n * rate // fps up to
+Time is integer: frame n shows at n / fps after frame 0 and spans the samples n * rate // fps up to
 (n + 1) * rate // fps. Both are counted, never added up, so that sound and face cannot drift.
 
     say ──▶ inbox ──read, speak──▶ stretches ──▶ planned ──▶ take
@@ -14,6 +14,7 @@ comes soon because a text is read sentence by sentence and `speak` cuts the firs
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -53,7 +54,7 @@ class Session:
 
     speaker may be shared between sessions if it may be called from several threads (Kokoro may). reader: by default one for
     English and Mandarin. clock gives seconds; where it runs back, it is taken to have stood still. avatar names the face for
-    the scheduler.
+    the scheduler. lead: seconds from now to frame 0, in which encoders can be opened and the first frames painted.
     Raises UsageError for an fps or seed that Performer refuses. After `close` every method but `close` raises AnimacyError.
     """
 
@@ -66,6 +67,7 @@ class Session:
         fps: int = 25,
         seed: int = 0,
         avatar: str = "default",
+        lead: float = 0.0,
     ) -> None:
         self.fps, self.rate, self.avatar = fps, speaker.rate, avatar
         self.closed = False
@@ -73,7 +75,8 @@ class Session:
         self._performer = Performer(fps, seed)
         self._performer.begin(None, silence(0.0, self.rate))
         self._clock = clock
-        self._opened = self._last = clock()  # when frame 0 is due; the clock when it was asked last
+        self._last = clock()  # when it was asked last
+        self._opened = self._last + lead  # when frame 0 is due
         self._lock = threading.Lock()
         self._said = 0  # texts so far
         self._ended = 0  # up to which all are said, or dropped
@@ -105,7 +108,7 @@ class Session:
 
     @property
     def opened(self) -> float:
-        """When it was opened, by its clock: frame n is due n / fps seconds later."""
+        """When frame 0 is due, by its clock, `lead` after it was made: frame n is due n / fps seconds later."""
         return self._opened
 
     @property
@@ -162,7 +165,7 @@ class Session:
         with self._open():
             self._fetch()
             self._speaking.drop()
-            frame = min(self._next, self._due())
+            frame = min(self._next, max(self._due(), 0))
             if frame == self._next and not self._planned:
                 self._plan()
             lost = next(m for m in (*self._taken, *self._planned) if m.number == frame)
@@ -219,7 +222,7 @@ class Session:
     def due(self) -> int:
         """How many frames are due by now: the newest is number due() - 1."""
         with self._open():
-            return self._due()
+            return max(self._due(), 0)
 
     def events(self) -> list[Event]:
         """What happened since the last call, in order: at most the EVENTS newest."""
@@ -247,14 +250,14 @@ class Session:
             yield
 
     def _now_open(self) -> float:
-        """Seconds since the opening, which never run back."""
+        """Seconds since frame 0, which never run back; negative before."""
         now = self._clock()
         self._opened -= max(self._last - now, 0.0)
         self._last = now
         return now - self._opened
 
     def _due(self) -> int:
-        return int(self._now_open() * self.fps + 1e-6) + 1
+        return math.floor(self._now_open() * self.fps + 1e-6) + 1  # negative before frame 0, so that no more are ahead
 
     def _edge(self, frame: int) -> int:
         """The first sample of a frame's span."""

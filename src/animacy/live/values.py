@@ -15,7 +15,7 @@ from ..types import Sentence
 class Moment:
     """One frame's instant and the sound from there to the next frame's."""
 
-    number: int  # shows at number / fps after the session's opening
+    number: int  # shows at number / fps after the session's `opened`
     epoch: int
     weights: NDArray[np.float32]  # [52], 0..1, order ARKIT
     pose: NDArray[np.float32]  # [6], order POSE
@@ -37,7 +37,7 @@ class Event:
     ]
     epoch: int
     say: int  # what `say` gave for the text; 0 for an interruption
-    time: float  # seconds after the session's opening
+    time: float  # seconds after the session's first frame
     text: str = ""  # of the sentence or the word
     start: int = 0  # of the sentence or the word in the text given to `say`, in characters
     end: int = 0
