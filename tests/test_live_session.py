@@ -87,15 +87,12 @@ def opened(clock: Clock, fps: int = 25, seed: int = 0, speaker: Tone | None = No
 
 
 def settle(session: Session) -> None:
-    """Wait until the thread has made what it can: the thread's time is real, the clock is not."""
-    ends = time.monotonic() + 5
-    while time.monotonic() < ends:
-        items = session._speaking._stretches._items
-        if session._speaking._inbox.empty():
-            time.sleep(0.002)
-            if items.qsize() > 0 or session._now is not None or session._speaking._inbox.empty():
-                return
-        elif items.full():
+    """Wait until the thread has made what it can, not for long where a voice hangs: its time is real, the clock is not."""
+    began = time.monotonic()
+    inbox, items = session._speaking._inbox, session._speaking._stretches._items
+    while time.monotonic() < began + 5:
+        waits = bool(inbox.not_empty._waiters)  # for a text: a queue's Condition knows who waits
+        if items.full() or (inbox.empty() and (waits or time.monotonic() > began + 0.3)):
             return
         time.sleep(0.001)
     raise AssertionError("nothing was spoken")
