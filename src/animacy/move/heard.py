@@ -14,7 +14,7 @@ from .mouth import JAW, held_back, let_go, room
 Array = NDArray[np.float64]
 
 OPENS, SHUTS = 0.10, 0.15  # s in which a mouth that is heard takes over from one at rest, and gives way to it
-LIPS, TEETH = 6, 7  # of the rows
+LIP_CONTACT, TEETH_CONTACT = 6, 7  # of the rows
 FASTEST = 4.4  # jawOpen a second: no more than 0.18 a frame at 25 fps, where phones make 0.2 at most
 CALM, LIVELY = 0.92, 0.20  # of how far the jaw goes: at no excitement, and so much more at full
 
@@ -81,9 +81,9 @@ def _steady(before: Array, rows: Array) -> Array:
     An unsure network lets lips and jaw go at once; the lips may.
     """
     found = rows.copy()
-    left = room(rows[:, LIPS], rows[:, TEETH])
+    left = room(rows[:, LIP_CONTACT], rows[:, TEETH_CONTACT])
     shown = held_back(rows[:, JAW]) * left
-    at = held_back(before[:, JAW]) * room(before[:, LIPS], before[:, TEETH])
+    at = held_back(before[:, JAW]) * room(before[:, LIP_CONTACT], before[:, TEETH_CONTACT])
     for k in range(len(rows)):
         at = np.clip(shown[k], at - FASTEST * STEP, at + FASTEST * STEP) if len(at) else shown[:1]
         if at[0] != shown[k]:

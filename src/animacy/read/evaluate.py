@@ -5,7 +5,6 @@ Imported for `animacy evaluate` alone. What is trained lies in animacy.train.rea
 
 from __future__ import annotations
 
-import csv
 import re
 import time
 from collections.abc import Iterable
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import tsv
 from ..errors import UsageError
 from ..types import EMOTIONS, Sentence
 from . import stress
@@ -53,31 +53,18 @@ class Agreement:
 
 def cases(path: Path) -> list[Case]:
     """The sentences of a TSV file with a line of COLUMNS above. Raises UsageError that names the line which is wrong."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
-    if not rows or rows[0] != COLUMNS:
-        raise UsageError(f"{path}, line 1: needed the columns {' '.join(COLUMNS)}, with a tab between")
     found = []
-    for number, row in enumerate(rows[1:], 2):
-        if len(row) != len(COLUMNS) or not all(field.strip() for field in row):
-            raise UsageError(f"{path}, line {number}: needed {len(COLUMNS)} columns, none of them empty")
+    for where, row in tsv.sentences(path, COLUMNS):
         case = Case(*row)
-        if case.language not in ("en", "zh"):
-            raise UsageError(f"{path}, line {number}: language {shorten(case.language)!r}: needed en or zh")
         if case.kind not in KINDS:
-            raise UsageError(f"{path}, line {number}: kind {shorten(case.kind)!r}: needed one of {', '.join(KINDS)}")
+            raise UsageError(f"{where}: kind {shorten(case.kind)!r}: needed one of {', '.join(KINDS)}")
         if case.kind == "focus":
             if len(_places(case)) != 1:
-                raise UsageError(f"{path}, line {number}: {shorten(case.expected)!r} must stand in the text once")
+                raise UsageError(f"{where}: {shorten(case.expected)!r} must stand in the text once")
         elif case.expected not in KINDS[case.kind]:
             wanted = ", ".join(KINDS[case.kind])
-            raise UsageError(f"{path}, line {number}: {shorten(case.expected)!r} expected: needed one of {wanted}")
+            raise UsageError(f"{where}: {shorten(case.expected)!r} expected: needed one of {wanted}")
         found.append(case)
-    if not found:
-        raise UsageError(f"{path} holds no sentences: needed at least one")
     return found
 
 

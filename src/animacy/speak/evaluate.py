@@ -6,7 +6,6 @@ taken from the voice's own phone times, which tests/test_speak_align.py holds ag
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import tsv
 from ..errors import UsageError
 from ..plot import pitch
 from ..stages import Reader, Speaker
@@ -49,19 +49,13 @@ class Figures:
 
 def pairs(path: Path) -> list[Pair]:
     """The rows of a TSV file with a line of COLUMNS above. Raises UsageError that names the line which is wrong."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
-    if len(rows) < 2 or rows[0] != COLUMNS:
-        raise UsageError(f"{path}, line 1: needed the columns {' '.join(COLUMNS)}, with a tab between, and pairs below")
-    for number, row in enumerate(rows[1:], 2):
-        if len(row) != len(COLUMNS) or row[0] not in ("en", "zh"):
-            raise UsageError(f"{path}, line {number}: needed {len(COLUMNS)} columns, the first en or zh")
-        if any(row[1].count(word) != 1 for word in row[2:]) or row[2] == row[3]:
-            raise UsageError(f"{path}, line {number}: needed two words that each stand in the text once")
-    return [Pair(*row) for row in rows[1:]]
+    found = []
+    for where, row in tsv.sentences(path, COLUMNS):
+        pair = Pair(*row)
+        if any(pair.text.count(word) != 1 for word in (pair.one, pair.other)) or pair.one == pair.other:
+            raise UsageError(f"{where}: needed two words that each stand in the text once")
+        found.append(pair)
+    return found
 
 
 def measured(speeches: Iterable[Speech], word: int | None = None) -> Figures:
