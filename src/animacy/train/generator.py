@@ -145,8 +145,9 @@ class Settings:
     gradient: float = 0.25  # weight of the edges' difference
     motion: float = 0.5  # weight of the difference between neighbouring frames' changes
     texture: float = 15.0  # weight of the local autocovariance's difference, to begin with ...
-    sharpness: float = 1.0  # ... and the energy of hair's edges over the teacher's that the weight is then led to
-    lonely: float = 2.0  # weight of what single pixels stand out by
+    sharpness: float = 0.95  # ... and the energy of hair's edges over the teacher's that the weight is then led to
+    # Weight of what single pixels stand out by, as a share of the textures': the more those demand, the more a dot would pay.
+    lonely: float = 0.045
     focus: float = 4.0  # how much more a pixel of the eyes and the mouth counts
     crop: int = 32  # pixels less a side in training, anywhere in the frame: a pixel's noise then never comes back alike
     every: int = 500  # steps from one saved state to the next
@@ -345,7 +346,7 @@ class _Criterion(nn.Module):
         # Textures and edges as they are seen, in sRGB: in linear light a few glints outweigh all else, and are met by dots.
         luma = [v.mean(1, keepdim=True) for v in (out[:, :3], *(halves[:, k, :3].float() / 255 for k in range(2)))]
         own, a, b = (v - _mean(v, 9) for v in luma)
-        loss = loss + s.lonely * (_lonely(luma[0]) + _lonely(F.avg_pool2d(luma[0], 2)))
+        loss = loss + s.lonely * texture * (_lonely(luma[0]) + _lonely(F.avg_pool2d(luma[0], 2)))
         loss = loss + texture * _textures(own, a, b, y[:, 3:], weight[:, None].float())
         energies = []
         for one, other in ((luma[0], luma[0]), (luma[1], luma[2])):
