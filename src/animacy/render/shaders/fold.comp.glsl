@@ -4,9 +4,13 @@
 layout(local_size_x = 8, local_size_y = 8) in;
 
 layout(std430, binding = 7) writeonly buffer Folded { uint folded[]; };  // [B, S/F, S/F, 10, F, F] halves
+#ifdef SORTED
+layout(std430, binding = 10) readonly buffer Found { uvec4 found[]; };  // as nearest.comp writes it
+#else
 layout(binding = 0) uniform usampler2DArray numbers;
 layout(binding = 1) uniform sampler2DArray depths;
 uniform float drawn;  // what this chunk drew is nearer than that; the numbers elsewhere are of chunks before
+#endif
 uniform int start;    // frame that the first layer is
 uniform int fold;
 
@@ -20,10 +24,15 @@ void main() {
     for (int k = 0; k < 2; k++) {
         ivec2 pixel = at.xy + ivec2(k, 0);
         int four[4];
+#ifdef SORTED
+        uvec4 held = found[(at.z * size + pixel.y) * size + pixel.x];
+        for (int s = 0; s < 4; s++) four[s] = int(held[s]) - 1;
+#else
         for (int s = 0; s < 4; s++) {
             ivec3 place = ivec3(2 * pixel + ivec2(s & 1, s >> 1), at.z);
             four[s] = texelFetch(depths, place, 0).r < drawn ? int(texelFetch(numbers, place, 0).r) - 1 : -1;
         }
+#endif
         vec4 shaded, unlit;
         vec2 normal;
         resolve(pixel, frame * count, four, shaded, unlit, normal);
