@@ -40,6 +40,7 @@ from .runtime import SharedBuffer
 MAX_BATCH = 64
 FIND = "raster"  # not yet chosen on a card, and neither are these: benchmarks/gpu_gl.py
 AT_ONCE = {"raster": 4, "compute": 16}  # frames of a chunk
+LIT = 1  # pixels an invocation lights
 TILE = 32  # samples a side of a tile
 SLICES = 8
 SLICE = 1 / 16  # of the range of depth, 20 bits. All slices lie in its farther half: floats are equally far apart there, and so
@@ -93,9 +94,9 @@ class GlBatch:
 
     find: how the nearest triangles are found, "raster" or "compute". at_once (1..64): frames of which they are before these are
     lit, and so layers of 4 size^2 samples that are held: 6 bytes each, 8 with more than 65,535 triangles; by compute 4, and
-    lists of what is in each tile, 3 MB a frame of 512 pixels. What is drawn does not depend on it. software: take any OpenGL, slow as it may be; else
-    OpenGL on a processor is an error. device: CUDA's number of the GPU to draw on, or None for OpenGL's own choice. Belongs to
-    the thread that made it. Raises UsageError for what is out of range, AnimacyError where OpenGL cannot be had.
+    lists of what is in each tile, 3 MB a frame of 512 pixels. lit (1, 2): pixels that an invocation lights. What is drawn depends
+    on neither. software: take any OpenGL, slow as it may be; else OpenGL on a processor is an error. device: CUDA's number of the
+    GPU to draw on, or None for OpenGL's own choice. Belongs to the thread that made it. Raises UsageError for what is out of range, AnimacyError where OpenGL cannot be had.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class GlBatch:
         fold: int = 4,
         find: str = FIND,
         at_once: int | None = None,
+        lit: int = LIT,
         software: bool = False,
         device: int | None = None,
     ) -> None:
@@ -121,6 +123,9 @@ class GlBatch:
         at_once = AT_ONCE[find] if at_once is None else at_once
         if not 1 <= at_once <= MAX_BATCH:
             raise UsageError(f"{at_once} frames cannot be drawn at once; give 1 to {MAX_BATCH}")
+        if lit not in (1, 2):
+            raise UsageError(f"{lit} pixels cannot be lit at once; give 1 or 2")
+        self.lit = lit
         self.size, self.batch, self.fold, self.find, self.at_once = size, batch, fold, find, min(at_once, batch)
         self.info = "OpenGL"
         self._closed = False
@@ -253,8 +258,8 @@ class GlBatch:
     def _computing(self, name: str, ahead: str) -> Any:
         """The compute shader of a pass, and the file that comes ahead of it."""
         common, before, shader = ((SHADERS / f"{part}.glsl").read_text() for part in ("common", ahead, f"{name}.comp"))
-        if self.find == "compute":
-            common = common.replace(GLSL, GLSL + "#define SORTED\n")
+        defined = ["SORTED"] * (self.find == "compute") + ["ALONE"] * (self.lit == 1)
+        common = common.replace(GLSL, GLSL + "".join(f"#define {x}\n" for x in defined))
         return self._keep(self.context.compute_shader(common + before + shader))
 
     def _keep(self, thing: Any) -> Any:
