@@ -1,19 +1,19 @@
-"""Batches in OpenGL: what is the nearest triangle of each sample is found for a chunk of frames at once, then lit.
+"""Batches in OpenGL: the nearest triangle of each sample is found for a chunk of frames at once, then pixels are lit.
 
-What is found is the number of the triangle; a compute pass lights each pixel once from those numbers and writes it as the
-network takes it, FP16 and folded, so that no image lies in between. One buffer holds what goes in (vertices) and what comes out:
-it is registered with CUDA once, and mapped once a batch, when what the batch before has left is fetched and the next one's
+What is found is the triangle's number; a compute pass lights each pixel once from those numbers and writes it as the network
+takes it, FP16 and folded, so that no image lies in between. One buffer holds what goes in (vertices) and what comes out: it
+is registered with CUDA once, and mapped once a batch, when what the batch before has left is fetched and the next one's
 vertices are laid in. See render/shading.py for what is drawn. A batch goes in chunks of a few frames, whose numbers the GPU's
-cache can hold: a chunk is found, lit into its place of what comes out, and the next takes its room.
+cache can hold: a chunk is lit into its place of what comes out, and the next takes its room.
 
-There are two ways to find. "raster" draws: a chunk's frames are the layers of one framebuffer, drawn by the same three or four
-calls. "compute" sorts triangles into tiles of 16x16 pixels and lets a group of invocations look at each, as the kernels of
-picture.cu do: a data centre's GPU has few units that draw (of an H100's 66 pairs of processors 2: NVIDIA H100 Tensor Core GPU
-Architecture, 2022), but all of it computes.
+There are two ways to find. "raster" draws: a chunk's frames are the layers of one framebuffer, drawn by the same three or
+four calls. "compute" sorts triangles into tiles of 16x16 pixels, and a group of invocations looks at each, as the kernels of
+picture.cu do: few units of a data centre's GPU draw (of an H100 SXM5's 66 pairs of processors 2: NVIDIA H100 Tensor Core GPU
+Architecture, 2022), but all of them compute.
 
-Of drawing: to clear depth costs the H100 a fifth of the drawing (docs/measurements.md): it has few units that draw. So depth alone is
-cleared, and that once in SLICES chunks: each chunk draws before all that those before it drew, in a slice of the depth's range
-of its own, and where depth is not of that slice the numbers are not looked at.
+Of drawing: to clear depth costs the H100 a fifth of it (docs/measurements.md). So depth alone is cleared, and that once in
+SLICES chunks: each chunk draws before all that those before it drew, in a slice of the depth's range of its own, and where
+depth is not of that slice the numbers are not looked at.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ FIND = "raster"  # not yet chosen on a card, and neither are these: benchmarks/g
 AT_ONCE = {"raster": 4, "compute": 16}  # frames of a chunk
 LIT = 1  # pixels an invocation lights
 TILE = 32  # samples a side of a tile
+ROOM = 256, 32  # triangles that a tile has room for: these, and these times its share of all. About twice as many as come.
 SLICES = 8
 SLICE = 1 / 16  # of the range of depth, 20 bits. All slices lie in its farther half: floats are equally far apart there, and so
 # what is drawn does not depend on the slice.
@@ -92,11 +93,12 @@ def _function(egl: Any, name: str, result: Any, *arguments: Any) -> Any:
 class GlBatch:
     """Draws up to `batch` (1..64) frames of `avatar` a call, `size` pixels square, a multiple of `fold`.
 
-    find: how the nearest triangles are found, "raster" or "compute". at_once (1..64): frames of which they are before these are
-    lit, and so layers of 4 size^2 samples that are held: 6 bytes each, 8 with more than 65,535 triangles; by compute 4, and
-    lists of what is in each tile, 3 MB a frame of 512 pixels. lit (1, 2): pixels that an invocation lights. What is drawn depends
-    on neither. software: take any OpenGL, slow as it may be; else OpenGL on a processor is an error. device: CUDA's number of the
-    GPU to draw on, or None for OpenGL's own choice. Belongs to the thread that made it. Raises UsageError for what is out of range, AnimacyError where OpenGL cannot be had.
+    find: how the nearest triangles are found, "raster" or "compute". at_once (1..64): frames of which they are found before
+    these are lit; held for each are 4 size^2 samples, of 6 bytes by raster (8 with more than 65,535 triangles), of 4 by
+    compute, and by compute lists of what lies in each tile, 3 MB at 512 pixels. lit (1, 2): pixels that an invocation lights.
+    What is drawn depends on neither of the last two. software: take any OpenGL, slow as it may be; else OpenGL on a processor
+    is an error. device: CUDA's number of the GPU to draw on, or None for OpenGL's own choice. Belongs to the thread that made
+    it. Raises UsageError for what is out of range, AnimacyError where OpenGL cannot be had.
     """
 
     def __init__(
@@ -149,7 +151,9 @@ class GlBatch:
         gl, s, batch = self.context, self.scene, self.batch
         needed = [LAYERS] if self.find == "raster" else []
         if gl.version_code < VERSION or not gl.extensions.issuperset(needed):
-            raise AnimacyError(f"{self.info} has OpenGL {gl.version_code}, needed {' with '.join([str(VERSION), *needed])}; {REMEDY}")
+            raise AnimacyError(
+                f"{self.info} has OpenGL {gl.version_code}, needed {' with '.join([str(VERSION), *needed])}; {REMEDY}"
+            )
         self.vertex_bytes = len(s.static) * VERTEX * 4  # of a frame
         self.output_bytes = 2 * CHANNELS * self.size**2  # of a frame
         self.output_at = -(-batch * self.vertex_bytes // ALIGNED) * ALIGNED
@@ -239,8 +243,7 @@ class GlBatch:
         gl, s, frames = self.context, self.scene, self.at_once
         self._side = -(-2 * self.size // TILE)
         tiles = self._side**2
-        # Triangles that a tile has room for, about twice as many as come; one with more looks at all of the frame.
-        room = min(len(s.triangles), 256 + 32 * len(s.triangles) // tiles)
+        room = min(len(s.triangles), ROOM[0] + ROOM[1] * len(s.triangles) // tiles)  # of a tile with more all are looked at
         self._tables[8] = self._keep(gl.buffer(bytes(8 * tiles * frames)))
         self._tables[9] = self._keep(gl.buffer(reserve=4 * room * tiles * frames))
         self._tables[10] = self._keep(gl.buffer(reserve=16 * self.size**2 * frames))
@@ -296,7 +299,7 @@ class GlBatch:
         self._check()
         if not 1 <= frames <= self.batch:
             raise AnimacyError(f"{frames} frames came to a renderer of {self.batch} at once")
-        gl, wide = self.context, 2 * self.size
+        gl = self.context
         self.buffer.bind_to_storage_buffer(0, 0, self.batch * self.vertex_bytes)
         for slot, table in self._tables.items():
             table.bind_to_storage_buffer(slot)
