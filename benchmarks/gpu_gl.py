@@ -5,7 +5,8 @@
 same: whether "raster" and "compute" draw what the CUDA kernels and the CPU draw. draw: microseconds a frame of drawing alone,
 of batches of 16 and 64, from which FIND, AT_ONCE and LIT of gpu/opengl.py are chosen; where the time goes, by timestamps of
 OpenGL; and what single changes would save. whole: the face stage's frames a second with the two best variants of `draw`, with
-the fastest of the other kind, with nothing drawn, and with the CUDA rasteriser, on the same card.
+the fastest of the other kind, with two more ways to keep OpenGL and CUDA apart, with nothing drawn, and with the CUDA
+rasteriser.
 
 Parts run in order; what fails is reported and the rest goes on; no figure begins after --seconds. The file is written anew
 after each. The network's kernels are compiled first, side by side, as gpu_tune.py does it. --software tries all that needs no
@@ -285,6 +286,41 @@ def single(report: dict[str, Any], save: Save) -> None:
     timed("no numbers written", lambda batch: mask(0, 0, 0, 0))
 
 
+class Apart(opengl.GlRasteriser):
+    """Waits on the host before OpenGL and CUDA see each other's work, so that neither holds the GPU waiting for the other."""
+
+    turns = False
+    event: Any = None
+
+    def draw(self, motion: Any, out: int, stream: int) -> int:
+        gl, runtime, done = self._gl, self._runtime, self._drawn
+        self.event = self.event or runtime.event()
+        finish = function("glFinish")
+        with gl.context:
+            if self.turns:
+                runtime.settle()  # type: ignore[attr-defined]
+            finish()
+            with self._shared.map(stream) as pointer:
+                if done:
+                    runtime.copy(pointer + gl.output_at, out, done * gl.output_bytes, stream)
+                if motion is not None:
+                    self._projector.project(motion, pointer, stream)
+            if motion is not None:
+                runtime.record(self.event, stream)
+                runtime.synchronise(self.event)
+                gl.submit(len(motion))
+                if self.turns:
+                    finish()
+        self._drawn = 0 if motion is None else len(motion)
+        return done
+
+
+class InTurns(Apart):
+    """Lets OpenGL and CUDA work one after the other alone, so that the GPU is not cut into slices of time."""
+
+    turns = True
+
+
 def whole(report: dict[str, Any], save: Save) -> None:
     from animacy.gpu import cuda, pipeline
     from animacy.gpu.pipeline import CudaRasteriser
@@ -319,15 +355,13 @@ def whole(report: dict[str, Any], save: Save) -> None:
                 told(f"  {name}: {report[name]}")
                 save()
 
-            for way in ways:
-                name = f"{frames} frames, gl, {way or 'as shipped'}"
+            kinds = [(way, opengl.GlRasteriser) for way in ways]
+            kinds[1:1] = [(ways[0], InTurns), (ways[0], Apart)]
+            for way, kind in kinds:
+                name = f"{frames} frames, gl, {way or 'as shipped'}, {kind.__name__}"
                 if late():
                     break
-                with (
-                    guarded(report, name),
-                    opened(frames, **way) as gl,
-                    opengl.GlRasteriser(gl, projector, fast.runtime) as rasteriser,
-                ):
+                with guarded(report, name), opened(frames, **way) as gl, kind(gl, projector, fast.runtime) as rasteriser:
                     fast.rasteriser = rasteriser
                     try:
                         timed(name)

@@ -173,6 +173,7 @@ class GlBatch:
         self._use, self._integer = self._call("glUseProgram", u), self._call("glProgramUniform1i", u, i, i)
         self._float = self._call("glProgramUniform1f", u, i, f)
         self._dispatch, self._barrier = self._call("glDispatchCompute", u, u, u), self._call("glMemoryBarrier", u)
+        self._flush = self._call("glFlush")
         self._find: Callable[[int, int], None]
         (self._make_raster if self.find == "raster" else self._make_compute)()
         light = self._computing("fold", "surface")
@@ -321,6 +322,7 @@ class GlBatch:
             if self.find == "compute":
                 self._barrier(STORED)
         gl.memory_barrier()  # of what the compute pass wrote; framebuffers and textures keep the order of calls
+        self._flush()  # a driver may else keep calls back until there are more, and the GPU idle
 
     def _draw_numbers(self, start: int, frames: int) -> None:
         """Draw the frames from `start` on, one a layer."""
