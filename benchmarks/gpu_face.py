@@ -5,14 +5,13 @@
 Every part is guarded: one that fails is reported with its traceback, and the rest goes on. FILE.json is written after each.
 A part that would begin after `minutes` is left out and named. Parts, in order: parity (fast against classic on the same motion,
 each frame of a batch against the same frame alone), stages (512 pixels, with the ladder), copies (what a profile of 100 batches
-copies), memory (batch after batch, free device memory), small (256 pixels), streams (4 processes without and with MPS), reopen,
-gl (what OpenGL's drawing takes by how many frames are drawn at once, from which LAYERS_AT_ONCE of gpu/opengl.py is chosen).
+copies), memory (batch after batch, free device memory), small (256 pixels), streams (4 processes without and with MPS), reopen.
+What OpenGL's drawing takes: gpu_gl.py.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import sys
 import time
@@ -154,57 +153,6 @@ def reopen(face: Any, arguments: argparse.Namespace) -> dict[str, Any]:
         return {"times": arguments.times, "free_mib": free}
 
 
-def gl(face: Any, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Microseconds a frame of GlBatch.submit until glFinish, whole and without the lighting pass; the CPU until it returns."""
-    from animacy.gpu import opengl
-    from animacy.render.cpu import project
-
-    egl = ctypes.CDLL("libEGL.so.1")
-    finish = opengl._function(egl, "glFinish", None)
-    mask = opengl._function(egl, "glColorMask", None, *[ctypes.c_ubyte] * 4)
-    found: dict[str, Any] = {}
-
-    def us(batch: Any, frames: int) -> tuple[float, float]:
-        repeats, rounds = max(1, 256 // frames), []
-        for _ in range(12):
-            finish()
-            began = time.perf_counter()
-            for _ in range(repeats):
-                batch.submit(frames)
-            returned = time.perf_counter()
-            finish()
-            rounds.append((time.perf_counter() - began, returned - began))
-        whole, cpu = np.median(rounds[3:], 0) * 1e6 / repeats / frames
-        return round(float(whole), 1), round(float(cpu), 1)
-
-    def drawing(frames: int, at_once: int, numbers: bool = True) -> dict[str, float]:
-        motion = bench.talking(frames)
-        with opengl.GlBatch(face, SIZE, frames, at_once=at_once, device=0) as batch, batch.context:
-            found["on"] = batch.info
-            for i in range(frames):
-                vertices, _, _ = project(batch.scene, motion.weights[i], motion.pose[i])
-                batch.buffer.write(vertices, offset=i * batch.vertex_bytes)
-            mask(*[numbers] * 4)
-            whole, cpu = us(batch, frames)
-            batch._dispatch = lambda *groups: None
-            unlit, _ = us(batch, frames)
-            if batch.context.error != "GL_NO_ERROR":
-                raise RuntimeError("OpenGL says that something failed")
-        return {"whole_us": whole, "unlit_us": unlit, "cpu_us": cpu}
-
-    for frames in (16, 64):
-        for at_once in (1, 2, 4, 8, 64):
-            found[f"{frames} frames, {at_once} at once"] = bench.guarded(lambda f=frames, n=at_once: drawing(f, n))
-    found["64 frames, 4 at once, no numbers written"] = bench.guarded(lambda: drawing(64, 4, numbers=False))
-    depth = opengl.DEPTH
-    opengl.DEPTH = 0x81A6  # GL_DEPTH_COMPONENT24
-    try:
-        found["64 frames, 4 at once, 24 bits of depth"] = bench.guarded(lambda: drawing(64, 4))
-    finally:
-        opengl.DEPTH = depth
-    return found
-
-
 PARTS: dict[str, Callable[[Any, argparse.Namespace], Any]] = {
     "parity": parity,
     "stages": stages,
@@ -213,7 +161,6 @@ PARTS: dict[str, Callable[[Any, argparse.Namespace], Any]] = {
     "small": small,
     "streams": streams,
     "reopen": reopen,
-    "gl": gl,
 }
 
 

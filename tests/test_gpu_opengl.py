@@ -16,13 +16,13 @@ import synthetic
 from animacy.avatar import Avatar, find, load
 from animacy.errors import AnimacyError, UsageError
 from animacy.render import SOFTWARE
-from animacy.render.cpu import CpuRenderer
+from animacy.render.cpu import CpuRenderer, project
 from animacy.types import Conditions, Motion
 
 pytest.importorskip("moderngl", reason="OpenGL is an extra")
 
 from animacy.gpu import opengl
-from animacy.gpu.opengl import LAYERS, SLICES, GlBatch, GlRasteriser, HostProjector, egl_device, unfolded
+from animacy.gpu.opengl import AT_ONCE, LAYERS, SLICES, GlBatch, GlRasteriser, HostProjector, egl_device, unfolded
 from animacy.render.gl import open_context
 
 FIELDS = ("shaded", "unlit", "normal")
@@ -60,12 +60,56 @@ def share_off(a: Conditions, b: Conditions) -> float:
 
 
 @pytest.mark.parametrize("z", [0, 0.45], ids=["in front", "partly behind the near plane"])
-def test_it_draws_what_the_cpu_draws(avatar: Avatar, z: float) -> None:
+@pytest.mark.parametrize("find", AT_ONCE)
+def test_it_draws_what_the_cpu_draws(avatar: Avatar, find: str, z: float) -> None:
     frames = motion(4, 1, z)
-    with CpuRenderer(avatar, 128, threads=1) as cpu, opened(avatar, 128, 4) as gl:
+    with CpuRenderer(avatar, 128, threads=1) as cpu, opened(avatar, 128, 4, find=find) as gl:
         expected = cpu.render(frames)
         assert share_off(expected, gl.render(frames)) < 0.01
     assert expected.shaded.any()
+
+
+def test_triangles_larger_than_a_tile_are_found_by_compute() -> None:
+    """So large that their edges need more than 32 bits, one behind the other, and out of the frame on all sides."""
+    few = synthetic.avatar()
+    ahead = few.positions[:, 2].max()
+    corners = np.array([[-9, -9, 0], [9, -9, 0], [0, 9, 0], [-8, 7, -0.5], [0.1, -9, 0.2], [9, 8, -0.5]], np.float32) * 0.1
+    positions = few.positions.copy()
+    positions[:6] = corners + np.array([0, 0, ahead])
+    large = dataclasses.replace(
+        few,
+        positions=positions,
+        triangles=np.array([[3, 4, 5], [0, 1, 2], [3, 5, 4]], np.int32),
+        material=np.zeros(3, few.material.dtype),
+    )
+    frames = motion(2, 12)
+    frames.weights[:] = 0
+    with CpuRenderer(large, 128, threads=1) as cpu, opened(large, 128, 2, find="compute") as gl:
+        fixed = project(gl.scene, frames.weights[0], frames.pose[0])[1][:6]
+        assert np.ptp(fixed, 0).max() > 24000
+        expected, drawn = cpu.render(frames), gl.render(frames)
+    assert (expected.shaded[..., 3] > 0).mean() > 0.1
+    assert share_off(expected, drawn) < 0.001
+
+
+def test_tiles_with_more_triangles_than_room_are_drawn_alike(avatar: Avatar, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = motion(3, 13)
+    with opened(avatar, 64, 3, find="compute", at_once=2) as gl:
+        expected = gl.render(frames)
+    monkeypatch.setattr(opengl, "ROOM", (1, 0))
+    with opened(avatar, 64, 3, find="compute", at_once=2) as gl:
+        drawn = gl.render(frames)
+    assert all(np.array_equal(getattr(drawn, f), getattr(expected, f)) for f in FIELDS)
+
+
+@pytest.mark.parametrize("find", AT_ONCE)
+@pytest.mark.parametrize("size", [32, 36])
+def test_pixels_are_lit_alike_one_by_one_and_two_at_once(avatar: Avatar, find: str, size: int) -> None:
+    frames = motion(2, 14)
+    with opened(avatar, size, 2, find=find, lit=1) as one, opened(avatar, size, 2, find=find, lit=2) as two:
+        a, b = one.render(frames), two.render(frames)
+    assert a.shaded.any()
+    assert all(np.array_equal(getattr(a, f), getattr(b, f)) for f in FIELDS)
 
 
 def test_the_last_of_64_frames_is_drawn_as_the_first_and_as_alone(avatar: Avatar) -> None:
@@ -81,10 +125,11 @@ def test_the_last_of_64_frames_is_drawn_as_the_first_and_as_alone(avatar: Avatar
         assert not np.array_equal(frames[0], frames[1])
 
 
-def test_what_the_batch_before_left_is_not_seen(avatar: Avatar) -> None:
+@pytest.mark.parametrize("find", AT_ONCE)
+def test_what_the_batch_before_left_is_not_seen(avatar: Avatar, find: str) -> None:
     """Numbers are not cleared: nothing of a face that filled the frame may show through one that is far away."""
     near, far = motion(2, 4, 0.1), motion(2, 4, -3)
-    with opened(avatar, 64, 2) as gl:
+    with opened(avatar, 64, 2, find=find) as gl:
         fresh = gl.render(far)
         gl.render(near)
         again = gl.render(far)
@@ -99,19 +144,23 @@ def test_more_frames_than_a_batch_come_in_parts(avatar: Avatar) -> None:
     assert all(np.array_equal(getattr(a, f), getattr(b, f)) for f in FIELDS)
 
 
-@pytest.mark.parametrize("depth", [0x8CAC, 0x81A6], ids=["32 bits, floating", "24 bits"])
+@pytest.mark.parametrize(
+    ("find", "depth"),
+    [("raster", 0x8CAC), ("raster", 0x81A6), ("compute", 0)],
+    ids=["32 bits, floating", "24 bits", "compute"],
+)
 def test_what_is_drawn_does_not_depend_on_how_many_frames_are_drawn_at_once(
-    avatar: Avatar, depth: int, monkeypatch: pytest.MonkeyPatch
+    avatar: Avatar, find: str, depth: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(opengl, "DEPTH", depth)
     frames = motion(2 * SLICES + 5, 9)  # near and far by turns: each layer's face has the one of the chunk before about it
     frames.pose[1::2, 5] -= 2
-    with opened(avatar, 32, 7, at_once=64) as whole:
+    with opened(avatar, 32, 7, find=find, at_once=64) as whole:
         assert whole.at_once == 7
         expected = whole.render(frames)
     assert not np.array_equal(expected.shaded[0], expected.shaded[2])
     for batch, at_once in ((7, 1), (7, 2), (7, 3), (37, 1), (37, 3), (37, 37)):
-        with opened(avatar, 32, batch, at_once=at_once) as gl:
+        with opened(avatar, 32, batch, find=find, at_once=at_once) as gl:
             drawn = gl.render(frames)
             assert gl.context.error == "GL_NO_ERROR"
         for f in FIELDS:
@@ -121,7 +170,7 @@ def test_what_is_drawn_does_not_depend_on_how_many_frames_are_drawn_at_once(
 def test_a_frame_is_drawn_alike_in_every_slice_of_depth() -> None:
     """Of an avatar whose hair is as near to other hair as depth can tell apart."""
     frames = motion(1, 11)
-    with opened(load(find("default")), 256, 1) as gl:
+    with opened(load(find("default")), 256, 1, find="raster") as gl:
         first = gl.render(frames)
         for _ in range(SLICES):
             again = gl.render(frames)
@@ -129,7 +178,7 @@ def test_a_frame_is_drawn_alike_in_every_slice_of_depth() -> None:
 
 
 def test_triangles_whose_number_needs_more_than_16_bits_are_drawn(avatar: Avatar) -> None:
-    """65,535 triangles without area come first, so that no triangle seen has a number that fits."""
+    """65,535 triangles without area come first, so that no triangle seen has a number that fits 16 bits."""
     first = avatar.material[:1]
     many = dataclasses.replace(
         avatar,
@@ -137,7 +186,7 @@ def test_triangles_whose_number_needs_more_than_16_bits_are_drawn(avatar: Avatar
         material=np.concatenate([np.repeat(first, 65535), avatar.material]),
     )
     frames = motion(2, 10)
-    with opened(avatar, 32, 2) as few, opened(many, 32, 2) as wide:
+    with opened(avatar, 32, 2, find="raster") as few, opened(many, 32, 2, find="raster") as wide:
         assert wide.scene.ranges[0][1] > 65535
         a, b = few.render(frames), wide.render(frames)
     assert all(np.array_equal(getattr(a, f), getattr(b, f)) for f in FIELDS)
@@ -163,10 +212,18 @@ def test_what_cannot_be_drawn_is_a_usage_error(avatar: Avatar, size: int, batch:
         GlBatch(avatar, size, batch, fold=fold, software=True)
 
 
-@pytest.mark.parametrize("at_once", [0, 65])
-def test_chunks_out_of_range_are_a_usage_error(avatar: Avatar, at_once: int) -> None:
-    with pytest.raises(UsageError, match="give 1 to 64"):
-        GlBatch(avatar, 64, 1, at_once=at_once, software=True)
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"at_once": 0}, "give 1 to 64"),
+        ({"at_once": 65}, "give 1 to 64"),
+        ({"find": "eye"}, "'eye'; give raster or compute"),
+        ({"lit": 3}, "give 1 or 2"),
+    ],
+)
+def test_ways_that_there_are_not_are_a_usage_error(avatar: Avatar, how: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        GlBatch(avatar, 64, 1, software=True, **how)
 
 
 def test_closed_and_overfull_renderers_say_so(avatar: Avatar) -> None:

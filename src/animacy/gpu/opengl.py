@@ -1,16 +1,19 @@
-"""Batches in OpenGL: frames are the layers of one framebuffer, and those of a chunk are drawn by the same three or four calls.
+"""Batches in OpenGL: the nearest triangle of each sample is found for a chunk of frames at once, then pixels are lit.
 
-The first pass writes, for every sample, the number of its nearest triangle; a compute pass lights each pixel once from those
-numbers and writes it as the network takes it, FP16 and folded, so that no image lies in between. One buffer holds what goes in
-(vertices) and what comes out: it is registered with CUDA once, and mapped once a batch, when what the batch before has left is
-fetched and the next one's vertices are laid in. See render/shading.py for what is drawn.
+What is found is the triangle's number; a compute pass lights each pixel once from those numbers and writes it as the network
+takes it, FP16 and folded, so that no image lies in between. One buffer holds what goes in (vertices) and what comes out: it
+is registered with CUDA once, and mapped once a batch, when what the batch before has left is fetched and the next one's
+vertices are laid in. See render/shading.py for what is drawn. A batch goes in chunks of a few frames, whose numbers the GPU's
+cache can hold: a chunk is lit into its place of what comes out, and the next takes its room.
 
-A batch is drawn in chunks of a few frames, all in the same few layers, which the GPU's cache can hold: a chunk is drawn, lit
-into its place of what comes out, and drawn over by the next.
+There are two ways to find. "raster" draws: a chunk's frames are the layers of one framebuffer, drawn by the same three or
+four calls. "compute" sorts triangles into tiles of 16x16 pixels, and a group of invocations looks at each, as the kernels of
+picture.cu do: few units of a data centre's GPU draw (of an H100 SXM5's 66 pairs of processors 2: NVIDIA H100 Tensor Core GPU
+Architecture, 2022), but all of them compute.
 
-To clear depth costs the H100 a fifth of the drawing (docs/measurements.md): it has few units that draw. So depth alone is
-cleared, and that once in SLICES chunks: each chunk draws before all that those before it drew, in a slice of the depth's range
-of its own, and where depth is not of that slice the numbers are not looked at.
+Of drawing: to clear depth costs the H100 a fifth of it (docs/measurements.md). So depth alone is cleared, and that once in
+SLICES chunks: each chunk draws before all that those before it drew, in a slice of the depth's range of its own, and where
+depth is not of that slice the numbers are not looked at.
 """
 
 from __future__ import annotations
@@ -35,7 +38,11 @@ from .contracts import Projector, Runtime
 from .runtime import SharedBuffer
 
 MAX_BATCH = 64
-LAYERS_AT_ONCE = 4  # frames of a chunk; not yet chosen on a card: benchmarks/gpu_face.py --parts gl
+FIND = "raster"  # not yet chosen on a card, and neither are these: benchmarks/gpu_gl.py
+AT_ONCE = {"raster": 4, "compute": 16}  # frames of a chunk
+LIT = 1  # pixels an invocation lights
+TILE = 32  # samples a side of a tile
+ROOM = 256, 32  # triangles that a tile has room for: these, and these times its share of all. About twice as many as come.
 SLICES = 8
 SLICE = 1 / 16  # of the range of depth, 20 bits. All slices lie in its farther half: floats are equally far apart there, and so
 # what is drawn does not depend on the slice.
@@ -44,6 +51,8 @@ EDGE = 2.0**-23  # left free on either side of a slice: two steps of 24 bits, so
 CHANNELS = 10
 ALIGNED = 256  # bytes: no driver asks for more between ranges of a buffer
 EGL_CUDA_DEVICE_NV = 0x323A
+GLSL = "#version 430 core\n"
+STORED = 0x2000  # GL_SHADER_STORAGE_BARRIER_BIT
 VERSION = 450  # of OpenGL: objects are changed without being bound
 LAYERS = "GL_ARB_shader_viewport_layer_array"
 
@@ -84,10 +93,12 @@ def _function(egl: Any, name: str, result: Any, *arguments: Any) -> Any:
 class GlBatch:
     """Draws up to `batch` (1..64) frames of `avatar` a call, `size` pixels square, a multiple of `fold`.
 
-    at_once (1..64): frames that are drawn before they are lit, and so layers of 4 size^2 samples that are held: 6 bytes each,
-    8 with more than 65,535 triangles. What is drawn does not depend on it. software: take any OpenGL, slow as it may be; else
-    OpenGL on a processor is an error. device: CUDA's number of the GPU to draw on, or None for OpenGL's own choice. Belongs to
-    the thread that made it. Raises UsageError for what is out of range, AnimacyError where OpenGL cannot be had.
+    find: how the nearest triangles are found, "raster" or "compute". at_once (1..64): frames of which they are found before
+    these are lit; held for each are 4 size^2 samples, of 6 bytes by raster (8 with more than 65,535 triangles), of 4 by
+    compute, and by compute lists of what lies in each tile, 3 MB at 512 pixels. lit (1, 2): pixels that an invocation lights.
+    What is drawn depends on neither of the last two. software: take any OpenGL, slow as it may be; else OpenGL on a processor
+    is an error. device: CUDA's number of the GPU to draw on, or None for OpenGL's own choice. Belongs to the thread that made
+    it. Raises UsageError for what is out of range, AnimacyError where OpenGL cannot be had.
     """
 
     def __init__(
@@ -97,7 +108,9 @@ class GlBatch:
         batch: int = 16,
         *,
         fold: int = 4,
-        at_once: int = LAYERS_AT_ONCE,
+        find: str = FIND,
+        at_once: int | None = None,
+        lit: int = LIT,
         software: bool = False,
         device: int | None = None,
     ) -> None:
@@ -107,9 +120,15 @@ class GlBatch:
             )
         if not 1 <= batch <= MAX_BATCH:
             raise UsageError(f"batches of {batch} frames cannot be drawn; give 1 to {MAX_BATCH}")
+        if find not in AT_ONCE:
+            raise UsageError(f"triangles cannot be found by {find!r}; give {' or '.join(AT_ONCE)}")
+        at_once = AT_ONCE[find] if at_once is None else at_once
         if not 1 <= at_once <= MAX_BATCH:
             raise UsageError(f"{at_once} frames cannot be drawn at once; give 1 to {MAX_BATCH}")
-        self.size, self.batch, self.fold, self.at_once = size, batch, fold, min(at_once, batch)
+        if lit not in (1, 2):
+            raise UsageError(f"{lit} pixels cannot be lit at once; give 1 or 2")
+        self.lit = lit
+        self.size, self.batch, self.fold, self.find, self.at_once = size, batch, fold, find, min(at_once, batch)
         self.info = "OpenGL"
         self._closed = False
         self._thread = threading.get_ident()
@@ -129,9 +148,12 @@ class GlBatch:
             raise AnimacyError(f"OpenGL failed on {self.info} ({' '.join(str(error).split())[:200]}); {REMEDY}") from error
 
     def _make(self) -> None:
-        gl, s, batch, wide = self.context, self.scene, self.batch, 2 * self.size
-        if gl.version_code < VERSION or LAYERS not in gl.extensions:
-            raise AnimacyError(f"{self.info} has OpenGL {gl.version_code}, needed {VERSION} with {LAYERS}; {REMEDY}")
+        gl, s, batch = self.context, self.scene, self.batch
+        needed = [LAYERS] if self.find == "raster" else []
+        if gl.version_code < VERSION or not gl.extensions.issuperset(needed):
+            raise AnimacyError(
+                f"{self.info} has OpenGL {gl.version_code}, needed {' with '.join([str(VERSION), *needed])}; {REMEDY}"
+            )
         self.vertex_bytes = len(s.static) * VERTEX * 4  # of a frame
         self.output_bytes = 2 * CHANNELS * self.size**2  # of a frame
         self.output_at = -(-batch * self.vertex_bytes // ALIGNED) * ALIGNED
@@ -145,36 +167,44 @@ class GlBatch:
             6: s.lights,
         }
         self._tables = {i: self._keep(gl.buffer(np.ascontiguousarray(x).tobytes())) for i, x in tables.items()}
+        # Calls that every chunk repeats are made without moderngl: it takes several times as long as they do.
+        u, i, f = ctypes.c_uint, ctypes.c_int, ctypes.c_float
+        self._egl = ctypes.CDLL("libEGL.so.1")
+        self._use, self._integer = self._call("glUseProgram", u), self._call("glProgramUniform1i", u, i, i)
+        self._float = self._call("glProgramUniform1f", u, i, f)
+        self._dispatch, self._barrier = self._call("glDispatchCompute", u, u, u), self._call("glMemoryBarrier", u)
+        self._flush = self._call("glFlush")
+        self._find: Callable[[int, int], None]
+        (self._make_raster if self.find == "raster" else self._make_compute)()
+        light = self._computing("fold", "surface")
+        for name, whole in (("size", self.size), ("count", len(s.static)), ("lamps", len(s.lights)), ("fold", self.fold)):
+            light[name] = whole
+        light["ambient"] = tuple(float(x) for x in s.ambient.ravel())
+        light["lens"] = (s.focal, s.near, s.far)
+        self._light, self._start = light.glo, light["start"].location
+        self._drawn = light["drawn"].location if self.find == "raster" else -1
+        error = gl.error
+        if error != "GL_NO_ERROR":
+            raise AnimacyError(f"OpenGL on {self.info} says {error}; give smaller batches")
+
+    def _make_raster(self) -> None:
+        gl, s, wide = self.context, self.scene, 2 * self.size
         corners = self._keep(gl.buffer(np.ascontiguousarray(s.triangles, np.int32).tobytes()))
-        common, surface, vertex, fragment, fold = (
-            (SHADERS / f"{name}.glsl").read_text() for name in ("common", "surface", "batch.vert", "batch.frag", "fold.comp")
-        )
-        version = "#version 430 core\n"
-        layered = common.replace(version, f"{version}#extension {LAYERS} : require\n")
+        common, vertex, fragment = ((SHADERS / f"{name}.glsl").read_text() for name in ("common", "batch.vert", "batch.frag"))
+        layered = common.replace(GLSL, f"{GLSL}#extension {LAYERS} : require\n")
         self._groups = []  # drawn by one call each
         for first, end, two_sided, cutout in s.ranges:
-            holes = common.replace(version, version + "#define HOLES\n") if cutout else common
-            ahead = layered.replace(version, version + "#define HOLES\n") if cutout else layered
+            holes = common.replace(GLSL, GLSL + "#define HOLES\n") if cutout else common
+            ahead = layered.replace(GLSL, GLSL + "#define HOLES\n") if cutout else layered
             program = self._keep(gl.program(vertex_shader=ahead + vertex, fragment_shader=holes + fragment))
             program["samples"], program["nearest"] = float(s.size), float(s.nearest)
             program["count"], program["first"] = len(s.static), first
             array = self._keep(gl.vertex_array(program, [], index_buffer=corners, index_element_size=4))
             self._groups.append((program.glo, program["start"].location, array.glo, 3 * (end - first), 12 * first, two_sided))
-        self._light = light = self._keep(gl.compute_shader(common + surface + fold))
-        for name, whole in (("size", self.size), ("count", len(s.static)), ("lamps", len(s.lights)), ("fold", self.fold)):
-            light[name] = whole
-        light["ambient"] = tuple(float(x) for x in s.ambient.ravel())
-        light["lens"] = (s.focal, s.near, s.far)
-        self._start, self._drawn = light["start"].location, light["drawn"].location
 
-        # moderngl has no layers of depth: these three objects are made by hand. Calls that every chunk repeats are made without
-        # it too: it takes several times as long as they do.
-        egl = ctypes.CDLL("libEGL.so.1")
+        # moderngl has no layers of depth: these three objects are made by hand.
+        call = self._call
         u, i, f, p = ctypes.c_uint, ctypes.c_int, ctypes.c_float, ctypes.c_void_p
-
-        def call(name: str, *kinds: Any, result: Any = None) -> Any:
-            return _function(egl, name, result, *kinds)
-
         create, storage = call("glCreateTextures", u, i, p), call("glTextureStorage3D", u, i, u, i, i, i)
         parameter, attach = call("glTextureParameteri", u, u, i), call("glNamedFramebufferTexture", u, u, u, i)
         remove, drop = call("glDeleteTextures", i, p), call("glDeleteFramebuffers", i, p)
@@ -184,13 +214,12 @@ class GlBatch:
         self._texture = call("glBindTextureUnit", u, u)
         self._clear = call("glClearNamedFramebufferfv", u, u, i, ctypes.POINTER(f))
         self._range = call("glDepthRangef", f, f)
-        self._use, self._array = call("glUseProgram", u), call("glBindVertexArray", u)
-        self._integer, self._float = call("glProgramUniform1i", u, i, i), call("glProgramUniform1f", u, i, f)
+        self._array = call("glBindVertexArray", u)
         self._enable, self._disable = call("glEnable", u), call("glDisable", u)
         self._draw = call("glDrawElementsInstanced", u, i, u, p, i)
-        self._dispatch = call("glDispatchCompute", u, u, u)
         self._far = (f * 1)(1.0)
         self._slice = 0
+        self._find = self._draw_numbers
         made = u()
         call("glCreateFramebuffers", i, p)(1, ctypes.byref(made))
         self._frame = made.value
@@ -210,9 +239,32 @@ class GlBatch:
             raise AnimacyError(
                 f"{self.info} refuses {self.at_once} layers of {wide}x{wide} samples ({state:#x}); give fewer at once"
             )
-        error = gl.error
-        if error != "GL_NO_ERROR":
-            raise AnimacyError(f"OpenGL on {self.info} says {error}; give smaller batches")
+
+    def _make_compute(self) -> None:
+        gl, s, frames = self.context, self.scene, self.at_once
+        self._side = -(-2 * self.size // TILE)
+        tiles = self._side**2
+        room = min(len(s.triangles), ROOM[0] + ROOM[1] * len(s.triangles) // tiles)  # of a tile with more all are looked at
+        self._tables[8] = self._keep(gl.buffer(bytes(8 * tiles * frames)))
+        self._tables[9] = self._keep(gl.buffer(reserve=4 * room * tiles * frames))
+        self._tables[10] = self._keep(gl.buffer(reserve=16 * self.size**2 * frames))
+        self._passes = []
+        for name in ("sort", "nearest"):
+            made = self._computing(name, "triangle")
+            for uniform, whole in (("size", s.size), ("count", len(s.static)), ("number", len(s.triangles)), ("room", room)):
+                made[uniform] = whole
+            self._passes.append((made.glo, made["start"].location))
+        self._find = self._sort_and_find
+
+    def _call(self, name: str, *kinds: Any, result: Any = None) -> Any:
+        return _function(self._egl, name, result, *kinds)
+
+    def _computing(self, name: str, ahead: str) -> Any:
+        """The compute shader of a pass, and the file that comes ahead of it."""
+        common, before, shader = ((SHADERS / f"{part}.glsl").read_text() for part in ("common", ahead, f"{name}.comp"))
+        defined = ["SORTED"] * (self.find == "compute") + ["ALONE"] * (self.lit == 1)
+        common = common.replace(GLSL, GLSL + "".join(f"#define {x}\n" for x in defined))
+        return self._keep(self.context.compute_shader(common + before + shader))
 
     def _keep(self, thing: Any) -> Any:
         self._held.append(thing.release)
@@ -248,25 +300,32 @@ class GlBatch:
         self._check()
         if not 1 <= frames <= self.batch:
             raise AnimacyError(f"{frames} frames came to a renderer of {self.batch} at once")
-        gl, wide = self.context, 2 * self.size
+        gl = self.context
         self.buffer.bind_to_storage_buffer(0, 0, self.batch * self.vertex_bytes)
         for slot, table in self._tables.items():
             table.bind_to_storage_buffer(slot)
         self.buffer.bind_to_storage_buffer(7, self.output_at, self.batch * self.output_bytes)
-        for unit, texture in enumerate(self._layers):
-            self._texture(unit, texture)
-        self._viewport(0, 0, wide, wide)
-        gl.enable_only(gl.DEPTH_TEST)
-        gl.depth_func = "<"
-        gl.front_face = "cw"  # rows run down
-        gl.cull_face = "back"
+        if self.find == "raster":
+            for unit, texture in enumerate(self._layers):
+                self._texture(unit, texture)
+            self._viewport(0, 0, 2 * self.size, 2 * self.size)
+            gl.enable_only(gl.DEPTH_TEST)
+            gl.depth_func = "<"
+            gl.front_face = "cw"  # rows run down
+            gl.cull_face = "back"
         for start in range(0, frames, self.at_once):
-            self._chunk(start, min(self.at_once, frames - start))
+            count = min(self.at_once, frames - start)
+            self._find(start, count)
+            self._integer(self._light, self._start, start)
+            self._use(self._light)
+            self._dispatch(-(-self.size // 16), -(-self.size // 8), count)
+            if self.find == "compute":
+                self._barrier(STORED)
         gl.memory_barrier()  # of what the compute pass wrote; framebuffers and textures keep the order of calls
+        self._flush()  # a driver may else keep calls back until there are more, and the GPU idle
 
-    def _chunk(self, start: int, frames: int) -> None:
-        """Draw the frames from `start` on, one a layer, and light them."""
-        light = self._light.glo
+    def _draw_numbers(self, start: int, frames: int) -> None:
+        """Draw the frames from `start` on, one a layer."""
         self._bind(0x8D40, self._frame)
         if self._slice == 0:
             self._clear(self._frame, 0x1801, 0, self._far)  # GL_DEPTH of all layers, also where fewer are drawn
@@ -280,10 +339,16 @@ class GlBatch:
             self._array(array)
             self._draw(4, count, 0x1405, offset, frames)  # GL_TRIANGLES, GL_UNSIGNED_INT
         self._bind(0x8D40, 0)  # what is read is not drawn to
-        self._integer(light, self._start, start)
-        self._float(light, self._drawn, far)
-        self._use(light)
-        self._dispatch(-(-self.size // 16), -(-self.size // 8), frames)
+        self._float(self._light, self._drawn, far)
+
+    def _sort_and_find(self, start: int, frames: int) -> None:
+        """Sort the triangles of the frames from `start` on into tiles, and look at each tile's."""
+        groups = ((-(-len(self.scene.triangles) // 128), frames, 1), (self._side, self._side, frames))
+        for (program, at), group in zip(self._passes, groups, strict=True):
+            self._integer(program, at, start)
+            self._use(program)
+            self._dispatch(*group)
+            self._barrier(STORED)
 
     def render(self, motion: Motion) -> Conditions:
         """Conditions of `motion`'s frames, deformed on the CPU and brought to the host: for tests, and without CUDA.

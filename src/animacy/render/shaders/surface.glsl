@@ -120,57 +120,56 @@ struct Patch {
     int material;
 };
 
+// Adds to an empty patch the first of the samples `left` (a bit each) and all that are of its surface; the others stay.
+Patch surface_of(inout int left, ivec2 at, int first, int four[4]) {
+    Patch patch_ = Patch(vec3(0.0), vec3(0.0), vec2(0.0), 0.0, 0.0, 0.0, 0.0, -1);
+    int later = 0;
+    while (left != 0) {
+        int s = findLSB(left), f = s < 2 ? (s == 0 ? four[0] : four[1]) : (s == 2 ? four[2] : four[3]), same = 0;
+        for (int t = 0; t < 4; t++) same |= int(four[t] == f) << t;
+        left &= ~same;
+        float n = float(bitCount(same));
+        vec2 p = 2.0 * vec2(at) + 0.5 + vec2(bitCount(same & 10), bitCount(same & 12)) / n;
+        ivec4 corners = triangles[f];
+        Vertex i = vertices[first + corners.x], j = vertices[first + corners.y], k = vertices[first + corners.z];
+        float area, total = patch_.samples;
+        vec4 share = shares(i.screen_n.xyz, j.screen_n.xyz, k.screen_n.xyz, p, area);
+        vec2 uv = share.x * i.t_hand_u_v.zw + share.y * j.t_hand_u_v.zw + share.z * k.t_hand_u_v.zw;
+        if (total == 0.0) {
+            patch_.material = corners.w;
+            patch_.hand = i.t_hand_u_v.y;
+        } else {
+            float nearby = materials[8 * corners.w + NEARBY] * total;
+            if (patch_.material != corners.w || !all(lessThan(abs(patch_.uv - uv * total), vec2(nearby)))) {
+                later |= same;
+                continue;
+            }
+        }
+        patch_.n += (area < 0.0 ? n : -n) * (share.x * normal_of(i) + share.y * normal_of(j) + share.z * normal_of(k));
+        patch_.t += n * (share.x * tangent_of(i) + share.y * tangent_of(j) + share.z * tangent_of(k));
+        patch_.uv += n * uv;
+        patch_.sun += n * (share.x * i.sun.x + share.y * j.sun.x + share.z * k.sun.x);
+        patch_.depth += n * clamp((lens.z - 1.0 / share.w) / (lens.z - lens.y), 0.0, 1.0);
+        patch_.samples += n;
+    }
+    left = later;
+    return patch_;
+}
+
 // The pixel `at` of a frame whose vertices begin at `first`; `four`: its samples' triangles, -1 where there is none.
 void resolve(ivec2 at, int first, int four[4], out vec4 shaded, out vec4 unlit, out vec2 normal) {
     shaded = unlit = vec4(0.0);
     normal = vec2(128.0 / 255.0);
-    if (max(max(four[0], four[1]), max(four[2], four[3])) < 0) return;
-
-    Patch patches[4];
-    int found = 0;
-    for (int s = 0; s < 4; s++) {
-        int f = four[s];
-        if (f < 0) continue;
-        float n = 0.0;
-        vec2 p = vec2(0.0);
-        for (int t = s; t < 4; t++) {
-            if (four[t] == f) {
-                four[t] = -1;
-                n += 1.0;
-                p += vec2(t & 1, t >> 1);
-            }
-        }
-        p = 2.0 * vec2(at) + 0.5 + p / n;
-        ivec4 corners = triangles[f];
-        Vertex i = vertices[first + corners.x], j = vertices[first + corners.y], k = vertices[first + corners.z];
-        float area;
-        vec4 share = shares(i.screen_n.xyz, j.screen_n.xyz, k.screen_n.xyz, p, area);
-        vec2 uv = share.x * i.t_hand_u_v.zw + share.y * j.t_hand_u_v.zw + share.z * k.t_hand_u_v.zw;
-        int m = corners.w;
-        float nearby = materials[8 * m + NEARBY];
-        int g = 0;
-        for (; g < found; g++) {
-            float total = patches[g].samples;
-            if (patches[g].material == m && all(lessThan(abs(patches[g].uv - uv * total), vec2(nearby * total)))) break;
-        }
-        if (g == found) {
-            found++;
-            patches[g] = Patch(vec3(0.0), vec3(0.0), vec2(0.0), 0.0, 0.0, 0.0, i.t_hand_u_v.y, m);
-        }
-        patches[g].n += (area < 0.0 ? n : -n) * (share.x * normal_of(i) + share.y * normal_of(j) + share.z * normal_of(k));
-        patches[g].t += n * (share.x * tangent_of(i) + share.y * tangent_of(j) + share.z * tangent_of(k));
-        patches[g].uv += n * uv;
-        patches[g].sun += n * (share.x * i.sun.x + share.y * j.sun.x + share.z * k.sun.x);
-        patches[g].depth += n * clamp((lens.z - 1.0 / share.w) / (lens.z - lens.y), 0.0, 1.0);
-        patches[g].samples += n;
-    }
+    int left = 0;
+    for (int s = 0; s < 4; s++) left |= int(four[s] >= 0) << s;
+    if (left == 0) return;
 
     vec3 v = unit(vec3(float(size - 2 * at.x - 1), float(2 * at.y + 1 - size), lens.x));
     vec3 lit = vec3(0.0), flat_ = vec3(0.0);
     vec2 sideways = vec2(0.0);
-    float depth = 0.0, covered = 0.0;
-    for (int g = 0; g < found; g++) {
-        Patch p = patches[g];
+    float depth = 0.0, covered = float(bitCount(left));
+    while (left != 0) {
+        Patch p = surface_of(left, at, first, four);
         vec2 part;
         ivec4 texels = texel(p.uv / p.samples, levels[p.material], part);
         vec3 a = albedo_at(texels, part).rgb * (1.0 / 255.0);
@@ -185,7 +184,6 @@ void resolve(ivec2 at, int first, int four[4], out vec4 shaded, out vec4 unlit, 
         flat_ += p.samples * a;
         sideways += p.samples * n.xy;
         depth += p.depth;
-        covered += p.samples;
     }
     float share = covered * 0.25;
     lit /= covered;
