@@ -41,7 +41,7 @@ SHAPES = {
 # action units at full strength, as weights; "L" or "R" before a unit, as in FACS: on that side of the speaker's alone
 UNITS: Mapping[str, Mapping[str, float]] = {
     "anger": {"4": 0.75, "5": 0.15, "7": 0.35, "9": 0.20, "15": 0.15, "24": 0.30},
-    "disgust": {"4": 0.35, "6": 0.25, "7": 0.62, "9": 0.65, "10": 0.24, "15": 0.30},
+    "disgust": {"4": 0.35, "6": 0.25, "7": 0.62, "9": 0.65, "10": 0.24, "15": 0.38},
     "fear": {"1": 0.70, "2": 0.30, "4": 0.20, "5": 0.55, "20": 0.34, "26": 0.03},
     "joy": {"2": 0.10, "6": 0.50, "7": 0.20, "12": 0.56, "14": 0.12},
     "neutral": {},

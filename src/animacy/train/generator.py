@@ -144,8 +144,8 @@ class Settings:
     soft: float = 0.5  # errors below count squared: of noisy targets an absolute loss finds the median, which is too dark
     gradient: float = 0.25  # weight of the edges' difference
     motion: float = 0.5  # weight of the difference between neighbouring frames' changes
-    texture: float = 15.0  # weight of the local autocovariance's difference, to begin with ...
-    sharpness: float = 0.95  # ... and the energy of hair's edges over the teacher's that the weight is then led to
+    texture: float = 100.0  # weight of the local autocovariance's difference, to begin with ...
+    sharpness: float = 0.82  # ... and the energy of hair's edges over the teacher's that the weight is then led to
     # Weight of what single pixels stand out by, as a share of the textures': the more those demand, the more a dot would pay.
     lonely: float = 0.045
     focus: float = 4.0  # how much more a pixel of the eyes and the mouth counts
@@ -242,7 +242,7 @@ def train(
         with torch.no_grad():
             energy.lerp_(edges, 0.01)
             ratio = (energy[0] / energy[1].clamp_min(1e-9)).clamp(0, 2)
-            texture.mul_(torch.exp(0.003 * (settings.sharpness - ratio))).clamp_(settings.texture / 10, settings.texture * 10)
+            texture.mul_(torch.exp(0.005 * (settings.sharpness - ratio))).clamp_(settings.texture / 20, settings.texture * 20)
             torch._foreach_lerp_(*averaged, 1 - keep)
         if step % 100 == 0:
             value = float(loss)

@@ -36,7 +36,7 @@ CONTRAST = 2.0  # ... and by how much more they differ than the texture's means 
 POINTS = 11  # of a hair; 5 of a lash
 # Spans of the B-spline that is drawn for each between two of them. Where hair was drawn in spans of 20 to 40 mm (Ani's),
 # about one ray in 300 million ended OptiX with an illegal address, and the process with it (an H100, driver 580.159.04); where
-# in spans of up to 15 mm (Leo's), none of a billion did. Mitsuba's straight curves do not end it either, but have no frame
+# in spans of up to 15 mm, none of 30 billion did. Mitsuba's straight curves do not end it either, but have no frame
 # along the hair.
 FINER = 3
 CORNEA = np.radians(33.0)  # polar angle on the eyeball where the cornea ends
