@@ -38,10 +38,10 @@ runpy.run_module("animacy.train.hear", run_name="__main__")
 HALF = """
 from animacy.train import hear
 hear.KEPT, whole = 1, hear.pool
-def pool(data, size, seed):
+def pool(data, size, seed, strange):
     if seed[1]:
         raise KeyboardInterrupt
-    return whole(data, size, seed)
+    return whole(data, size, seed, strange)
 hear.pool = pool
 hear.main()
 """
@@ -256,6 +256,9 @@ def test_training_needs_little_learns_and_does_the_same_again(packed: Path, tmp_
     """On a machine with NumPy and PyTorch alone; ended half way, it goes on to the same weights; another exports them."""
     how = ["-c", ALONE, "--data", packed, "--batch", "2", "--threads", "1", "--width", "64", "--steps", "32"]
     told = run([*how, "-o", tmp_path / "a"])
+    strangers = [sys.executable, "-m", "animacy.train.hear", *map(str, how[2:]), "--choose", "held", "nobody", "-o", "x"]
+    refused = subprocess.run(strangers, capture_output=True, text=True, timeout=300)
+    assert refused.returncode == 2 and "--choose nobody: needed one of held" in refused.stderr
     losses = [float(line.split("loss ")[1].split(",")[0]) for line in told.splitlines() if line.startswith("step")]
     assert len(losses) == 2 and losses[1] < losses[0]
     assert [p.name for p in (tmp_path / "a").iterdir()] == ["network.pt"] and "exported elsewhere" in told

@@ -6,7 +6,8 @@ python -m animacy.train.hear_clips --out FOLDER [--voices FOLDER] [--prose FILE]
 FOLDER gets NAME.wav and NAME.json for each (hear/clips.py). What is there is kept, so that a killed run goes on. `--voices` is
 a folder of further Kokoro-82M voices, NAME.bin of [510, 1, 256] float32, as the npm package kokoro-js 1.2.1 brings them
 (Apache-2.0). espeak-ng (GPL-3, the extra `espeak`) only speaks here: nothing of it is in the weights' package.
-Three of four clips of Kokoro are in a voice mixed of others, none of which is held out. `--prose` is English text to say. Same arguments and seed, same clips.
+Three of four clips of Kokoro are in a voice mixed of others, none of which is held out. `--prose` is English text to say.
+Same arguments and seed, same clips.
 """
 
 from __future__ import annotations
