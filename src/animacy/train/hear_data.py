@@ -7,11 +7,11 @@ made by formula (hear_music.py). The file holds, over all rows of 10 ms, N in al
 
     power    [N, 40] uint8   dB of each band above -110, in steps of 0.75; speech of a clip is at -20 dBFS
     mouth    [N, 9] uint8    what `animacy.move` makes of the phones, hear/clips.py's `mouth_of`, 0..255
-    viseme   [N] uint8       the row's viseme, 0 for none
+    sound    [N] uint8       the row's sound of the IPA, 0 for none
     offsets  [K + 1] int64   clip k is the rows from offsets[k] to offsets[k + 1]
     group    [K] str         "kokoro", "espeak", "music": learnt from; "held": held-out voices; an engine's name: judged by
     voice    [K] str
-    visemes  [] int64        how many there are, 0 among them
+    sounds   [] int64        how many there are, 0 among them
 
 Before each learned clip lie 0 to 0.6 s of silence, so that beginnings are learned.
 Power and not sound, as it takes an eighth of the room and a graphics card can make other voices, rooms and levels of it.
@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,24 +32,24 @@ from numpy.typing import NDArray
 from ..hear.clips import LEVEL, Clip, level_of, load, mouth_of
 from ..hear.features import BANDS, HOP, RATE, Powers
 from ..hear.network import OUTPUTS
-from ..move.visemes import VISEMES, visemes
+from ..move.visemes import VISEMES, Viseme, visemes
 from .hear_clips import HELD
 from .hear_music import music
 
 Bytes = NDArray[np.uint8]
 
 FLOOR, GRAIN = -110.0, 0.75  # dB
-SHOWN = {v: k for k, v in enumerate(dict.fromkeys(VISEMES.values()), 1)}  # the number of each viseme
+SOUNDS = {symbol: k for k, symbol in enumerate(VISEMES, 1)}  # the number of each sound of the IPA chart
 PIECE = 20.0  # s of one piece of music
 LEAD = 61  # rows of silence, and more, that no clip has before it
 
 
 class Rows(NamedTuple):
-    """One clip's rows: power [T, BANDS], mouth [T, OUTPUTS], viseme [T]."""
+    """One clip's rows: power [T, BANDS], mouth [T, OUTPUTS], sound [T]."""
 
     power: Bytes
     mouth: Bytes
-    viseme: Bytes
+    sound: Bytes
 
 
 def at_rate(samples: NDArray[np.float32], given: int) -> NDArray[np.float32]:
@@ -73,15 +74,23 @@ def rows_of(clip: Clip, lead: int = 0) -> Rows:
     samples = samples * np.float32(LEVEL / max(level_of(samples, RATE), 1e-6))
     power = _power(np.concatenate([np.zeros(lead * HOP, np.float32), samples]))
     mouth = mouth_of(clip, (np.arange(len(power)) - lead) * (HOP / RATE))
-    viseme = np.zeros(len(power), np.uint8)
+    sound = np.zeros(len(power), np.uint8)
     step = HOP / RATE * clip.speech.rate  # samples a row
     for phone in clip.speech.phones:
         parts = visemes(phone.symbol)
         edges = np.cumsum([0.0, *(v.length for v in parts)])
         edges = lead + np.rint((phone.start + edges / edges[-1] * (phone.end - phone.start)) / step).astype(int)
         for v, a, b in zip(parts, edges[:-1], edges[1:], strict=True):
-            viseme[a:b] = SHOWN[v]
-    return Rows(power, np.rint(255.0 * mouth).astype(np.uint8), viseme)
+            sound[a:b] = SOUNDS[_name_of(v, phone.symbol)]
+    return Rows(power, np.rint(255.0 * mouth).astype(np.uint8), sound)
+
+
+@lru_cache(maxsize=4096)
+def _name_of(viseme: Viseme, symbol: str) -> str:
+    """Which sound of the chart `viseme` is of in a phone: p, b and m look alike, but sound unlike. For a phone that the chart
+    has not, any that looks so."""
+    alike = [name for name, own in VISEMES.items() if own == viseme]
+    return max((name for name in alike if name in symbol), key=len, default=alike[0])
 
 
 def _led(given: tuple[Clip, int]) -> Rows:
@@ -141,11 +150,11 @@ def main() -> None:
         part,
         power=np.concatenate([parts[k].power for k in order]),
         mouth=np.concatenate([parts[k].mouth for k in order]),
-        viseme=np.concatenate([parts[k].viseme for k in order]),
+        sound=np.concatenate([parts[k].sound for k in order]),
         offsets=np.cumsum([0, *(len(parts[k].power) for k in order)]),
         group=np.array([groups[k] for k in order]),
         voice=np.array([voices[k] for k in order]),
-        visemes=np.int64(len(SHOWN) + 1),
+        sounds=np.int64(len(SOUNDS) + 1),
     )
     part.rename(arguments.out)
     told = {

@@ -2,7 +2,7 @@
 """The network of `animacy.hear` to be trained, and as an ONNX graph whose state is carried from piece to piece.
 
 Two convolutions over bands and time, which hear the same formants wherever a voice has them; dilated ones over time at 20 ms a
-step; a recurrent layer, which knows the voice; and two rows of outputs a step. A second head tells each row's viseme. It only
+step; a recurrent layer, which knows the voice; and two rows of outputs a step. A second head tells each row's phone. It only
 helps to learn, and is not exported.
 """
 
@@ -48,9 +48,9 @@ class Block(nn.Module):
 
 
 class Net(nn.Module):
-    """Rows [B, BANDS, T], T even -> logits [B, OUTPUTS, T], and of visemes [B, `visemes`, T]."""
+    """Rows [B, BANDS, T], T even -> logits [B, OUTPUTS, T], and of sounds [B, `sounds`, T]."""
 
-    def __init__(self, visemes: int, width: int = WIDTH, drop: float = DROP) -> None:
+    def __init__(self, sounds: int, width: int = WIDTH, drop: float = DROP) -> None:
         super().__init__()
         self.width = width
         self.first = nn.Conv2d(1, THIN, (5, 3), stride=(2, 1), padding=(2, 0))
@@ -62,7 +62,7 @@ class Net(nn.Module):
         self.blocks = nn.ModuleList(Block(d, width, drop) for d in DILATIONS)
         self.recurrent = nn.GRU(width, width, batch_first=True)
         self.last = nn.Conv1d(width, TOGETHER * OUTPUTS, 1)
-        self.told = nn.Conv1d(width, TOGETHER * visemes, 1)
+        self.told = nn.Conv1d(width, TOGETHER * sounds, 1)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         x = torch.relu(self.first_norm(self.first(nn.functional.pad(x[:, None], (2, 0)))))

@@ -54,15 +54,17 @@ def rows_of(power: torch.Tensor, settled: torch.Tensor | None = None) -> torch.T
 def varied(
     decibels: torch.Tensor,
     mouth: torch.Tensor,
-    viseme: torch.Tensor,
+    phone: torch.Tensor,
     others: torch.Tensor,
     begins: torch.Tensor,
     generator: torch.Generator,
+    strange: float = 0.0,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Windows [B, S, ..] -> rows [B, BANDS, T], mouth [B, OUTPUTS, T], viseme [B, T], where T is S / FASTEST.
+    """Windows [B, S, ..] -> rows [B, BANDS, T], mouth [B, OUTPUTS, T], phone [B, T], where T is S / FASTEST.
 
-    decibels [B, S, BANDS]; mouth [B, S, OUTPUTS], 0..1; viseme [B, S]; others [B, S, BANDS]: dB of what may sound beside it;
+    decibels [B, S, BANDS]; mouth [B, S, OUTPUTS], 0..1; phone [B, S]; others [B, S, BANDS]: dB of what may sound beside it;
     begins [B]: where nothing was heard before, so that the level begins at the usual one; elsewhere as often as not.
+    strange: the share of examples that are also made as another engine would say them (`_strange`).
     Draws from `generator`, which is on the device of all.
     """
     size, span, _ = decibels.shape
@@ -80,6 +82,9 @@ def varied(
 
     # the pace, all of it alike
     at = torch.arange(length, device=device) * torch.exp(uniform(math.log(0.8), math.log(FASTEST), 1))
+    if strange:  # no two engines hold the same sounds for as long; knots 24 rows apart, moved by so few, stay in order
+        sway = _drift((size, length, 1), 24, 1, generator, device)[:, :, 0].clamp(-2.5, 2.5)
+        at = (at + uniform(0.0, 3.0, 1) * sway * (uniform(0.0, 1.0, 1) < strange)).clamp(0.0, span - 1.001)
     before = at.long().clamp(max=span - 2)
     part = (at - before)[:, :, None].clamp(max=1.0)
 
@@ -88,7 +93,7 @@ def varied(
         return torch.lerp(values.gather(1, index), values.gather(1, index + 1), part)
 
     sound, wanted = taken(decibels), taken(mouth)
-    shown = viseme.gather(1, torch.round(at).long().clamp(max=span - 1))
+    shown = phone.gather(1, torch.round(at).long().clamp(max=span - 1))
 
     # the length of the throat: what was in a band is heard in another
     centres = _centres(device)
@@ -103,6 +108,9 @@ def varied(
     beside_it = torch.cat([sound[:, :, :1], sound, sound[:, :, -1:]], 2)
     blurred = 0.25 * beside_it[:, :, :-2] + 0.5 * sound + 0.25 * beside_it[:, :, 2:]
     sound = torch.lerp(sound, blurred, uniform(0.0, 1.0) * sometimes(0.4))
+
+    if strange:
+        sound = torch.where(sometimes(strange), _strange(sound, generator), sound)
 
     # how much softer the soft is, the microphone, and a line's band
     sound = sound * torch.exp(normal(0.10)) + normal(2.0) * octaves + normal(1.0, 1, BANDS)
@@ -140,3 +148,56 @@ def varied(
     gone = (torch.arange(BANDS, device=device) - uniform(0.0, BANDS)).abs() < uniform(0.0, 3.0) * sometimes(0.25)
     rows = torch.where(gone.transpose(1, 2), rows.mean((1, 2), keepdim=True), rows)
     return rows, wanted.transpose(1, 2).contiguous(), shown
+
+
+def _drift(
+    shape: tuple[int, int, int], rows: int, bands: int, generator: torch.Generator, device: torch.device
+) -> torch.Tensor:
+    """Noise [B, T, F] of deviation 1 or less, that changes over so many rows and bands."""
+    size, length, wide = shape
+    coarse = torch.randn(size, length // rows + 2, -(-wide // bands) + 1, generator=generator, device=device)
+
+    def drawn(x: torch.Tensor, count: int, step: int) -> torch.Tensor:
+        """Along the middle axis. Not `interpolate`, whose way back and forth CUDA adds up in any order."""
+        at = torch.arange(count, device=device) / step
+        below = at.long()
+        return torch.lerp(x[:, below], x[:, below + 1], (at - below)[None, :, None])
+
+    return drawn(drawn(coarse, length, rows).transpose(1, 2), wide, bands).transpose(1, 2)
+
+
+def _strange(sound: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """dB [B, T, BANDS] as of another synthesis: an envelope of few coefficients, parameters that move slowly, formants that lie
+    elsewhere from sound to sound, hiss that is louder or softer against the voice, and contrasts that are more or less."""
+    size, length, _ = sound.shape
+    device = sound.device
+
+    def uniform(low: float, high: float) -> torch.Tensor:
+        return torch.rand(size, 1, 1, generator=generator, device=device) * (high - low) + low
+
+    def sometimes(share: float) -> torch.Tensor:
+        return torch.rand(size, 1, 1, generator=generator, device=device) < share
+
+    # A cepstrum that ends early, as vocoders keep
+    k = torch.arange(BANDS, device=device)
+    cosines = torch.cos(math.pi / BANDS * (k + 0.5) * k[:, None]) * math.sqrt(2.0 / BANDS)
+    cosines = torch.cat([cosines[:1] / math.sqrt(2.0), cosines[1:]])
+    kept = torch.sigmoid((uniform(9.0, 30.0) - k) / 1.5)
+    smooth = (sound @ cosines.T * kept) @ cosines
+    sound = torch.where(sometimes(0.5), smooth, sound)
+    # Movements that statistics have smoothed
+    slow = sound
+    for _ in range(3):
+        wide = torch.cat([slow[:, :1], slow, slow[:, -1:]], 1)
+        slow = 0.25 * wide[:, :-2] + 0.5 * slow + 0.25 * wide[:, 2:]
+    sound = torch.lerp(sound, slow, uniform(0.0, 1.0) * sometimes(0.5))
+    # Spectra that are more alike, or less
+    mean = sound.mean(1, keepdim=True)
+    sound = mean + (sound - mean) * torch.exp(uniform(-0.25, 0.2))
+    # Each sound a little otherwise
+    sound = sound + uniform(0.0, 4.0) * _drift((size, length, BANDS), 8, 5, generator, device)
+    # Hiss against voice
+    half = BANDS // 2
+    hiss = torch.sigmoid((sound[:, :, half:].mean(2, keepdim=True) - sound[:, :, :half].mean(2, keepdim=True)) / 4.0)
+    slope = torch.linspace(-1.0, 1.0, BANDS, device=device)
+    return sound + hiss * (uniform(-8.0, 8.0) + uniform(-6.0, 6.0) * slope)
