@@ -5,7 +5,7 @@
 same: whether "raster" and "compute" draw what the CUDA kernels and the CPU draw. draw: microseconds a frame of drawing alone,
 of batches of 16 and 64, from which FIND, AT_ONCE and LIT of gpu/opengl.py are chosen; where the time goes, by timestamps of
 OpenGL; and what single changes would save. whole: the face stage's frames a second with the two best variants of `draw`, with
-the fastest of the other kind, with two more ways to keep OpenGL and CUDA apart, with nothing drawn, and with the CUDA
+the fastest of the other kind, with two other ways for OpenGL and CUDA to share the GPU, with nothing drawn, and with the CUDA
 rasteriser.
 
 Parts run in order; what fails is reported and the rest goes on; no figure begins after --seconds. The file is written anew
@@ -286,39 +286,33 @@ def single(report: dict[str, Any], save: Save) -> None:
     timed("no numbers written", lambda batch: mask(0, 0, 0, 0))
 
 
-class Apart(opengl.GlRasteriser):
-    """Waits on the host before OpenGL and CUDA see each other's work, so that neither holds the GPU waiting for the other."""
-
-    turns = False
-    event: Any = None
+class Together(opengl.GlRasteriser):
+    """Leaves it to the driver when OpenGL and CUDA see each other's work."""
 
     def draw(self, motion: Any, out: int, stream: int) -> int:
-        gl, runtime, done = self._gl, self._runtime, self._drawn
-        self.event = self.event or runtime.event()
-        finish = function("glFinish")
+        gl, done = self._gl, self._drawn
         with gl.context:
-            if self.turns:
-                runtime.settle()  # type: ignore[attr-defined]
-            finish()
             with self._shared.map(stream) as pointer:
                 if done:
-                    runtime.copy(pointer + gl.output_at, out, done * gl.output_bytes, stream)
+                    self._runtime.copy(pointer + gl.output_at, out, done * gl.output_bytes, stream)
                 if motion is not None:
                     self._projector.project(motion, pointer, stream)
             if motion is not None:
-                runtime.record(self.event, stream)
-                runtime.synchronise(self.event)
                 gl.submit(len(motion))
-                if self.turns:
-                    finish()
         self._drawn = 0 if motion is None else len(motion)
         return done
 
 
-class InTurns(Apart):
-    """Lets OpenGL and CUDA work one after the other alone, so that the GPU is not cut into slices of time."""
+class InTurns(opengl.GlRasteriser):
+    """Lets OpenGL and CUDA work one after the other alone."""
 
-    turns = True
+    def draw(self, motion: Any, out: int, stream: int) -> int:
+        self._runtime.settle()  # type: ignore[attr-defined]
+        done = super().draw(motion, out, stream)
+        if motion is not None:
+            with self._gl.context:
+                self._gl.context.finish()
+        return done
 
 
 def whole(report: dict[str, Any], save: Save) -> None:
@@ -356,7 +350,7 @@ def whole(report: dict[str, Any], save: Save) -> None:
                 save()
 
             kinds = [(way, opengl.GlRasteriser) for way in ways]
-            kinds[1:1] = [(ways[0], InTurns), (ways[0], Apart)]
+            kinds[1:1] = [(ways[0], InTurns), (ways[0], Together)]
             for way, kind in kinds:
                 name = f"{frames} frames, gl, {way or 'as shipped'}, {kind.__name__}"
                 if late():
