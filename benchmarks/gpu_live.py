@@ -33,7 +33,7 @@ import traceback
 import types
 import wave
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -226,6 +226,7 @@ def opened(canned: Canned, arguments: argparse.Namespace) -> Iterator[Any]:
 
         look = hosts.Look(look.background, ready)
     with hosts.Host({arguments.avatar: look}, {"canned": canned}, {"none": canned}, size=arguments.size) as host:
+        hosts.keep_loaded()
         yield host
 
 
@@ -257,7 +258,7 @@ def lives(canned: Canned, arguments: argparse.Namespace, keep: Callable[[Any], N
 
 
 def processes(canned: Canned, arguments: argparse.Namespace, keep: Callable[[Any], None]) -> dict[str, Any]:
-    found: dict[str, Any] = {"processes": arguments.workers}
+    found: dict[str, Any] = {"processes": arguments.workers, "mps": arguments.mps}
     given = [x for x in sys.argv[1:] if not x.startswith(("--out", "--parts"))]
     for name in ("--out", "--parts"):
         if name in sys.argv:
@@ -265,7 +266,10 @@ def processes(canned: Canned, arguments: argparse.Namespace, keep: Callable[[Any
     command = [sys.executable, __file__, *given, "--child"]
     environment = {"OMP_NUM_THREADS": str(max(1, len(os.sched_getaffinity(0)) // arguments.workers)), **os.environ}
     workers: list[subprocess.Popen[str]] = []
-    try:
+    with ExitStack() as stack:
+        if arguments.mps:
+            environment |= stack.enter_context(bench.mps())
+        stack.callback(_ended, workers)
         for count in (
             1,
             arguments.workers - 1,
@@ -293,15 +297,17 @@ def processes(canned: Canned, arguments: argparse.Namespace, keep: Callable[[Any
             told(f"p99 lateness {[f.get('lateness_p99_ms') for f in figures]} ms")
             if not all(map(in_time, figures)):
                 break
-    finally:
-        for w in workers:
-            assert w.stdin is not None
-            w.stdin.close()
-            try:
-                w.wait(20)
-            except subprocess.TimeoutExpired:
-                w.kill()
     return found
+
+
+def _ended(workers: list[subprocess.Popen[str]]) -> None:
+    for w in workers:
+        assert w.stdin is not None
+        w.stdin.close()
+        try:
+            w.wait(20)
+        except subprocess.TimeoutExpired:
+            w.kill()
 
 
 def child(canned: Canned, arguments: argparse.Namespace) -> None:
@@ -337,6 +343,7 @@ def main() -> None:
     parser.add_argument("--sessions", type=lambda s: [int(x) for x in s.split(",")], default=[16, 64, 128, 200])
     parser.add_argument("--seconds", type=float, default=15.0, help="of each number of sessions")
     parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--mps", action="store_true", help="processes share the GPU under an MPS daemon of their own")
     parser.add_argument("--minutes", type=float, default=2.5)
     parser.add_argument("--fake", type=float, default=0.0, metavar="MICROSECONDS", help="a frame, in place of a GPU")
     parser.add_argument("--padded", action="store_true", help="of --fake: as long as the next size of batch")

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
-from .host import Host, make_host
+from .host import Host, keep_loaded, make_host
 from .scheduler import Busy
 from .stream import OPUS_SECONDS, Encoded, Stream
 from .values import Event
@@ -149,8 +149,10 @@ def bench(arguments: argparse.Namespace) -> dict[str, Any]:
     the first frame of its speech. stop: from `interrupt` to the end of the last packet in which speech is heard; one that fell
     into a pause does not count. av_offset: by how much pictures leave later than the sound of the same instant. drift: how much
     later sound leaves at the end than at the beginning. half_rate_share: of the time in which each second frame alone was
-    painted. frames_skipped: those that were not painted, for that or because they were too late. speech: "cached" with
-    --cached, which has CACHED texts said that were made before, else "synthesised". With --find: what `find` gives.
+    painted. hearing, painting: what a tick of the scheduler takes to hand on sound and motion, and to paint and hand on
+    pictures; encoding: each session's last frame. frames_skipped: those that were not painted, for that or because they were too
+    late. speech: "cached" with --cached, which has CACHED texts said that were made before, else "synthesised". With --find:
+    what `find` gives.
     """
     if arguments.sessions < 1 or not 4 <= arguments.seconds < 86_400:
         raise UsageError("--sessions has to be 1 or more, --seconds 4 or more")
@@ -169,6 +171,7 @@ def bench(arguments: argparse.Namespace) -> dict[str, Any]:
         prepared=arguments.prepare,
         stage=_tell,
     ) as host:
+        keep_loaded()
         texts = _spoken(host, TEXTS[:CACHED]) if arguments.cached else TEXTS
         loaded = round(time.monotonic() - begun, 2)
         if not arguments.find:
@@ -239,10 +242,14 @@ def together(host: Host, sessions: int, seconds: float, avatar: str, texts: Sequ
         talk.rest = time.monotonic() + 0.5 + 2.0 * n / len(talks)  # not all at once
     used, begun = time.process_time(), time.monotonic()
     half = ticks = 0
+    taken: list[tuple[float, float]] = []
     while time.monotonic() < begun + seconds:
         for talk in talks:
             talk.step(time.monotonic())
         half, ticks = half + host.scheduler.half, ticks + 1
+        newest = host.scheduler.newest
+        if newest is not None and [newest] != taken[-1:]:
+            taken.append(newest)
         time.sleep(0.01)
     wall, used = time.monotonic() - begun, time.process_time() - used
     grown, reached = _memory() - memory, host.scheduler.reached
@@ -276,6 +283,9 @@ def together(host: Host, sessions: int, seconds: float, avatar: str, texts: Sequ
         "frames": sum(f.frames for f in figures),
         "frames_skipped": sum(f.skipped for f in figures),
         "half_rate_share": round(half / ticks, 4),
+        "hearing_ms": _spread([1000 * hearing for hearing, _ in taken]),
+        "painting_ms": _spread([1000 * painting for _, painting in taken]),
+        "encoding_ms": _spread([1000 * f.encoding for f in figures]),
         "reached_fps": _round(reached),
         "cpu_cores": round(used / wall, 3),
         "cores": len(os.sched_getaffinity(0)),
@@ -339,6 +349,11 @@ def _lateness(late: NDArray[np.float64]) -> dict[str, float | None]:
         "lateness_p99_ms": _round(p99),
         "lateness_max_ms": _round(most),
     }
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    """The median, the 99th percentile and the most."""
+    return {name: _round(np.percentile(values or [0.0], q)) for name, q in (("p50", 50), ("p99", 99), ("max", 100))}
 
 
 def _offsets(tap: Tap) -> list[float]:

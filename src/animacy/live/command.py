@@ -19,7 +19,7 @@ from ..avatar import shipped
 from ..errors import AnimacyError, UsageError
 from .door import is_loopback, read_keys
 from .front import Front
-from .host import Host, make_host
+from .host import Host, keep_loaded, make_host
 from .metrics import Metrics
 from .outputs import Places
 from .server import Limits, Server
@@ -86,6 +86,7 @@ def serve(arguments: argparse.Namespace) -> None:
     else:
         metrics = Metrics()
         with host_of(arguments, metrics) as host:
+            keep_loaded()
             server = server_of(host, metrics, arguments)
             reached = round(host.scheduler.reached)
             asyncio.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import threading
@@ -214,6 +215,13 @@ def make_host(
             for _ in speakers[EACH_LANGUAGE].speak(sentence):
                 pass
     return Host(looks, speakers, readers, size=size, fps=fps, observe=observe)
+
+
+def keep_loaded() -> None:
+    """Let the garbage collector look no more at what is there now: to look at all that PyTorch loads holds each thread for
+    0.1 to 0.2 s. For a process that has made its host and keeps it."""
+    gc.collect()
+    gc.freeze()
 
 
 def _look(name: str, size: int, how: Mapping[str, str], stage: Callable[[str], None]) -> Look:

@@ -150,6 +150,14 @@ class Scheduler:
         return self._clock() - self._begun
 
     @property
+    def newest(self) -> tuple[float, float] | None:
+        """Seconds that the newest tick with sessions took to hand on sound and motion, and to paint and show."""
+        try:
+            return self._ticks[-1].hearing, self._ticks[-1].painting
+        except IndexError:
+            return None
+
+    @property
     def need(self) -> float:
         """What a tick takes, each frame painted, over the time from one frame to the next: above 1 it cannot be done."""
         with self._lock:
