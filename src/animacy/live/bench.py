@@ -150,9 +150,9 @@ def bench(arguments: argparse.Namespace) -> dict[str, Any]:
     into a pause does not count. av_offset: by how much pictures leave later than the sound of the same instant. drift: how much
     later sound leaves at the end than at the beginning. half_rate_share: of the time in which each second frame alone was
     painted. hearing, painting: what a tick of the scheduler takes to hand on sound and motion, and to paint and hand on
-    pictures; encoding: each session's last frame. frames_skipped: those that were not painted, for that or because they were too
-    late. speech: "cached" with --cached, which has CACHED texts said that were made before, else "synthesised". With --find:
-    what `find` gives.
+    pictures; encoding: each session's last frame. frames_skipped: those that were not painted, for that or because they were
+    too late. speech: "cached" with --cached, which has CACHED texts said that were made before, else "synthesised". With
+    --find: what `find` gives.
     """
     if arguments.sessions < 1 or not 4 <= arguments.seconds < 86_400:
         raise UsageError("--sessions has to be 1 or more, --seconds 4 or more")
