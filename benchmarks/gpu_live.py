@@ -231,7 +231,18 @@ def opened(canned: Canned, arguments: argparse.Namespace) -> Iterator[Any]:
 
 
 def trial(host: Any, canned: Canned, sessions: int, arguments: argparse.Namespace) -> dict[str, Any]:
-    return live.together(host, sessions, arguments.seconds, arguments.avatar, canned.texts)
+    before = throttled()
+    found = live.together(host, sessions, arguments.seconds, arguments.avatar, canned.texts)
+    return found | {"throttled_ms": round(1000 * (throttled() - before))}
+
+
+def throttled() -> float:
+    """Seconds in which the container's bound on processor time let nothing of it run; 0 where there is none to be read."""
+    for path, unit in (("/sys/fs/cgroup/cpu.stat", 1e-6), ("/sys/fs/cgroup/cpu/cpu.stat", 1e-9)):
+        if Path(path).exists():
+            lines = dict(line.split() for line in Path(path).read_text().splitlines())
+            return float(lines.get("throttled_usec", lines.get("throttled_time", 0))) * unit
+    return 0.0
 
 
 def in_time(figures: dict[str, Any]) -> bool:

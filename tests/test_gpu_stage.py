@@ -105,7 +105,7 @@ def on_gpu(kernels: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> HostRunt
     """The machine has a GPU with CUDA, which is the host."""
     runtime = HostRuntime()
     monkeypatch.setattr(stage, "CupyDevice", lambda: cuda_on_host.HostDevice(kernels))
-    monkeypatch.setattr(stage, "Cuda", lambda: runtime)
+    monkeypatch.setattr(stage, "Cuda", lambda asleep: runtime)
     monkeypatch.setattr(render, "cuda_missing", lambda: None)
     opened = stage.opened
     monkeypatch.setattr(stage, "opened", lambda *given, **more: opened(*given, **more, torch_device="cpu"))

@@ -95,7 +95,7 @@ def opened(
             stack.callback(device.close)
         renderer = stack.enter_context(CudaRenderer(avatar, side, most, device=device))
         if runtime is None:
-            runtime = Cuda()
+            runtime = Cuda(asleep=True)  # encoders have better use for the core
         stack.callback(runtime.close)  # waits for the GPU before what was made on it is freed
         drawing = _rasteriser(rasteriser, avatar, side, most, renderer, runtime, stack)
         painting = _generator(backend, avatar, weights, batches, prepared, runtime, report, torch_device)
