@@ -194,3 +194,16 @@ def test_hair_is_drawn_to_its_ends_in_spans_of_15_mm_at_most():
         drawn = teacher._drawn(points)
         assert np.linalg.norm(np.diff(drawn[..., :3], axis=1), axis=-1).max() < 0.015
         np.testing.assert_allclose(drawn[:, [0, -1]], points[:, [0, -1]])
+
+
+@pytest.mark.parametrize("name", ["default", "leo"])
+def test_roots_of_hair_lie_deeper_than_its_cards(name):
+    avatar = load(find(name))
+    normals = geometry.deform(geometry.rig(avatar), REST.weights, REST.pose)[1][0]
+    head = avatar.positions[np.unique(avatar.triangles[teacher.bald(avatar)])].mean(0)
+    found = {k: v for k, (v, _) in teacher._curves(avatar, 600, np.random.default_rng(0)).items() if "_" in k}
+    assert len(found) == 8  # of the closed sheets and of the locks, SHADES each
+    for hair in found.values():
+        bare, combed = (hair.points(avatar.positions, n)[:, 0, :3] for n in (np.zeros_like(normals), normals))
+        deeper = np.linalg.norm(bare - head, axis=1) - np.linalg.norm(combed - head, axis=1)
+        assert np.median(deeper) > 0.002

@@ -95,24 +95,26 @@ def comb(
     *,
     radius: float,
     depth: tuple[float, float],
-    root: float,
+    root: float | NDArray[Any],
     stray: float,
     flipped: bool,
+    rises: float = 0.12,
 ) -> Strands:
-    """Give hairs body: thickness, a layer each within `depth`, roots sunk by `root`, waves of `stray`. In metres.
+    """Give hairs body: thickness, a layer each within `depth`, roots sunk by `root` (of all, or [S]), waves of `stray`; in metres.
 
-    flipped: they grow towards low v. Tips end raggedly, and one hair in thirty strays three times as far.
+    rises: share of its length over which a hair comes up from its root. flipped: they grow towards low v. Tips end raggedly, and
+    one hair in thirty strays three times as far.
     """
     order = slice(None, None, -1 if flipped else 1)
     vertex, share = bare.vertex[:, order], bare.share[:, order]
     count, points = vertex.shape[:2]
     s = np.linspace(0, 1, points)
-    rise = np.clip(s / 0.12, 0, 1)
+    rise = np.clip(s / rises, 0, 1)
     rise = rise * rise * (3 - 2 * rise)
     waves = stray * np.where(rng.random((count, 1, 1)) < 1 / 30, 3.0, 1.0) * rng.normal(size=(count, 1, 2))
     turns, phase = rng.uniform(1.0, 3.5, (count, 1, 1)), rng.uniform(0, 2 * np.pi, (count, 1, 2))
     wave = waves * np.sin(2 * np.pi * turns * s[:, None] + phase) * (0.15 + s[:, None])
-    lift = rng.uniform(*depth, (count, 1)) * rise - root * (1 - rise) + wave[..., 0]
+    lift = rng.uniform(*depth, (count, 1)) * rise - np.reshape(root, (-1, 1)) * (1 - rise) + wave[..., 0]
     thick = radius * rng.uniform(0.75, 1.2, (count, 1)) * np.clip((1.04 - s) / 0.25, 0.15, 1)
     return Strands(vertex, share, lift.astype(np.float32), wave[..., 1].astype(np.float32), thick.astype(np.float32))
 

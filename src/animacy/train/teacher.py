@@ -14,6 +14,7 @@ DRJIT_LIBLLVM_PATH), scalar_rgb (CPU, slow, needs nothing).
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -350,6 +351,7 @@ def _curves(avatar: Avatar, count: int, rng: np.random.Generator) -> dict[str, t
     linear = (avatar.albedo[..., :3] / 255.0) ** 2.2
     found: dict[str, tuple[strands.Strands, NDArray[np.float64]]] = {}
     skin = avatar.positions[np.unique(avatar.triangles[avatar.material == _of_kind(avatar, "skin")[0]])]
+    normals = geometry.deform(geometry.rig(avatar), np.zeros((1, 52), np.float32), np.zeros((1, 6), np.float32))[1][0]
     for i, m in enumerate(avatar.materials):
         triangles = avatar.triangles[avatar.material == i].astype(np.int64)
         if not len(triangles) or not (m.kind == "hair" or m.cutout):
@@ -363,10 +365,20 @@ def _curves(avatar: Avatar, count: int, rng: np.random.Generator) -> dict[str, t
             number, points, depth = 520, 5, (-1e-4, 1e-4)
             radius, root, stray, ragged, overlap = 4.5e-5, 0.0, 2.5e-4, 0.0, 0.0
         grown = strands.grow(avatar.positions, avatar.uv, triangles, number, points, rng, ragged, overlap)
-        ends = grown.points(avatar.positions, np.zeros_like(avatar.positions))[:: max(1, number // 100), [0, -1], :3]
+        run = grown.points(avatar.positions, np.zeros_like(avatar.positions))[..., :3]
+        ends = run[:: max(1, number // 100), [0, -1]]
         first, last = (np.linalg.norm(ends[:, k, None] - skin, axis=-1).min(1) for k in (0, 1))
         flipped = bool(np.median(last) < np.median(first))
-        combed = strands.comb(grown, rng, radius=radius, depth=depth, root=root, stray=stray, flipped=flipped)
+        # Cards may face the head: where it is tells what is outwards.
+        end = -1 if flipped else 0
+        facing = (normals[grown.vertex[:, end]] * grown.share[:, end, :, None]).sum(1)
+        outwards = np.sign(((run[:, end] - skin.mean(0)) * facing).sum(-1, keepdims=True)) if m.kind == "hair" else 1.0
+        # Where a long lock begins above another it has to come out from under that one, or it ends in a step.
+        length = np.linalg.norm(np.diff(run, axis=1), axis=-1).sum(1)
+        deep = np.clip(0.06 * length, root, 0.012) if m.kind == "hair" and m.cutout else root
+        rises = 0.2 if m.cutout else 0.12
+        combed = strands.comb(grown, rng, radius=radius, depth=depth, root=deep, stray=stray, flipped=flipped, rises=rises)
+        combed = dataclasses.replace(combed, lift=(outwards * combed.lift).astype(np.float32))
         if m.kind != "hair":
             found[f"hair{i}"] = combed, _hair_colour(avatar, i)
             continue
