@@ -45,6 +45,7 @@ FOLLOWS = 0.999  # how much the weights that are judged keep of what they were, 
 BEGINS = 0.25  # of the examples of speech, that begin as a stream does: with a clip, and nothing before
 FIRST = AHEAD + 3  # rows at such a beginning that are of no instant after it
 SHARES = {"kokoro": 0.5, "espeak": 0.35, "music": 0.15}  # of the examples
+NAMING = 1.0  # what naming the sound wrongly costs: a third of it hears unknown engines less well
 STRANGE = 0.7  # ... that are made to sound as of another engine
 NAMES = ("jaw", "spread", "funnel", "pucker", "part", "tongue", "lips", "teeth", "speaking")
 SCALE = (0.11, 0.13, 0.13, 0.18, 0.11, 0.12)  # how far each articulator usually moves
@@ -133,7 +134,12 @@ def weights_of(mouth: torch.Tensor) -> torch.Tensor:
 
 
 def loss_of(
-    found: torch.Tensor, told: torch.Tensor, wanted: torch.Tensor, phone: torch.Tensor, unknown: torch.Tensor
+    found: torch.Tensor,
+    told: torch.Tensor,
+    wanted: torch.Tensor,
+    phone: torch.Tensor,
+    unknown: torch.Tensor,
+    naming: float = NAMING,
 ) -> torch.Tensor:
     """Of logits [B, OUTPUTS, T] and [B, sounds, T], after the first `unknown` [B] rows, of which nothing is known yet."""
     counts = (torch.arange(found.shape[2], device=found.device) >= unknown[:, None]).float()
@@ -148,7 +154,7 @@ def loss_of(
     speaking = logits(found[:, 8], wanted[:, 8], reduction="none")
     # By rows, not over a plane, where CUDA adds up in any order
     named = nn.functional.cross_entropy(told.transpose(1, 2).flatten(0, 1), phone.flatten(), reduction="none")
-    return (counts * (shape + seen + 3.0 * contacts + speaking + 0.3 * named.view_as(counts))).sum()
+    return (counts * (shape + seen + 3.0 * contacts + speaking + naming * named.view_as(counts))).sum()
 
 
 class Judged:
@@ -239,6 +245,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=2e-3, help="of learning, which falls to 0 (%(default)s)")
     parser.add_argument("--width", type=int, default=WIDTH, help="channels (%(default)s)")
     parser.add_argument("--drop", type=float, default=DROP, help="share of them that is left out by chance (%(default)s)")
+    parser.add_argument("--naming", type=float, default=NAMING, help="weight of naming sounds in the loss (%(default)s)")
     parser.add_argument("--strange", type=float, default=STRANGE, help="share that sounds as of another engine (%(default)s)")
     parser.add_argument(
         "--choose", nargs="+", default=["held"], help="groups whose mean r says which weights are best (%(default)s)"
@@ -274,7 +281,7 @@ def train(arguments: argparse.Namespace) -> None:
     net = Net(data.sounds, arguments.width, arguments.drop).to(device)
     mean = copy.deepcopy(net)  # of the weights of late, which hears better than the last ones
     optimiser = torch.optim.AdamW(net.parameters(), 1e-4, weight_decay=1e-2, fused=device.type == "cuda")
-    given = {name: getattr(arguments, name) for name in ("seed", "rate", "width", "drop", "strange", "choose")}
+    given = {name: getattr(arguments, name) for name in ("seed", "rate", "width", "drop", "naming", "strange", "choose")}
     given |= {"batch": size, "data": _sha256(arguments.data)}
     card = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     where = {"device": card, "torch": str(torch.__version__)}
@@ -302,7 +309,7 @@ def train(arguments: argparse.Namespace) -> None:
                 group["lr"] = rate
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
                 found, seen = net(x)
-            loss = loss_of(found, seen, y, v, unknown)
+            loss = loss_of(found, seen, y, v, unknown, arguments.naming)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(net.parameters(), 1.0)
