@@ -26,7 +26,7 @@ from animacy.hear import evaluate, network  # noqa: E402
 from animacy.speak.voices import Voice  # noqa: E402
 from animacy.train import hear, hear_clips, hear_data, hear_voices  # noqa: E402
 from animacy.train.hear_music import music  # noqa: E402
-from animacy.train.hear_network import Net, export, together  # noqa: E402
+from animacy.train.hear_network import Net, export, imported, together  # noqa: E402
 
 RATE = 16_000
 ALONE = """
@@ -218,6 +218,8 @@ def test_several_networks_are_heard_as_one(tmp_path: Path, monkeypatch: pytest.M
     assert np.abs(found - wanted).max() < 0.02
     judged = together([torch.from_numpy(x.T.copy()) for x in (first, second)], sharp).T.numpy()
     assert np.abs(judged - wanted).max() < 1e-5
+    export([imported(tmp_path / "both.onnx", k) for k in (0, 1)], tmp_path / "again.onnx", sharp)
+    assert (tmp_path / "again.onnx").read_bytes() == (tmp_path / "both.onnx").read_bytes()
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -238,6 +240,11 @@ def test_contacts_that_close_are_told_from_those_that_close_falsely(packed: Path
     wrong = right.clone()
     wrong[6] = torch.where(right[6] > 0.5, right[6], (abs(torch.arange(right.shape[1]) % 40 - 29) < 2).float())
     assert judged.figures([wrong])["lips_wrongly"] > 0.3 and judged.figures([right])["lips_wrongly"] == 0.0
+    assert judged.figures([right])["lips_parted"] == 1.0
+    ajar = right.clone()
+    ajar[6] = right[6].clamp(min=0.4)  # over every vowel: what is less than a half is to count as none
+    assert judged.figures([ajar])["lips_parted"] == 0.0
+    assert hear.sharpest([judged], [[ajar]])[0][0] == max(low for low, _ in hear.SHARP)
 
 
 def test_rows_that_count_not_change_no_loss() -> None:

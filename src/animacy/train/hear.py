@@ -2,13 +2,13 @@
 """Train the network of `animacy.hear` from the file that hear_data.py packs: sound in, the mouth of `animacy.move` out.
 
 python -m animacy.train.hear --data hear-data.npz -o FOLDER [--device cuda] [--minutes 4 | --steps N] [--width 192]
-python -m animacy.train.hear --data hear-data.npz -o FOLDER --from FOLDER/network.pt [OTHER/network.pt]
+python -m animacy.train.hear --data hear-data.npz -o FOLDER --from FOLDER/network.pt [OTHER/network.pt | network.onnx:0 ..]
 
 Needs NumPy and PyTorch alone. FOLDER gets network.pt, what was best for the groups `--choose` by their mean r; where onnx is
 installed network.onnx and network.json too, which the second form makes of network.pt elsewhere, or of several, by their
-mean. While it runs there is checkpoint.pt: the same command goes on where it was ended. `--minutes` sets the number of steps
-from the speed of the first; network.json tells it, and `--steps` with that number and the same seed, data, batch and device
-gives the same weights.
+mean; network.onnx:K is the K-th that such a file holds, from 0 on. While it runs there is checkpoint.pt: the same command goes
+on where it was ended. `--minutes` sets the number of steps from the speed of the first; network.json tells it, and `--steps`
+with that number and the same seed, data, batch and device gives the same weights.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from ..errors import UsageError
 from ..hear.features import BANDS
 from ..hear.network import AHEAD, OUTPUTS
 from ..move.mouth import WIDE
-from .hear_network import DILATIONS, DROP, TOGETHER, WIDTH, Net, Sharp, export, together
+from .hear_network import DILATIONS, DROP, TOGETHER, WIDTH, Net, Sharp, export, imported, together
 from .hear_voices import FASTEST, SETTLING, power_of, rows_of, varied
 
 LENGTH = 480  # rows of one example
@@ -53,6 +53,8 @@ CONTACT = (2.0, 2.0)  # what a missed contact costs, in false ones: lips, lip an
 # Of a voice of another engine a network is less sure than of those that are held out: above 0.6 fewer of its lips close
 SHARP = tuple((low, high) for low in (0.0, 0.15, 0.3) for high in (0.4, 0.5, 0.6))
 FALSE, LESS = 0.4, 4.0  # missed contacts that a false one weighs as much as, and those, as a share of all, that an r of 1 does
+APART, VOWEL = 0.3, 0.2  # contact below which lips are seen apart, as they are to be where the jaw opens further than that
+AJAR = 0.5  # missed contacts that a vowel over which they are not weighs as much as, both as shares of all
 
 
 class Data:
@@ -186,7 +188,8 @@ class Judged:
 
     def figures(self, mouths: Sequence[torch.Tensor], sharp: Sharp = ((0.0, 1.0), (0.0, 1.0))) -> dict[str, float]:
         """r of the weights, each about its mean, and of each output; of the lips' whole contacts, and of lip and teeth's, the
-        share that are 0.8 or more, and how many are so where nothing meets, as a share of those that are whole."""
+        share that are 0.8 or more, and how many are so where nothing meets, as a share of those that are whole; of the rows of
+        wide vowels, the share over which the lips are apart."""
         found, wanted = together(mouths, sharp), self.joined
         a, b = (weights_of(x[None])[0] for x in (found, wanted))
         a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)
@@ -200,6 +203,8 @@ class Judged:
             false = [whole[max(s - 3, 0) : e + 3].max() < 0.3 for s, e in _stretches(own >= 0.8)]
             told[f"{name}_closed"] = float(np.mean(peaks >= 0.8)) if len(met) else 0.0
             told[f"{name}_wrongly"] = sum(false) / max(len(met), 1)
+        vowels = (wanted[0] > VOWEL) & (wanted[6] < 0.05)
+        told["lips_parted"] = float((found[6, vowels] < APART).float().mean()) if vowels.any() else 1.0
         return {name: round(value, 4) for name, value in told.items()}
 
 
@@ -213,13 +218,15 @@ def _stretches(which: NDArray[np.bool_]) -> NDArray[np.int64]:
     return np.flatnonzero(np.diff(np.pad(which.astype(np.int8), 1))).reshape(-1, 2)
 
 
-def sharpest(judged: Judged, mouths: Sequence[torch.Tensor]) -> Sharp:
-    """Where a contact counts as none and as whole, lips and teeth apart: so that most close, few falsely, for little of r."""
+def sharpest(judged: Sequence[Judged], mouths: Sequence[Sequence[torch.Tensor]]) -> Sharp:
+    """Where a contact counts as none and as whole, lips and teeth apart: so that in groups `judged` most close, few falsely,
+    and vowels leave lips apart, for little of r. `mouths` are each group's, by each network."""
     none = (0.0, 1.0)
 
     def good(which: str, sharp: Sharp) -> float:
-        told = judged.figures(mouths, sharp)
-        return told[f"{which}_closed"] - FALSE * told[f"{which}_wrongly"] + LESS * told["r"]
+        figures = [own.figures(heard, sharp) for own, heard in zip(judged, mouths, strict=True)]
+        parted = AJAR * sum(told["lips_parted"] for told in figures) if which == "lips" else 0.0
+        return parted + sum(told[f"{which}_closed"] - FALSE * told[f"{which}_wrongly"] + LESS * told["r"] for told in figures)
 
     lips = max(SHARP, key=lambda own: good("lips", (own, none)))
     return lips, max(SHARP, key=lambda own: good("teeth", (lips, own)))
@@ -235,7 +242,7 @@ def main() -> None:
         nargs="+",
         dest="given",
         metavar="FILE",
-        help="only judge and export this network.pt, or the mean of several",
+        help="only judge and export this network.pt, or the mean of several; FILE.onnx:K is the K-th in that graph",
     )
     parser.add_argument("--device", default="cpu", help="PyTorch's: cpu or cuda")
     length = parser.add_mutually_exclusive_group()
@@ -369,16 +376,25 @@ def _write(path: Path, state: dict[str, Any]) -> None:
 
 def report(arguments: argparse.Namespace, data: Data, judged: dict[str, Judged] | None = None) -> None:
     """Judge network.pt, or the mean of several, and export it where onnx is."""
-    nets, hows = [], []
+    nets: list[Net] = []
+    hows: list[dict[str, Any]] = []
     for path in arguments.given or [arguments.out / "network.pt"]:
+        file, _, number = str(path).rpartition(":")
+        if file.endswith(".onnx"):
+            told = json.loads(Path(file).with_suffix(".json").read_text(encoding="utf-8"))["networks"]
+            if number not in map(str, range(len(told))):
+                raise UsageError(f"--from {path}: that file holds {len(told)} networks, the first is {file}:0")
+            nets.append(imported(Path(file), int(number)).to(data.power.device))
+            hows.append(told[int(number)])
+            continue
         state = torch.load(path, map_location=data.power.device, weights_only=True)
         nets.append(Net(data.sounds, state["how"]["width"]).to(data.power.device))
         nets[-1].load_state_dict(state["net"])
         hows.append(state["how"])
     judged = judged or {name: Judged(data, name) for name in data.spans if name not in SHARES}
     mouths = {name: [own.heard(net) for net in nets] for name, own in judged.items()}
-    first = hows[0]["choose"][0]
-    sharp = sharpest(judged[first], mouths[first])
+    chosen = [name for name in judged if name in hows[0]["choose"]]
+    sharp = sharpest([judged[name] for name in chosen], [mouths[name] for name in chosen])
     about = {
         "minutes": data.minutes(),
         "held_voices": sorted({v for v, g in zip(data.voices, data.groups, strict=True) if g == "held"}),

@@ -227,3 +227,40 @@ def export(nets: Sequence[Net], path: Path, sharp: Sharp = ((0.0, 1.0), (0.0, 1.
     helper.set_model_props(model, {"ahead": str(AHEAD), "together": str(TOGETHER)})
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
+
+
+def imported(path: Path, number: int) -> Net:
+    """The network `number` of a graph that `export` wrote, but for what names sounds: what norms did is in the weights."""
+    import onnx
+    from onnx import numpy_helper
+
+    given = {own.name: numpy_helper.to_array(own) for own in onnx.load(str(path)).graph.initializer}
+    prefix = f"net{number}."
+    own = {
+        name.removeprefix(prefix).removesuffix(".half"): torch.from_numpy(values.astype(np.float32))
+        for name, values in given.items()
+        if name.startswith(prefix)
+    }
+    net = Net(1, own["last.weights"].shape[1])
+    layers: list[tuple[str, nn.Module]] = [("first", net.first), ("second", net.second), ("gather", net.gather)]
+    layers.append(("last", net.last))
+    for k, block in enumerate(net.blocks):
+        assert isinstance(block, Block)
+        layers += [(f"block{k}", block.convolve), (f"mix{k}", block.mix)]
+    with torch.no_grad():
+        for name, layer in layers:
+            assert isinstance(layer, nn.Conv1d | nn.Conv2d)
+            assert layer.bias is not None
+            layer.weight.copy_(own[f"{name}.weights"])
+            layer.bias.copy_(own[f"{name}.bias"])
+        for module in net.modules():
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+                assert module.running_var is not None
+                module.running_var.fill_(1.0 - module.eps)
+        biases = own["gru.bias"][0].chunk(2)
+        gates = {"weight_ih_l0": own["gru.input"][0], "weight_hh_l0": own["gru.state"][0]}
+        gates |= {"bias_ih_l0": biases[0], "bias_hh_l0": biases[1]}
+        for name, values in net.recurrent.named_parameters():
+            update, reset, new = gates[name].chunk(3)
+            values.copy_(torch.cat([reset, update, new]))
+    return net

@@ -100,10 +100,10 @@ def comb(
     flipped: bool,
     rises: float = 0.12,
 ) -> Strands:
-    """Give hairs body: thickness, a layer each within `depth`, roots sunk by `root` (of all, or [S]), waves of `stray`; in metres.
+    """Give hairs body: thickness, a layer each within `depth`, roots sunk by `root` (of all, or [S]), waves of `stray`.
 
-    rises: share of its length over which a hair comes up from its root. flipped: they grow towards low v. Tips end raggedly, and
-    one hair in thirty strays three times as far.
+    In metres. rises: share of its length over which a hair comes up from its root. flipped: they grow towards low v. Tips end
+    raggedly, and one hair in thirty strays three times as far.
     """
     order = slice(None, None, -1 if flipped else 1)
     vertex, share = bare.vertex[:, order], bare.share[:, order]
