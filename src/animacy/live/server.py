@@ -201,7 +201,8 @@ class Server:
             stream = await asyncio.to_thread(self.host.open, avatar, voice, asked.markup, asked.seed)
         finally:
             self._opening -= 1
-        held = Held(self._prefix + secrets.token_urlsafe(16), stream, request[CALLER], asked.markup, voice, self._clock())
+        # of hexadecimal digits: a name that began with a dash could not be given on a command line
+        held = Held(self._prefix + secrets.token_hex(16), stream, request[CALLER], asked.markup, voice, self._clock())
         if asked.emotion is not None:
             try:
                 stream.session.set_emotion(asked.emotion)
@@ -320,7 +321,7 @@ class Server:
         if len(held.viewers) >= self.limits.viewers:
             raise Refused(503, f"{len(held.viewers)} watch this session already: retry later", RETRY)
         offer = await _bytes(request, whep.MOST_BYTES)
-        name = secrets.token_urlsafe(9)
+        name = secrets.token_hex(9)
 
         def left(viewer: whep.Viewer) -> None:
             held.viewers.pop(name, None)
@@ -350,7 +351,7 @@ class Server:
     async def _output(self, request: web.Request) -> web.Response:
         held = self._of(request)
         asked = parsed(OutputAsked, await _body(request))
-        name = secrets.token_urlsafe(16)
+        name = secrets.token_hex(16)
         place = f"/v1/sessions/{held.id}/outputs/{name}"
         session = held.stream.session
 
