@@ -348,7 +348,8 @@ class _Criterion(nn.Module):
         own, a, b = (v - _mean(v, 9) for v in luma)
         # Brows and skin have as much texture as is asked of them long before hair has.
         scale = torch.where(hair[:, None], texture, s.texture)
-        for x, share in ((luma[0], scale), (F.avg_pool2d(luma[0], 2), F.avg_pool2d(scale, 2))):
+        dots = scale.clamp_max(4 * s.texture)  # of hair at 256 pixels single pixels are a part: no weight may forbid them
+        for x, share in ((luma[0], dots), (F.avg_pool2d(luma[0], 2), F.avg_pool2d(dots, 2))):
             loss = loss + s.lonely * (share * _lonely(x)).mean()
         loss = loss + _textures(own, a, b, y[:, 3:], scale * weight[:, None].float())
         energies = []
