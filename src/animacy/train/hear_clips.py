@@ -36,7 +36,7 @@ HERE = Path(__file__).parent
 LAST = 0.3  # s of silence after each clip, so that the mouth is seen to come to rest
 # espeak-ng's name of a language, and its English and Mandarin accents
 ESPEAK = {
-    "en": ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-029"), "zh": ("cmn",), "de": ("de",), "fr": ("fr-fr",),
+    "en": ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-029"), "zh": ("cmn",), "de": ("de",), "fr": ("fr",),
     "es": ("es", "es-419"), "it": ("it",), "pt": ("pt-br", "pt"), "nl": ("nl",), "pl": ("pl",), "ru": ("ru",), "tr": ("tr",),
     "sv": ("sv",), "fi": ("fi",), "cs": ("cs",), "hi": ("hi",), "id": ("id",),
 }  # fmt: skip
