@@ -20,10 +20,7 @@ import ctypes
 import dataclasses
 import functools
 import json
-import subprocess
-import sys
 import time
-import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from parts import Part, Save, compiled, fused_shares, guarded, passed, run, told
 
 from animacy import bench
 from animacy.avatar import find, load
@@ -39,30 +37,15 @@ from animacy.render import cpu, shading
 from animacy.render.cpu import CpuRenderer, project
 
 FIELDS = ("shaded", "unlit", "normal")
-BEGAN = time.perf_counter()
 WHOLE = 70  # seconds that `whole` is thought to take
 HALF_DEPTHS = {"depth of 24 bits": 0x81A6, "depth of 16 bits": 0x81A5}  # GL_DEPTH_COMPONENT24, 16
-Save = Callable[[], None]
 asked = argparse.Namespace()  # what main parsed
-
-
-def told(what: str) -> None:
-    print(f"{time.perf_counter() - BEGAN:6.1f} s  {what}", flush=True)
 
 
 def late(part: str = "") -> bool:
     """Whether nothing more begins; `draw` leaves time for `whole`."""
-    left = asked.seconds - (time.perf_counter() - BEGAN)
+    left = asked.seconds - passed()
     return left < (WHOLE if part == "draw" and "whole" in asked.parts else 0)
-
-
-@contextmanager
-def guarded(report: dict[str, Any], name: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception:
-        report[name] = {"error": traceback.format_exc()}
-        told(f"  {name} failed: {report[name]['error'].strip().splitlines()[-1][:300]}")
 
 
 @functools.cache
@@ -374,27 +357,7 @@ def whole(report: dict[str, Any], save: Save) -> None:
                     fast.rasteriser = own
 
 
-def compiled() -> None:
-    """Fill Triton's cache by several processes, as gpu_tune.py does."""
-    tune = Path(__file__).with_name("gpu_tune.py")
-    told("compiling")
-    running = [
-        subprocess.Popen(
-            [sys.executable, str(tune), "--warm", f"fused:{i}/9"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        for i in range(9)
-    ]
-    for i, process in enumerate(running):
-        try:
-            said = process.communicate(timeout=max(1.0, 75 - (time.perf_counter() - BEGAN)))[0]
-        except subprocess.TimeoutExpired:
-            process.kill()
-            said = process.communicate()[0] + b" (took too long)"
-        if process.returncode:
-            told(f"  share {i} failed: {said.decode(errors='replace')[-800:]}")
-
-
-PARTS: dict[str, Callable[[dict[str, Any], Save], None]] = {"same": same, "draw": draw, "whole": whole}
+PARTS: dict[str, Part] = {"same": same, "draw": draw, "whole": whole}
 
 
 def main() -> None:
@@ -418,16 +381,12 @@ def main() -> None:
     parts = asked.parts.split(",")
     if "whole" in parts and asked.prepare == "fused" and not asked.software:
         with guarded(report, "compiling"):
-            compiled()
+            compiled(fused_shares())
     for part in parts:
         if late():
             told(f"{part} is left out: {asked.seconds} s are over")
             continue
-        told(part)
-        report[part] = {}
-        with guarded(report, f"{part}, error"):
-            PARTS[part](report[part], save)
-        save()
+        run(part, PARTS[part], report, save)
     told("done")
 
 

@@ -24,14 +24,13 @@ import json
 import math
 import subprocess
 import sys
-import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from parts import Part, compiled, fused_shares, guarded, passed, run, told
 
 from animacy import bench
 from animacy.avatar import bundle
@@ -41,7 +40,6 @@ from animacy.render import shading
 SIZE = 512
 SECTIONS = ("ready", "whole", "cutouts", "written")  # of `visibility`, as picture.cu counts cycles in them
 old: list[Path] = []  # the folder of --before, if it was given
-BEGAN = time.perf_counter()
 PRESENT = (device.source, dict(device.MODULES))
 
 
@@ -58,10 +56,6 @@ def scene(avatar: Any, size: int) -> Any:
     if (id(avatar), size) not in scenes:
         scenes[id(avatar), size] = shading.scene(avatar, size)
     return scenes[id(avatar), size]
-
-
-def told(what: str) -> None:
-    print(f"{time.perf_counter() - BEGAN:6.1f} s  {what}", flush=True)
 
 
 @functools.cache
@@ -355,15 +349,6 @@ def whole(report: dict[str, Any], save: Callable[[], None]) -> None:
                 save()
 
 
-@contextmanager
-def guarded(report: dict[str, Any], name: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception:
-        report[name] = {"error": traceback.format_exc()}
-        print(report[name]["error"], flush=True)
-
-
 def warm(what: str) -> None:
     """Fill the compilers' caches with a share of what the parts need."""
     kind, _, share = what.partition(":")
@@ -401,7 +386,7 @@ def warm(what: str) -> None:
                   torch.zeros(16, 128, 128, 64, device="cuda", dtype=torch.float16), choose=choose)  # fmt: skip
 
 
-PARTS: dict[str, Callable[[dict[str, Any], Callable[[], None]], None]] = {
+PARTS: dict[str, Part] = {
     "bits": bits, "draw": draw, "network": network, "whole": whole
 }  # fmt: skip
 
@@ -424,18 +409,8 @@ def main() -> None:
     parts = arguments.parts.split(",")
     shares = [f"picture:{v}" for v in versions()]
     if {"network", "whole"} & set(parts):
-        shares += ["compiled:", *(f"fused:{i}/9" for i in range(9))]
-    told("compiling")
-    running = {share: subprocess.Popen([sys.executable, __file__, "--warm", share, *before_too], stdout=subprocess.PIPE,
-                                       stderr=subprocess.STDOUT, text=True) for share in shares}  # fmt: skip
-    for share, process in running.items():
-        try:
-            said = process.communicate(timeout=max(1.0, 75 - (time.perf_counter() - BEGAN)))[0]
-        except subprocess.TimeoutExpired:
-            process.kill()
-            said = process.communicate()[0] + " (took too long)"
-        if process.returncode:
-            told(f"  {share} failed: {said[-1500:]}")
+        shares += ["compiled:", *fused_shares()]
+    compiled(shares, before_too)
     cuda.scene = scene
     report: dict[str, Any] = json.loads(arguments.out.read_text()) if arguments.resume else {}
 
@@ -447,17 +422,13 @@ def main() -> None:
         with guarded(report, "machine"):
             report["machine"] = bench.machine()
     for i, part in enumerate(parts):
-        if time.perf_counter() - BEGAN > arguments.seconds:
+        if passed() > arguments.seconds:
             told(f"{part} is left out: {arguments.seconds} s are over")
             continue
-        told(part)
-        report[part] = {}
-        with guarded(report, f"{part}, error"):
-            PARTS[part](report[part], save)
-        save()
+        run(part, PARTS[part], report, save)
         if parts[i + 1 :] and arguments.out and not healthy():
             told("the GPU refuses this process; the other parts go to a new one")
-            left = str(max(1.0, arguments.seconds - (time.perf_counter() - BEGAN)))
+            left = str(max(1.0, arguments.seconds - passed()))
             given = [
                 "--out",
                 str(arguments.out),
