@@ -189,7 +189,7 @@ def test_a_frame_comes_at_half_its_size_and_as_halves_of_its_samples(mitsuba):
 def test_hair_is_drawn_to_its_ends_in_spans_of_15_mm_at_most():
     avatar = load(find("default"))  # its hair is long, and longer spans end OptiX at times
     rest = geometry.deform(geometry.rig(avatar), REST.weights, REST.pose)
-    for hair, _ in teacher._curves(avatar, 600, np.random.default_rng(0)).values():
+    for hair, _ in teacher._curves(avatar, rest[1][0], 600, np.random.default_rng(0)).values():
         points = hair.points(rest[0][0], rest[1][0])
         drawn = teacher._drawn(points)
         assert np.linalg.norm(np.diff(drawn[..., :3], axis=1), axis=-1).max() < 0.015
@@ -201,7 +201,7 @@ def test_roots_of_hair_lie_deeper_than_its_cards(name):
     avatar = load(find(name))
     normals = geometry.deform(geometry.rig(avatar), REST.weights, REST.pose)[1][0]
     head = avatar.positions[np.unique(avatar.triangles[teacher.bald(avatar)])].mean(0)
-    found = {k: v for k, (v, _) in teacher._curves(avatar, 600, np.random.default_rng(0)).items() if "_" in k}
+    found = {k: v for k, (v, _) in teacher._curves(avatar, normals, 600, np.random.default_rng(0)).items() if "_" in k}
     assert len(found) == 8  # of the closed sheets and of the locks, SHADES each
     for hair in found.values():
         bare, combed = (hair.points(avatar.positions, n)[:, 0, :3] for n in (np.zeros_like(normals), normals))

@@ -38,9 +38,9 @@ from .contracts import Projector, Runtime
 from .runtime import SharedBuffer
 
 MAX_BATCH = 64
-FIND = "compute"  # chosen on an H100, as are these: benchmarks/gpu_gl.py
+FIND = "compute"  # chosen on an H100, as are the next: benchmarks/gpu_gl.py
 AT_ONCE = {"raster": 4, "compute": 16}  # frames of a chunk
-LIT = 1  # pixels an invocation lights
+LIT = 1  # pixels an invocation lights; which is faster was not told apart yet
 TILE = 32  # samples a side of a tile
 ROOM = 256, 32  # triangles that a tile has room for: these, and these times its share of all. About twice as many as come.
 SLICES = 8

@@ -86,7 +86,6 @@ def serve(arguments: argparse.Namespace) -> None:
     else:
         metrics = Metrics()
         with host_of(arguments, metrics) as host:
-            keep_loaded()
             server = server_of(host, metrics, arguments)
             reached = round(host.scheduler.reached)
             asyncio.run(
@@ -112,7 +111,7 @@ async def _several(
 def host_of(arguments: argparse.Namespace, metrics: Metrics) -> Host:
     """The host that the arguments of `animacy serve` ask for. Raises UsageError for what cannot be asked for."""
     sys.setswitchinterval(0.001)  # s; the usual 5 ms are an eighth of a frame
-    return make_host(
+    host = make_host(
         tuple(arguments.avatar or shipped()),
         size=arguments.size,
         fps=arguments.fps,
@@ -125,6 +124,8 @@ def host_of(arguments: argparse.Namespace, metrics: Metrics) -> Host:
         stage=logging.getLogger("animacy.live").info,
         observe=metrics.lateness.observe,
     )
+    keep_loaded()
+    return host
 
 
 def _cores(arguments: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import AnimacyError, UsageError
 from .command import host_of, log_as_json, server_of
-from .host import Host, keep_loaded
+from .host import Host
 from .metrics import Metrics
 from .server import serve
 
@@ -38,7 +38,6 @@ def main(make: Callable[[argparse.Namespace, Metrics], Host] = host_of) -> None:
 
     try:
         with make(arguments, metrics) as host:
-            keep_loaded()
             server = server_of(host, metrics, arguments, prefix=arguments.prefix)
             asyncio.run(serve(server, arguments.socket, 0, ready=ready))
     except AnimacyError as error:

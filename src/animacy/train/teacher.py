@@ -71,9 +71,9 @@ class Teacher:
             for i, m in enumerate(avatar.materials)
             if m.kind != "hair" and not m.cutout and (avatar.material == i).any()
         ]
-        curves = _curves(avatar, hairs, np.random.default_rng(seed)) if hairs else {}
-        self._curves = {name: hair for name, (hair, _) in curves.items()}
         rest = geometry.deform(self._rig, np.zeros((1, 52), np.float32), np.zeros((1, 6), np.float32))
+        curves = _curves(avatar, rest[1][0], hairs, np.random.default_rng(seed)) if hairs else {}
+        self._curves = {name: hair for name, (hair, _) in curves.items()}
         scene: dict[str, Any] = {
             "type": "scene",
             # for scalar_rgb: of what a ray hits first, the depth tells alpha
@@ -343,15 +343,18 @@ def _sky(mi: Any, avatar: Avatar) -> dict[str, Any]:
     return {"type": "envmap", "bitmap": mi.Bitmap(image), "sampling_weight": 1.5}
 
 
-def _curves(avatar: Avatar, count: int, rng: np.random.Generator) -> dict[str, tuple[strands.Strands, NDArray[np.float64]]]:
+def _curves(
+    avatar: Avatar, normals: Floats, count: int, rng: np.random.Generator
+) -> dict[str, tuple[strands.Strands, NDArray[np.float64]]]:
     """Hairs and their linear RGB [3], by the names they get in the scene: of each hair and lash material, and of the brows.
+
+    normals: of vertices at rest [V, 3].
 
     Hair takes its colour from the texture where it runs, in SHADES groups: locks differ, and one can see from the texture how.
     """
     linear = (avatar.albedo[..., :3] / 255.0) ** 2.2
     found: dict[str, tuple[strands.Strands, NDArray[np.float64]]] = {}
     skin = avatar.positions[np.unique(avatar.triangles[avatar.material == _of_kind(avatar, "skin")[0]])]
-    normals = geometry.deform(geometry.rig(avatar), np.zeros((1, 52), np.float32), np.zeros((1, 6), np.float32))[1][0]
     for i, m in enumerate(avatar.materials):
         triangles = avatar.triangles[avatar.material == i].astype(np.int64)
         if not len(triangles) or not (m.kind == "hair" or m.cutout):
@@ -375,8 +378,8 @@ def _curves(avatar: Avatar, count: int, rng: np.random.Generator) -> dict[str, t
         outwards = np.sign(((run[:, end] - skin.mean(0)) * facing).sum(-1, keepdims=True)) if m.kind == "hair" else 1.0
         # Where a long lock begins above another it has to come out from under that one, or it ends in a step.
         length = np.linalg.norm(np.diff(run, axis=1), axis=-1).sum(1)
-        deep = np.clip(0.06 * length, root, 0.012) if m.kind == "hair" and m.cutout else root
-        rises = 0.2 if m.cutout else 0.12
+        lock = m.kind == "hair" and m.cutout
+        deep, rises = (np.clip(0.06 * length, root, 0.012), 0.2) if lock else (root, 0.12)
         combed = strands.comb(grown, rng, radius=radius, depth=depth, root=deep, stray=stray, flipped=flipped, rises=rises)
         combed = dataclasses.replace(combed, lift=(outwards * combed.lift).astype(np.float32))
         if m.kind != "hair":
