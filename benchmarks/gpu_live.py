@@ -49,10 +49,12 @@ if importlib.util.find_spec("numba") is None:  # what it compiles is not on this
 
 from animacy import bench, engine
 from animacy.avatar import find, load
+from animacy.errors import UsageError
 from animacy.face import make_face
 from animacy.gpu.stage import DEAR, cuts
 from animacy.live import bench as live
 from animacy.live import host as hosts
+from animacy.live.workers import share
 from animacy.move import Performer
 from animacy.send import Mp4
 from animacy.types import Frames, Motion, Phone, Sentence, Speech, TimedWord, Word
@@ -190,9 +192,11 @@ class Ready:
 
     batch = 64
 
-    def __init__(self, size: int, microseconds: float, padded: bool = False) -> None:
-        noise = np.random.default_rng(0).integers(0, 40, (self.batch, size * 3 // 2, size), np.uint8)
-        self._frames, self._each, self._padded = noise + np.uint8(90), microseconds * 1e-6, padded
+    def __init__(self, film: Path, size: int, microseconds: float, padded: bool = False) -> None:
+        frames = decoded(film)[: self.batch]
+        if frames[0].shape != (size * 3 // 2, size):
+            raise UsageError(f"{film} has frames of another size than {size}: make it again by --make")
+        self._frames, self._each, self._padded = np.stack(frames), microseconds * 1e-6, padded
 
     def paint(self, motions: Iterable[Motion]) -> Iterator[Frames]:
         for motion in motions:
@@ -222,7 +226,7 @@ def opened(canned: Canned, arguments: argparse.Namespace) -> Iterator[Any]:
 
         @contextmanager
         def ready() -> Iterator[Any]:
-            yield Ready(arguments.size, arguments.fake, arguments.padded)
+            yield Ready(arguments.canned / "cpu.mp4", arguments.size, arguments.fake, arguments.padded)
 
         look = hosts.Look(look.background, ready)
     with hosts.Host({arguments.avatar: look}, {"canned": canned}, {"none": canned}, size=arguments.size) as host:
@@ -231,9 +235,9 @@ def opened(canned: Canned, arguments: argparse.Namespace) -> Iterator[Any]:
 
 
 def trial(host: Any, canned: Canned, sessions: int, arguments: argparse.Namespace) -> dict[str, Any]:
-    before = throttled()
+    before = throttled(), stolen()
     found = live.together(host, sessions, arguments.seconds, arguments.avatar, canned.texts)
-    return found | {"throttled_ms": round(1000 * (throttled() - before))}
+    return found | {"throttled_ms": round(1000 * (throttled() - before[0])), "stolen_ms": round(1000 * (stolen() - before[1]))}
 
 
 def throttled() -> float:
@@ -243,6 +247,11 @@ def throttled() -> float:
             lines = dict(line.split() for line in Path(path).read_text().splitlines())
             return float(lines.get("throttled_usec", lines.get("throttled_time", 0))) * unit
     return 0.0
+
+
+def stolen() -> float:
+    """Seconds, of all processors together, in which a virtual machine wanted to run and its host let another one."""
+    return int(Path("/proc/stat").read_text().split()[8]) / os.sysconf("SC_CLK_TCK")
 
 
 def in_time(figures: dict[str, Any]) -> bool:
@@ -275,6 +284,7 @@ def processes(canned: Canned, arguments: argparse.Namespace, keep: Callable[[Any
         if name in sys.argv:
             given.remove(sys.argv[sys.argv.index(name) + 1])
     command = [sys.executable, __file__, *given, "--child"]
+    found["cores of a process"] = len(share(0, arguments.workers)) if arguments.own_cores else len(os.sched_getaffinity(0))
     environment = {"OMP_NUM_THREADS": str(max(1, len(os.sched_getaffinity(0)) // arguments.workers)), **os.environ}
     workers: list[subprocess.Popen[str]] = []
     with ExitStack() as stack:
@@ -286,8 +296,8 @@ def processes(canned: Canned, arguments: argparse.Namespace, keep: Callable[[Any
             arguments.workers - 1,
         ):  # one fills the caches for the others, as in `animacy serve`
             new = [
-                subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
-                for _ in range(count)
+                subprocess.Popen([*command, str(n)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+                for n in range(len(workers), len(workers) + count)
             ]
             workers += new
             if any(w.stdout is None or w.stdout.readline().strip() != "ready" for w in new):
@@ -323,6 +333,8 @@ def _ended(workers: list[subprocess.Popen[str]]) -> None:
 
 def child(canned: Canned, arguments: argparse.Namespace) -> None:
     """One of `processes`: a number of sessions a line comes in, their figures a line go out."""
+    if arguments.own_cores:
+        os.sched_setaffinity(0, share(arguments.child, arguments.workers))
     with opened(canned, arguments) as host:
         print("ready", flush=True)
         for line in sys.stdin:
@@ -355,18 +367,21 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15.0, help="of each number of sessions")
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--mps", action="store_true", help="processes share the GPU under an MPS daemon of their own")
+    parser.add_argument(
+        "--own-cores", action=argparse.BooleanOptionalAction, default=True, help="as `animacy serve` has it: a share for each"
+    )
     parser.add_argument("--minutes", type=float, default=2.5)
     parser.add_argument("--fake", type=float, default=0.0, metavar="MICROSECONDS", help="a frame, in place of a GPU")
     parser.add_argument("--padded", action="store_true", help="of --fake: as long as the next size of batch")
-    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--child", type=int, metavar="NUMBER", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.make is not None:
         make(arguments.make, arguments)
         return
-    if arguments.canned is None or (arguments.out is None and not arguments.child):
+    if arguments.canned is None or (arguments.out is None and arguments.child is None):
         parser.error("give --make FOLDER, or --canned FOLDER and --out FILE.json")
     canned = Canned(arguments.canned)
-    if arguments.child:
+    if arguments.child is not None:
         child(canned, arguments)
         return
     report: dict[str, Any] = {"machine": bench.machine(), "size": arguments.size}

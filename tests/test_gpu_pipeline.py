@@ -194,7 +194,7 @@ def test_the_cuda_renderer_is_asked_in_order() -> None:
     assert asked == [("upload", 5), ("place", 2, 5), ("draw", 2, 77, 5)]
 
 
-def test_full_batches_are_captured_once_for_each_place_and_replayed() -> None:
+def test_batches_are_captured_once_for_each_size_and_place_and_replayed() -> None:
     asked: list[Any] = []
 
     class Renderer:
@@ -224,6 +224,13 @@ def test_full_batches_are_captured_once_for_each_place_and_replayed() -> None:
     for motion, out in zip(motions(2, 2, 1, 2), (7, 7, 7, 8), strict=True):
         assert rasteriser.draw(motion, out, 5) == len(motion)
     once = ["upload", ("place", 2), ("draw", 7), "capture", ("place", 2), ("draw", 7)]
-    part = ["upload", ("place", 1), ("draw", 7)]
-    assert asked[:11] == [*once, "upload", "replay", *part]
-    assert asked[11:] == ["upload", ("place", 2), ("draw", 8), "capture", ("place", 2), ("draw", 8)]
+    assert asked[:10] == [*once, "upload", "replay", "upload", "replay"]  # a batch of one is drawn as two
+    assert asked[10:] == ["upload", ("place", 2), ("draw", 8), "capture", ("place", 2), ("draw", 8)]
+
+    asked.clear()
+    Renderer.batch = 64
+    rasteriser = CudaRasteriser(Renderer(), Runtime(), (4, 1, 64))  # type: ignore[arg-type]
+    for motion in motions(3, 3, 20):
+        assert rasteriser.draw(motion, 7, 5) == len(motion)
+    few = ["upload", ("place", 4), ("draw", 7), "capture", ("place", 4), ("draw", 7), "upload", "replay"]
+    assert asked == [*few, "upload", ("place", 20), ("draw", 7)]  # as 64 they would cost more than is saved

@@ -99,6 +99,9 @@ class CudaRenderer:
         groups = -(-batch // GROUP)
         shape = (groups * 52 * GROUP + batch * 8,)
         self._staged += [self._device.pinned(shape, np.float32) for _ in range(SLOTS)]
+        for staged in self._staged:
+            staged[:] = 0
+            staged[shape[0] - batch * 8 + 1 :: 8] = 1  # the axis of a turn by nothing
         self._on["weights"] = zeros(shape, np.float32)
         self._on["poses"] = self._on["weights"][shape[0] - batch * 8 :]
         self._on["positions"] = zeros((batch, vertices, 4), np.float32)
@@ -148,7 +151,7 @@ class CudaRenderer:
         return Conditions(*outputs)
 
     def upload(self, motion: Motion, stream: int = 0) -> int:
-        """Send a batch's weights and poses to the GPU; gives how many frames it has.
+        """Send a batch's weights and poses to the GPU; gives how many frames it has. Others follow, so that more may be drawn.
 
         Raises UsageError for more than `batch` frames or none, AnimacyError for a motion of wrong shape or not finite.
         """

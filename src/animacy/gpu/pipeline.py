@@ -11,7 +11,7 @@ pipeline is made.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import chain, repeat
@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from ..errors import AnimacyError, UsageError
 from ..types import Motion
 from .contracts import Converter, DeviceGenerator, DeviceRasteriser, Runtime
+
+PADDED = 8  # frames more than asked for that may be drawn: 0.3 ms of an H100
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,32 +110,42 @@ class FacePipeline:
 
 
 class CudaRasteriser:
-    """A DeviceRasteriser of cuda.py's CudaRenderer. Full batches are replayed as graphs of `runtime`, where it is given: one
-    for each place that they are drawn to, captured after the first time, when all kernels are loaded."""
+    """A DeviceRasteriser of cuda.py's CudaRenderer.
+
+    Batches of these `sizes`, by default the largest, are replayed as graphs of `runtime`, where it is given: one for each size
+    and place that they are drawn to, captured after the first time, when all kernels are loaded. Others are drawn as the next
+    of these sizes: half a dozen launches, before each of which other threads of Python may run, cost more than a few frames.
+    """
 
     lag = 0
 
-    def __init__(self, renderer: Any, runtime: Runtime | None = None) -> None:
+    def __init__(self, renderer: Any, runtime: Runtime | None = None, sizes: Sequence[int] | None = None) -> None:
         self.size, self._renderer, self._runtime = renderer.size, renderer, runtime
-        self._graphs: dict[int, Any] = {}
+        self._sizes = sorted(sizes or ([] if runtime is None else [renderer.batch]))
+        self._graphs: dict[tuple[int, int], Any] = {}
 
     def draw(self, motion: Motion | None, out: int, stream: int) -> int:
         if motion is None:
             return 0
         count = int(self._renderer.upload(motion, stream))
+        drawn = self._drawn(count)
 
         def work() -> None:
-            self._renderer.place(count, stream)
-            self._renderer.draw(count, folded=out, stream=stream)
+            self._renderer.place(drawn, stream)
+            self._renderer.draw(drawn, folded=out, stream=stream)
 
-        full = self._runtime is not None and count == self._renderer.batch
-        if self._runtime is not None and out in self._graphs and full:
-            self._runtime.replay(self._graphs[out], stream)
+        if (drawn, out) in self._graphs and self._runtime is not None:
+            self._runtime.replay(self._graphs[drawn, out], stream)
             return count
         work()
-        if self._runtime is not None and full:
-            self._graphs[out] = self._runtime.capture(stream, work)
+        if self._runtime is not None and drawn in self._sizes:
+            self._graphs[drawn, out] = self._runtime.capture(stream, work)
         return count
+
+    def _drawn(self, count: int) -> int:
+        """The next of the sizes, where it is not so large that it costs more."""
+        size = next((s for s in self._sizes if s >= count), count)
+        return size if size <= count + PADDED else count
 
 
 class CudaProjector:

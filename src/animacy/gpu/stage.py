@@ -97,7 +97,7 @@ def opened(
         if runtime is None:
             runtime = Cuda(asleep=True)  # encoders have better use for the core
         stack.callback(runtime.close)  # waits for the GPU before what was made on it is freed
-        drawing = _rasteriser(rasteriser, avatar, side, most, renderer, runtime, stack)
+        drawing = _rasteriser(rasteriser, avatar, side, batches, renderer, runtime, stack)
         painting = _generator(backend, avatar, weights, batches, prepared, runtime, report, torch_device)
         if painting.size != side:
             raise AnimacyError(f"{weights.name}.onnx paints {painting.size} pixels, its avatar.json says {side}")
@@ -114,13 +114,13 @@ def opened(
 
 
 def _rasteriser(
-    kind: str, avatar: Avatar, size: int, batch: int, renderer: Any, runtime: Runtime, stack: ExitStack
+    kind: str, avatar: Avatar, size: int, batches: Sequence[int], renderer: Any, runtime: Runtime, stack: ExitStack
 ) -> DeviceRasteriser:
     if kind == "cuda":
-        return CudaRasteriser(renderer, runtime)
+        return CudaRasteriser(renderer, runtime, batches)
     from .opengl import GlBatch, GlRasteriser
 
-    gl = stack.enter_context(GlBatch(avatar, size, batch, device=0))
+    gl = stack.enter_context(GlBatch(avatar, size, max(batches), device=0))
     return stack.enter_context(GlRasteriser(gl, CudaProjector(renderer, runtime), runtime))
 
 

@@ -6,11 +6,13 @@ import argparse
 import os
 import resource
 import sys
+import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import av
@@ -150,8 +152,9 @@ def bench(arguments: argparse.Namespace) -> dict[str, Any]:
     into a pause does not count. av_offset: by how much pictures leave later than the sound of the same instant. drift: how much
     later sound leaves at the end than at the beginning. half_rate_share: of the time in which each second frame alone was
     painted. hearing, painting: what a tick of the scheduler takes to hand on sound and motion, and to paint and hand on
-    pictures; encoding: each session's last frame. frames_skipped: those that were not painted, for that or because they were
-    too late. speech: "cached" with --cached, which has CACHED texts said that were made before, else "synthesised". With
+    pictures; encoding: each session's last frame. cpu_cores_by_thread: processor time outside the kernel by kind of thread,
+    the encoders' "stream", those of libraries "other". frames_skipped: those that were not painted, for that or because they
+    were too late. speech: "cached" with --cached, which has CACHED texts said that were made before, else "synthesised". With
     --find: what `find` gives.
     """
     if arguments.sessions < 1 or not 4 <= arguments.seconds < 86_400:
@@ -240,7 +243,7 @@ def together(host: Host, sessions: int, seconds: float, avatar: str, texts: Sequ
         return {"sessions": 0, "refused": refused, "lateness_p99_ms": None, "half_rate_share": 0.0}
     for n, talk in enumerate(talks):
         talk.rest = time.monotonic() + 0.5 + 2.0 * n / len(talks)  # not all at once
-    used, begun = time.process_time(), time.monotonic()
+    spent, used, begun = _spent(), time.process_time(), time.monotonic()
     half = ticks = 0
     taken: list[tuple[float, float]] = []
     while time.monotonic() < begun + seconds:
@@ -252,7 +255,7 @@ def together(host: Host, sessions: int, seconds: float, avatar: str, texts: Sequ
             taken.append(newest)
         time.sleep(0.01)
     wall, used = time.monotonic() - begun, time.process_time() - used
-    grown, reached = _memory() - memory, host.scheduler.reached
+    grown, reached, ended = _memory() - memory, host.scheduler.reached, _spent()
     figures = [t.stream.figures for t in talks]
     for talk in talks:
         host.close_session(talk.stream)
@@ -288,6 +291,7 @@ def together(host: Host, sessions: int, seconds: float, avatar: str, texts: Sequ
         "encoding_ms": _spread([1000 * f.encoding for f in figures]),
         "reached_fps": _round(reached),
         "cpu_cores": round(used / wall, 3),
+        "cpu_cores_by_thread": {n: round((s - spent.get(n, 0.0)) / wall, 3) for n, s in sorted(ended.items())},
         "cores": len(os.sched_getaffinity(0)),
         "memory_mb_per_session": _round(grown / len(talks)),
         "kbit_per_second": _round(sum(t.tap.bytes for t in talks) * 8 / 1000 / wall / len(talks)),
@@ -380,6 +384,20 @@ def _memory() -> float:
             return int(file.read().split()[1]) * resource.getpagesize() / 1e6
     except FileNotFoundError:  # not Linux: the most that it ever had
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+
+
+def _spent() -> dict[str, float]:
+    """Seconds of processor time by the names of the threads that are there, "kernel" what the system took of them."""
+    names = {str(thread.native_id): thread.name.split("-")[0] for thread in threading.enumerate()}
+    spent: defaultdict[str, float] = defaultdict(float)
+    for stat in Path("/proc/self/task").glob("*/stat"):
+        try:
+            user, kernel = map(int, stat.read_text().rpartition(")")[2].split()[11:13])
+        except OSError:  # it has ended
+            continue
+        spent[names.get(stat.parent.name, "other")] += user / os.sysconf("SC_CLK_TCK")
+        spent["kernel"] += kernel / os.sysconf("SC_CLK_TCK")
+    return spent
 
 
 def _round(value: Any) -> float:

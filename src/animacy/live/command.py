@@ -71,6 +71,7 @@ def serve(arguments: argparse.Namespace) -> None:
     tls = _tls(arguments.cert, arguments.private_key)
     log_as_json(arguments.debug)
     log = logging.getLogger("animacy.live")
+    arguments.cores = max(1, len(os.sched_getaffinity(0)) // arguments.workers)  # of one process
 
     def ready(url: str, **more: object) -> None:
         log.info("ready", extra={"url": url, **more})
@@ -80,7 +81,7 @@ def serve(arguments: argparse.Namespace) -> None:
     if arguments.workers > 1:
         with ExitStack() as stack:
             shared = stack.enter_context(_mps()) if arguments.mps else {}
-            environment = {"OMP_NUM_THREADS": str(_cores(arguments)), **os.environ, **shared}
+            environment = {"OMP_NUM_THREADS": str(arguments.cores), **os.environ, **shared}
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="animacy-"))
             asyncio.run(_several(arguments, folder, environment, keys, tls, ready))
     else:
@@ -119,19 +120,13 @@ def host_of(arguments: argparse.Namespace, metrics: Metrics) -> Host:
         rasteriser=arguments.rasteriser,
         generator=arguments.generator,
         backend=arguments.generator_backend,
-        cores=_cores(arguments),
+        cores=arguments.cores,
         prepared=arguments.prepare,
         stage=logging.getLogger("animacy.live").info,
         observe=metrics.lateness.observe,
     )
     keep_loaded()
     return host
-
-
-def _cores(arguments: argparse.Namespace) -> int:
-    """The share of one process."""
-    workers: int = arguments.workers
-    return max(1, len(os.sched_getaffinity(0)) // workers)
 
 
 def server_of(host: Host, metrics: Metrics, arguments: argparse.Namespace, prefix: str = "") -> Server:

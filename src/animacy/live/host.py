@@ -29,7 +29,7 @@ from .session import Session
 from .stream import Stream
 from .voice import SharedVoice
 
-GPU_BATCHES = (1, 4, 16, 64)  # frames at once, made ready at the start; others are cut into these
+GPU_BATCHES = (1, 4, 8, 16, 64)  # frames at once, made ready at the start; others are cut into these
 LEAD = LOOK_AHEAD + 1  # frames from a session's opening to its first: its encoders open, and each tick paints but one of it
 EACH_LANGUAGE = "auto"  # the voice that is one for each sentence's language
 _log = logging.getLogger(__name__)

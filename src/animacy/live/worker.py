@@ -18,11 +18,13 @@ from .command import host_of, log_as_json, server_of
 from .host import Host
 from .metrics import Metrics
 from .server import serve
+from .workers import share
 
 
 def main(make: Callable[[argparse.Namespace, Metrics], Host] = host_of) -> None:
     """Do what standard input asks for, until it ends or SIGTERM comes. make: the host, for tests."""
     arguments = argparse.Namespace(**json.loads(sys.stdin.readline()))
+    os.sched_setaffinity(0, share(arguments.worker, arguments.workers))  # of each thread from here on
     log_as_json(arguments.debug, worker=arguments.worker)
     if not arguments.debug:  # the address in front tells each request
         logging.getLogger("animacy.live.door").setLevel(logging.WARNING)
