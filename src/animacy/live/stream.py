@@ -285,7 +285,7 @@ class Stream:
 
     def _encode_face(self, number: int, i420: NDArray[np.uint8], key: bool) -> None:
         begun = self._clock()
-        frame = av.VideoFrame.from_ndarray(i420, format="yuv420p")
+        frame = av.VideoFrame.from_numpy_buffer(i420, "yuv420p")  # no copy, which would hold the GIL for 0.1 ms
         frame.pts, frame.time_base = number, self._tick
         frame.colorspace, frame.color_range = BT709, LIMITED
         frame.pict_type = PictureType.I if key else PictureType.NONE
@@ -363,7 +363,8 @@ def _opus(rate: int) -> av.AudioCodecContext:
     assert isinstance(codec, av.AudioCodecContext)
     codec.sample_rate, codec.format, codec.layout, codec.bit_rate = rate, "flt", "mono", 64_000
     codec.time_base = Fraction(1, rate)
-    codec.options = {"application": "lowdelay"}  # 2.5 ms of look-ahead, in place of 6.5
+    # lowdelay: 2.5 ms of look-ahead, in place of 6.5. The level: three quarters of the time of the usual 10, at the same error.
+    codec.options = {"application": "lowdelay", "compression_level": "5"}
     codec.open()
     return codec
 
