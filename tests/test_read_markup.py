@@ -175,12 +175,21 @@ def test_a_pause_before_the_first_word_is_the_sentences(read: Read) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["[joy]Hello[/] there.", "a [1] b [*] c", "<b>Bold</b> words", "x <speak> y", "<speaker>Hi</speaker>"]
+    "text", ["[joy] Hello there.", "a [1] b [*] c [/ d]", "[paused] x", "<b>Bold</b>", "x <speak> y", "<speaker>Hi</speaker>"]
 )
 def test_plain_text_is_safe_with_brackets(read: Read, text: str) -> None:
     assert markup_of(text) == "none"
     assert read(text, "auto") == read(text, "none")
     assert spoken_text(text, "auto") == text
+
+
+@pytest.mark.parametrize("text", ["[joy:0.9]Hello[/] there.", "One. [pause 1s] Two.", "One. [pause] Two."])
+def test_who_closes_a_mark_or_asks_for_a_pause_means_it(read: Read, text: str) -> None:
+    assert markup_of(text) == "plain"
+    assert read(text, "auto") == read(text, "plain")
+    assert "[" in read(text, "none").sentences[0].text + read(text, "none").sentences[-1].text
+    with pytest.raises(UsageError, match="line 1, column 1: "):
+        read("[1]" + text, "auto")
 
 
 def test_what_begins_with_speak_is_markup(read: Read) -> None:
@@ -529,9 +538,10 @@ def test_the_command_reads_markup_and_writes_it(tmp_path: Path) -> None:
     written = run("read", "--file", "a.ssml", "--ssml", cwd=tmp_path).stdout
     again = run("read", written, "--json", cwd=tmp_path)
     assert json.loads(again.stdout) == score
-    marked = run("read", "[joy]Hi[/]", "--markup", "plain", "--json", cwd=tmp_path)
+    marked = run("read", "[joy]Hi[/]", "--json", cwd=tmp_path)
     assert json.loads(marked.stdout)["sentences"][0]["emotion"]["joy"] == 1
-    assert json.loads(run("read", "[joy]Hi[/]", "--json", cwd=tmp_path).stdout)["sentences"][0]["end"] == 10
+    bare = run("read", "[joy]Hi[/]", "--markup", "none", "--json", cwd=tmp_path)
+    assert json.loads(bare.stdout)["sentences"][0]["end"] == 10
 
 
 @pytest.mark.parametrize(

@@ -305,7 +305,7 @@ def _add_text(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "none", "plain", "ssml"),
         default="auto",
         help="how the text is marked: ssml, plain [marks] in brackets, or none; auto: ssml for a text that begins with <speak "
-        "or a file that ends in .ssml or .xml, else none (auto)",
+        "or a file that ends in .ssml or .xml, plain for one with [/] or [pause, else none (auto)",
     )
 
 

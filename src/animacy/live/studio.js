@@ -235,7 +235,7 @@ const HINTS = {
   plain: ["Marks: ", "[*]stressed[/]", " ", "[pause 1s]", " ", "[joy:0.8]glad[/]"],
   ssml: ["SSML, e.g. ", "<speak>I <emphasis>am</emphasis> glad.</speak>"],
   none: ["Brackets are mere brackets."],
-  auto: ["SSML if it begins with ", "<speak>", ", else plain text."],
+  auto: ["SSML if it begins with ", "<speak>", "; marks if it holds ", "[/]", " or ", "[pause", "; else plain text."],
 };
 function hint() {
   $("hint").replaceChildren(...HINTS[$("markup").value].map((text) => {

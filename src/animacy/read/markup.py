@@ -24,7 +24,7 @@ from .script import folded, shorten
 from .words import mark_in, said_for, tokens
 
 MARKUPS = ("auto", "none", "plain", "ssml")
-"""How a text may be marked: "auto" is "ssml" for a text that begins with <speak, else "none"."""
+"""How a text may be marked. "auto": "ssml" if it begins with <speak, "plain" if it holds [/] or [pause, else "none"."""
 
 _DEEPEST = 32  # elements in one another
 _LONGEST = 2_000_000  # characters of a text with its markup
@@ -83,7 +83,9 @@ def markup_of(text: str, markup: str = "auto") -> str:
     check_markup(markup)
     if markup != "auto":
         return markup
-    return "ssml" if re.match(r"[\ufeff\s]{0,1000}<speak[\s>/]", text) else "none"
+    if re.match(r"[\ufeff\s]{0,1000}<speak[\s>/]", text):
+        return "ssml"
+    return "plain" if re.search(r"\[/\]|\[pause[\s\]]", text) else "none"  # who writes these means them
 
 
 def spoken_text(text: str, markup: str) -> str:
