@@ -16,7 +16,7 @@ from animacy.errors import AnimacyError, UsageError
 from animacy.live import Session
 from animacy.live.bench import _loudness, find, measure, together
 from animacy.live.host import LEAD, Host
-from animacy.live.stream import Stream
+from animacy.live.stream import Stream, Turns
 from animacy.live.values import Moment
 from animacy.live.voice import KEPT, SharedVoice
 from animacy.types import ARKIT, Sentence, Speech
@@ -110,6 +110,29 @@ def test_any_rate_and_an_odd_fps() -> None:
     steps = {b.packet.pts - a.packet.pts for a, b in itertools.pairwise(tap.kind("audio"))}
     assert steps <= {480, 479, 481} and len(tap.kind("audio")) > 40
     assert _loudness([bytes(e.packet) for e in tap.kind("audio")]).max() > 0.1
+
+
+def test_no_more_encode_at_once_than_there_are_turns() -> None:
+    turns, lock, inside, most = Turns(2), threading.Lock(), 0, 0
+
+    def work() -> None:
+        nonlocal inside, most
+        for k in range(20):
+            with pytest.raises(ZeroDivisionError), turns:
+                with lock:
+                    inside += 1
+                    most = max(most, inside)
+                time.sleep(0.0005)
+                with lock:
+                    inside -= 1
+                k / 0  # noqa: B018 - a turn is given back by who fails, too
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert most == 2 and inside == 0
 
 
 def test_a_watcher_that_fails_is_left_and_no_other(host: Host, caplog: pytest.LogCaptureFixture) -> None:

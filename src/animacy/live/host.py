@@ -26,7 +26,7 @@ from ..speak.voices import VOICES, voice_for
 from ..stages import FaceStage, Reader, Speaker
 from .scheduler import BATCH, LOOK_AHEAD, Busy, Scheduler
 from .session import Session
-from .stream import Stream
+from .stream import Stream, Turns
 from .voice import SharedVoice
 
 GPU_BATCHES = (1, 4, 8, 16, 64)  # frames at once, made ready at the start; others are cut into these
@@ -64,6 +64,9 @@ class Host:
         self.looks, self.speakers, self.readers, self.size, self.fps = looks, speakers, readers, size, fps
         self.failure: BaseException | None = None  # of the scheduler: nothing is painted any more
         self._observe = observe
+        # Where more threads encode than there are cores, the one that paints waits long for a core, and longer for one of them that
+        # lost its core with the GIL in hand.
+        self._turns = Turns(len(os.sched_getaffinity(0)))
         self._lock = threading.Lock()
         self._streams: list[Stream] = []
         self._opened = 0
@@ -127,7 +130,7 @@ class Host:
             undo.callback(session.close)
             backgrounds = {name: look.background for name, look in self.looks.items()}
             try:
-                stream = Stream(session, self.size, backgrounds, observe=self._observe)
+                stream = Stream(session, self.size, backgrounds, observe=self._observe, turns=self._turns)
             except Exception as error:  # of the encoders, which take memory that others have
                 _log.error("a session could not be made: %s", error, exc_info=error)
                 raise Busy(f"another session cannot be made ({error}): retry later") from error

@@ -12,8 +12,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from fractions import Fraction
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
@@ -74,11 +76,27 @@ class Figures:
     asked: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=64))  # texts, and when they came
 
 
+class Turns:
+    """Lets so many threads at once into `with turns:`, first come, first served; the others sleep meanwhile."""
+
+    def __init__(self, count: int) -> None:
+        self._free: SimpleQueue[None] = SimpleQueue()  # as a semaphore, but without Python's steps, each a turn of the GIL
+        for _ in range(count):
+            self._free.put(None)
+
+    def __enter__(self) -> None:
+        self._free.get()
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self._free.put(None)
+
+
 class Stream:
     """A scheduler's Sink that encodes `session` in a thread of its own. Close it before or after the session; twice is fine.
 
     size: pixels a side, even. backgrounds: [size, size, 3] uint8 sRGB by avatar. observe: called with each frame's lateness in
-    seconds. When the session is closed, or encoding fails, the stream ends and `ended` is set.
+    seconds. turns: of all streams of a process, in which pictures are encoded; by default each is at once. When the session is
+    closed, or encoding fails, the stream ends and `ended` is set.
     """
 
     def __init__(
@@ -88,7 +106,9 @@ class Stream:
         backgrounds: Mapping[str, NDArray[np.uint8]],
         clock: Callable[[], float] = time.monotonic,
         observe: Callable[[float], None] = lambda lateness: None,
+        turns: AbstractContextManager[Any] | None = None,
     ) -> None:
+        self._turns = nullcontext() if turns is None else turns
         self.session, self.size, self.figures, self.ended = session, size, Figures(), threading.Event()
         self._backgrounds, self._clock, self._observe = backgrounds, clock, observe
         self._changed = threading.Condition()
@@ -214,7 +234,8 @@ class Stream:
                     if sound is not None:
                         self._encode_sound(*sound)
                     if face is not None:
-                        self._encode_face(*face)
+                        with self._turns:
+                            self._encode_face(*face)
                 self._tell()
         except Exception as error:  # of this session alone
             if not self.session.closed:
