@@ -125,7 +125,7 @@ def test_no_more_encode_at_once_than_there_are_turns() -> None:
                 time.sleep(0.0005)
                 with lock:
                     inside -= 1
-                k / 0  # noqa: B018 - a turn is given back by who fails, too
+                k / 0  # who fails gives its turn back, too
 
     threads = [threading.Thread(target=work) for _ in range(6)]
     for thread in threads:

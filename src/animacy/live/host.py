@@ -64,8 +64,8 @@ class Host:
         self.looks, self.speakers, self.readers, self.size, self.fps = looks, speakers, readers, size, fps
         self.failure: BaseException | None = None  # of the scheduler: nothing is painted any more
         self._observe = observe
-        # Where more threads encode than there are cores, the one that paints waits long for a core, and longer for one of them that
-        # lost its core with the GIL in hand.
+        # Where more threads encode than there are cores, the one that paints waits long for a core, and longer for one of them
+        # that lost its core with the GIL in hand.
         self._turns = Turns(len(os.sched_getaffinity(0)))
         self._lock = threading.Lock()
         self._streams: list[Stream] = []
