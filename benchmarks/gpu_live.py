@@ -3,7 +3,8 @@
     python benchmarks/gpu_live.py --make FOLDER       # where animacy is installed whole: speech, and frames of the CPU path
     python benchmarks/gpu_live.py --canned FOLDER --out FILE.json [--parts say,live,processes] [--prepare fused]
 
-The second needs no voice, no network of the reader's and no Numba: speech comes from FOLDER's WAV files and phones. It needs
+The second needs no voice (but for --synthesise), no network of the reader's and no Numba: speech comes from FOLDER's WAV files
+and phones. It needs
 PyTorch, CuPy, NVRTC and cuda-bindings, and of these what is missing there (MB of the wheels):
 
     pip download --no-deps --only-binary=:all: --python-version 3.12 --platform manylinux_2_28_x86_64 \\
@@ -66,28 +67,28 @@ BEGAN = time.perf_counter()
 
 
 class Canned:
-    """A Reader of the texts in `folder`, and the Speaker of what they hold."""
+    """A Reader of the texts in `folder`, and the Speaker of what the first of them hold, whose speech is there."""
 
     def __init__(self, folder: Path) -> None:
-        self._texts: dict[str, list[tuple[Sentence, list[Speech]]]] = {}
+        read = json.loads((folder / "read.json").read_text())
+        self._texts = {text: [_sentence(s) for s in sentences] for text, sentences in read.items()}
         self._said: dict[tuple[str, int], list[Speech]] = {}
-        for text, sentences in json.loads((folder / "speech.json").read_text()).items():
-            for at, (read, stretches) in enumerate(sentences):
-                words = tuple(Word(**w) for w in read.pop("words"))
-                sentence = Sentence(**read, words=words)
-                self._texts.setdefault(text, []).append((sentence, [_speech(folder, s) for s in stretches]))
-                self._said[sentence.text, sentence.start] = self._texts[text][at][1]
+        said = json.loads((folder / "speech.json").read_text())
+        for text, sentences in said.items():
+            for sentence, stretches in zip(self._texts[text], sentences, strict=True):
+                self._said[sentence.text, sentence.start] = [_speech(folder, s) for s in stretches]
         self.rate = next(iter(self._said.values()))[0].rate
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        return tuple(self._texts)
+        self.texts, self.every = tuple(said), tuple(self._texts)
 
     def read(self, text: str) -> Iterator[Sentence]:
-        return (sentence for sentence, _ in self._texts[text])
+        return iter(self._texts[text])
 
     def speak(self, sentence: Sentence) -> Iterator[Speech]:
         return iter(self._said[sentence.text, sentence.start])
+
+
+def _sentence(about: dict[str, Any]) -> Sentence:
+    return Sentence(**{**about, "words": tuple(Word(**w) for w in about["words"])})
 
 
 def _speech(folder: Path, about: dict[str, Any]) -> Speech:
@@ -102,10 +103,13 @@ def spoken(folder: Path) -> None:
     from animacy.speak import make_speaker
 
     folder.mkdir(parents=True, exist_ok=True)
-    reader, speaker, kept, count = make_reader(), make_speaker(None), {}, 0
+    reader, speaker, count = make_reader(), make_speaker(None), 0
+    kept: dict[str, Any] = {}
+    read = {text: list(reader.read(text)) for text in live.TEXTS}
+    (folder / "read.json").write_text(json.dumps({text: [asdict(s) for s in own] for text, own in read.items()}))
     for text in live.TEXTS[:3]:
         sentences = kept.setdefault(text, [])
-        for sentence in reader.read(text):
+        for sentence in read[text]:
             stretches = []
             for speech in speaker.speak(sentence):
                 name, count = f"{count}.wav", count + 1
@@ -114,7 +118,7 @@ def spoken(folder: Path) -> None:
                     file.writeframes(np.rint(np.clip(speech.samples, -1, 1) * 32767).astype("<i2").tobytes())
                 phones = [[p.symbol, p.start, p.end, p.word] for p in speech.phones]
                 stretches.append({"wav": name, "phones": phones, "words": [[w.word, w.start, w.end] for w in speech.words]})
-            sentences.append([asdict(sentence), stretches])
+            sentences.append(stretches)
     (folder / "speech.json").write_text(json.dumps(kept, ensure_ascii=False))
 
 
@@ -236,7 +240,9 @@ def opened(canned: Canned, arguments: argparse.Namespace) -> Iterator[Any]:
 
 def trial(host: Any, canned: Canned, sessions: int, arguments: argparse.Namespace) -> dict[str, Any]:
     before = throttled(), stolen()
-    found = live.together(host, sessions, arguments.seconds, arguments.avatar, canned.texts)
+    texts = canned.every if arguments.synthesise else canned.texts
+    found = live.together(host, sessions, arguments.seconds, arguments.avatar, texts)
+    found["speech"] = "synthesised" if arguments.synthesise else "made before"
     return found | {"throttled_ms": round(1000 * (throttled() - before[0])), "stolen_ms": round(1000 * (stolen() - before[1]))}
 
 
@@ -371,6 +377,7 @@ def main() -> None:
         "--own-cores", action=argparse.BooleanOptionalAction, default=True, help="as `animacy serve` has it: a share for each"
     )
     parser.add_argument("--minutes", type=float, default=2.5)
+    parser.add_argument("--synthesise", action="store_true", help="speech is made by Kokoro, whose packages have to be there")
     parser.add_argument("--fake", type=float, default=0.0, metavar="MICROSECONDS", help="a frame, in place of a GPU")
     parser.add_argument("--padded", action="store_true", help="of --fake: as long as the next size of batch")
     parser.add_argument("--child", type=int, metavar="NUMBER", help=argparse.SUPPRESS)
