@@ -233,7 +233,13 @@ def opened(canned: Canned, arguments: argparse.Namespace) -> Iterator[Any]:
             yield Ready(arguments.canned / "cpu.mp4", arguments.size, arguments.fake, arguments.padded)
 
         look = hosts.Look(look.background, ready)
-    with hosts.Host({arguments.avatar: look}, {"canned": canned}, {"none": canned}, size=arguments.size) as host:
+    voice: Any = canned
+    if arguments.synthesise:
+        voice = hosts._speakers(len(os.sched_getaffinity(0)))[hosts.EACH_LANGUAGE]
+        for sentence in canned.read(canned.texts[0]):  # loads and warms it
+            for _ in voice.speak(sentence):
+                pass
+    with hosts.Host({arguments.avatar: look}, {"voice": voice}, {"none": canned}, size=arguments.size) as host:
         hosts.keep_loaded()
         yield host
 
