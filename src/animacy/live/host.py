@@ -46,8 +46,8 @@ class Look:
 class Host:
     """Holds live sessions: constructed, it is loaded, warmed up, and ticking.
 
-    looks, speakers, readers: by the names that `open` takes. The speakers have to stand several threads. observe is called with
-    the lateness in seconds of each frame of each session. Closing it ends its sessions and its thread; twice is fine.
+    looks, speakers, readers: by the names that `open` takes. Several threads call the speakers at a time. observe is called
+    with the lateness in seconds of each frame of each session. Closing it ends its sessions and its thread; twice is fine.
     Raises what opening a look raises. What interrupts the wait for it, a signal, is raised once its thread has ended.
     """
 
@@ -206,8 +206,8 @@ def make_host(
 ) -> Host:
     """A host of the avatars of these names or paths and of all voices that ship, warmed up; `voice` comes first.
 
-    size: pixels a side, even, 64..2048. fps: 1..60. rasteriser, generator, backend, prepared: as `make_face` takes them. cores: that
-    voices may take, by default all. stage is told what begins, from the scheduler's thread, too.
+    size: pixels a side, even, 64..2048. fps: 1..60. rasteriser, generator, backend, prepared: as `make_face` takes them.
+    cores: that voices may take, by default all. stage is told what begins, from the scheduler's thread, too.
     Raises UsageError for what cannot be asked for.
     """
     if size % 2 or not 64 <= size <= 2048:
