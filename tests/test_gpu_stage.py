@@ -353,7 +353,8 @@ def test_names_that_are_unknown_are_refused(avatar: Avatar, on_gpu: HostRuntime)
     for wrong, told in (
         ({"rasteriser": "crayon"}, "give auto, gl, cuda or cpu"),
         ({"backend": "crayon"}, "crayon"),
-        ({"prepared": "crayon", "backend": "torch"}, "auto, fused, compiled, plain"),
+        ({"prepared": "crayon", "backend": "torch"}, "give auto, fused, compiled or plain"),
+        ({"prepared": "crayon", "rasteriser": "cpu", "backend": "onnx"}, "give auto, fused, compiled or plain"),
     ):
         with pytest.raises(UsageError, match=told), make_face(avatar, SIZE, **wrong):
             pass

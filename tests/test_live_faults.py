@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import aiohttp
@@ -286,6 +287,33 @@ def test_memory_that_lacks_for_many_sessions_is_missed_at_the_start() -> None:
     easel = Small(Clock(), 0.001)
     with pytest.raises(MemoryError):
         Scheduler({"a": Drawn(easel, easel, 32)}, easel.clock)
+
+
+def test_a_signal_while_loading_leaves_no_thread_at_work() -> None:
+    """Left in a library's work, it would abort the process as the interpreter ends."""
+    opened, closed, easel = [], [], Easel(Clock(), 0.0)
+
+    @contextmanager
+    def slow() -> Iterator[Drawn]:
+        opened.append(threading.current_thread())
+        time.sleep(0.1)  # until it is waited for
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+        time.sleep(0.3)
+        yield Drawn(easel, easel)
+        closed.append(threading.current_thread())
+
+    def ends(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGUSR1, ends)
+    try:
+        look = hosts.Look(np.zeros((64, 64, 3), np.uint8), slow)
+        with pytest.raises(SystemExit):
+            hosts.Host({"one": look, "two": look}, {}, {}, size=64)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert len(opened) == len(closed) == 1
+    assert not opened[0].is_alive()
 
 
 def test_a_clock_that_jumps_ahead_costs_pictures_and_nothing_else(sessions: list[Session]) -> None:

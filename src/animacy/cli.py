@@ -282,7 +282,7 @@ def add_backend(parser: argparse.ArgumentParser) -> None:
         "--generator-backend",
         choices=("auto", "tensorrt", "torch", "onnx"),
         default="auto",
-        help="what works the network out; auto: PyTorch where it sees a GPU, else ONNX Runtime on the CPU (auto)",
+        help="what runs the network; auto: PyTorch where it sees a GPU, else ONNX Runtime on the CPU (auto)",
     )
 
 

@@ -44,8 +44,8 @@ def perform(
     """Perform what a Reader reads, frames following the speech as it is made. Memory does not grow with the text.
 
     `sentences` are read and spoken in a thread of their own, at most two stretches ahead of the frames. `timeline` collects
-    what was performed (it does grow). `report` is called after each batch of frames. Raises what the stages raise; closing the
-    sinks is the caller's.
+    what was performed (it does grow). `report` is called after each batch of frames. Raises what the stages raise, and
+    ValueError for a line without a speaker. Closing the sinks is the caller's.
     """
     if line.speaker is None:
         raise ValueError("a line without a speaker: it can only follow sound")

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from .avatar import Avatar
+from .errors import UsageError
 from .generate import backend_for, make_generator, network_for
+from .gpu.contracts import PREPARED
 from .render import chosen, make_renderer
 from .stages import FaceStage, Generator, Renderer
 from .types import Faces, Motion
@@ -45,6 +47,8 @@ def make_face(
     `stage` is told what was chosen. Raises UsageError for what cannot be asked for, AnimacyError with a remedy for what was
     asked for and cannot be had: nothing else is taken in its place.
     """
+    if prepared not in PREPARED:
+        raise UsageError(f"prepared {prepared!r} is unknown; give {', '.join(PREPARED[:-1])} or {PREPARED[-1]}")
     kind, why = chosen(rasteriser)
     weights = network_for(generator, avatar, size)
     on_gpu = weights is not None and (kind == "cuda" or rasteriser == "gl") and backend_for(backend) != "onnx"

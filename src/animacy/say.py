@@ -46,14 +46,16 @@ def say(
 ) -> Progress:
     """Perform `text` into the MP4 file `output`, and its speech and timeline into files of their own where asked for.
 
-    size: pixels a side, even, 64..2048. fps: 1..120. voice: a name of `animacy.speak.VOICES`, or None for one that speaks
-    each sentence's language. avatar: a name of `animacy.avatar.shipped()` or a bundle's path. emotion: weights by name in
-    place of what is read. markup: how the author's marks are written, one of `animacy.read.MARKUPS`.
+    size: pixels a side, even, 64..2048. fps: 1..120. voice: a name of `animacy.speak.VOICES`, "espeak:" and a language for
+    espeak-ng, or None for one that speaks each sentence's language. avatar: a name of `animacy.avatar.shipped()` or a bundle's
+    path. language: "auto", "en" or "zh", or with espeak-ng any tag that it speaks. emotion: weights by name, 0..1, with a sum
+    of at most 1, in place of what is read. markup: how the author's marks are written, one of `animacy.read.MARKUPS`.
+    seed: of blinks, gaze and small movements, 0 or more; the same seed gives the same motion.
     generator: "lite" or "full", a network of the bundle; "none", the shaded render; or "auto", lite up to 256 pixels and full
     above, as far as the bundle has them. A network paints at its own size and is scaled to `size`.
     rasteriser: what draws: "gl", "cuda", "cpu", or "auto", see `render.chosen`. Where CUDA draws, or "gl" was asked for, and a
     GPU paints, frames come to the host as video alone.
-    generator_backend: what works it out: "tensorrt", "torch", "onnx", or "auto", PyTorch where it sees a GPU and else "onnx".
+    generator_backend: what runs the network: "tensorrt", "torch", "onnx", or "auto", PyTorch where it sees a GPU, else "onnx".
     prepared: how PyTorch's network is made ready on a GPU: "fused", "compiled", "plain" or "auto", see gpu/stage.py.
     `stage` is told what begins, `report` what was performed. All files appear whole, at the end, or not at all.
     Raises UsageError for what cannot be asked for, AnimacyError for what failed.
@@ -102,8 +104,9 @@ def say_audio(
 ) -> Progress:
     """Perform the speech in the file `audio`, as `say` does a text: its mouth is heard out of it, in any language.
 
-    The film is as long as the sound, which is its own, mixed to mono. emotion: weights by name, held throughout; else the
-    face shows how excited the voice is, and no feeling. Raises as `say` and `hear.file.opened` do.
+    audio: whatever FFmpeg reads, 8 to 192 kHz, an hour at most. The film is as long as the sound, and has it, mixed to mono.
+    emotion: weights by name, held throughout; else the face shows how excited the voice is, and no feeling. The other
+    arguments are as `say` takes them. Raises as `say` and `hear.file.opened` do.
     """
     _apart(output, wav, timeline_file, audio)
     with _recorded(timeline_file, fps) as record, sound_file.opened(audio) as sound:
@@ -202,7 +205,7 @@ def opened(
             prepared=prepared,
             stage=stage,
         )
-        painter = stack.enter_context(painting)  # before the voice, which takes longer: a GPU that lacks is told at once
+        painter = stack.enter_context(painting)  # before the voice, which takes longer: a GPU that is missing is told at once
         speaker = None
         if speaks:
             stage("loading the voice")

@@ -10,7 +10,7 @@ from .types import Conditions, Faces, Frames, Heard, Motion, Sentence, Speech
 
 class Reader(Protocol):
     def read(self, text: str) -> Iterator[Sentence]:
-        """Read `text` sentence by sentence, lazily. Offsets count characters of `text`.
+        """Read `text` sentence by sentence, lazily. Offsets count characters of `text`, without its markup if it has any.
 
         Raises UsageError if there is nothing to say.
         """

@@ -18,7 +18,8 @@ Language = str
 EMOTIONS = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise")
 """Ekman's six emotions and neutral, in the order of every emotion vector in the project."""
 
-# Apple's ARFaceAnchor.BlendShapeLocation, in the order that Live Link Face writes them. Left is the speaker's left.
+# Apple's ARFaceAnchor.BlendShapeLocation, in the order of Unreal's EARFaceBlendShape. Left is the speaker's left. The CSV
+# files of Live Link Face have jawRight before jawLeft, and mouthRight before mouthLeft: go by names there.
 ARKIT = (
     "eyeBlinkLeft",
     "eyeLookDownLeft",
@@ -82,25 +83,24 @@ the speaker's right; x to the speaker's left, y up, z forward."""
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word of the text. `start` and `end` are character offsets into the text as it was given."""
+    """One word of the text. `start` and `end` count characters of the text as it was given, without its markup."""
 
-    text: str  # text[start:end] of the input
+    text: str  # those characters
     start: int
     end: int
     stress: float  # 0..1, prominence
     spoken: str = ""  # what a reader says for it, e.g. "twenty six" for "26"; equal to `text` where nothing is rewritten
     language: Language = "en"  # of this word: a Mandarin sentence may hold English words
-    after: str = ""  # punctuation that follows, one of "" , . ? ! ; : — …  (ASCII or the two dashes named, also in Mandarin)
-    # What an author may add by markup; a reader leaves these as they are.
+    after: str = ""  # punctuation that follows, one of "" , . ? ! ; : — …  (these also in Mandarin)
+    # What an author may add by markup.
     pause: float | None = None  # 0..60 s of silence after the word, in place of what its punctuation gives; 0: none at all
     rate: float = 1.0  # 0.5..2, of the usual pace
     volume: float = 0.0  # -24..12 dB
     phonemes: str = ""  # in place of what the speaker finds: IPA, or for a word in "zh" pinyin such as "chong2 qing4"
     emotion: Mapping[str, float] | None = None  # while the word is said, in place of the sentence's; keys EMOTIONS
     face: Mapping[str, float] | None = None  # ARKit weights 0..1, in place of the expression's while it is said
-    boundary: float = (
-        0.0  # 0..1, how strong the boundary behind the word is; 1 ends a sentence (a reader's, an author may set it)
-    )
+    # A reader's, too, but an author may set it:
+    boundary: float = 0.0  # 0..1, how strong the boundary behind the word is; 1 ends a sentence
 
     def as_json(self) -> dict[str, Any]:
         marks = {
@@ -118,7 +118,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence with what the reader made of it. `start` and `end` are character offsets into the text as given."""
+    """One sentence with what the reader made of it. `start` and `end` as a Word's."""
 
     text: str
     start: int
@@ -199,12 +199,11 @@ class Heard:
     Row k is for `first` + 0.01 * k seconds after the stretch's first sample.
     """
 
-    mouth: NDArray[
-        np.float32
-    ]  # [K, 9], 0..1: six articulators, contact of the lips, of lip and teeth, speaking (move/mouth.py)
+    # six articulators, contact of the lips, contact of lip and teeth, speaking (move/mouth.py)
+    mouth: NDArray[np.float32]  # [K, 9], 0..1
     excitement: NDArray[np.float32]  # [K], 0..1
     stress: NDArray[np.float32]  # [K], 0..1: 0 but where a stressed vowel has its middle
-    first: float = 0.0
+    first: float = 0.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ A bundle is a folder, or a .zip of one, that holds
 - `albedo.png`, `surface.png`, `background.png`: its textures;
 - `lite.onnx`, `full.onnx`, where `avatar.json` names them under `generators`: networks that paint it.
 
-No code in a bundle is executed: a network is sums and products of numbers, which ONNX Runtime works out. Every size is held
+No code in a bundle is executed: a network is sums and products of numbers, which ONNX Runtime computes. Every size is held
 against a limit before memory is taken for it.
 Units: metres, y up, the face looks along +z. Angles in degrees where the name says so.
 """

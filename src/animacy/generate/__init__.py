@@ -47,7 +47,7 @@ def make_generator(
     """What paints `avatar` in frames of `size` pixels a side; render its conditions at its `size`, where it has one.
 
     "auto" takes the bundle's lite network up to 256 pixels and its full one above, the only one where it has one, and none
-    where it has none. "none" shows the shaded render. `stage` is told once who paints. backend: what works a network out;
+    where it has none. "none" shows the shaded render. `stage` is told once who paints. backend: what runs a network;
     "auto" takes PyTorch where it sees a GPU and ONNX Runtime otherwise, and logs which.
     Raises UsageError for another name or backend, and for a network that the bundle has not; AnimacyError for one that does not
     work.
@@ -70,7 +70,7 @@ def check_backend(backend: str) -> None:
 
 
 def backend_for(backend: str) -> str:
-    """The backend that works a network out, where "auto" is PyTorch if it sees a GPU, else ONNX Runtime; logs which.
+    """The backend that runs a network, where "auto" is PyTorch if it sees a GPU, else ONNX Runtime; logs which.
 
     Raises UsageError as check_backend.
     """

@@ -39,7 +39,7 @@ class Listener:
         self._feeling = np.zeros((0, 2), np.float32)
 
     def add(self, samples: Array) -> Heard:
-        """The rows that `samples` [N], mono -1..1, complete: up to LOOK_AHEAD before their end."""
+        """The rows that `samples` [N], float32, mono, -1..1, complete: up to LOOK_AHEAD before their end."""
         self._given += len(samples)
         if self._resampler is None:
             self._hear(samples)

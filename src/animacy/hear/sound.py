@@ -27,7 +27,7 @@ class HeardSound:
         self._mouth, self._excitement, self._stress = np.zeros((0, 9), np.float32), self.samples, self.samples
 
     def push(self, samples: Array) -> None:
-        """Add samples [N], -1..1."""
+        """Add samples [N], float32, -1..1."""
         self.samples = np.concatenate([self.samples, samples])
         self._add(self._listener.add(samples))
 

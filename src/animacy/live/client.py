@@ -58,8 +58,8 @@ class Told:
     epoch: int = 0
     say: int = 0  # what `say` gave for the text
     time: float = 0.0  # seconds after the session's first frame
-    text: str = ""  # of the sentence or the word; of "failed", why
-    start: int = 0  # of the sentence or the word in the text given to `say`, in characters
+    text: str = ""  # of the sentence or the word; of "failed" and "output_failed", why
+    start: int = 0  # of the sentence or the word in the text given to `say` without its markup, in characters
     end: int = 0
     sentence: Mapping[str, Any] = field(default_factory=dict)  # of "sentence": what was read
     output: str = ""  # of "output_...": which one it was

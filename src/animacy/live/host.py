@@ -46,9 +46,9 @@ class Look:
 class Host:
     """Holds live sessions: constructed, it is loaded, warmed up, and ticking.
 
-    looks, speakers, readers: by the names that `open` takes. The speakers have to stand several threads. observe is called with
-    the lateness in seconds of each frame of each session. Closing it ends its sessions and its thread; twice is fine.
-    Raises what opening a look raises.
+    looks, speakers, readers: by the names that `open` takes. Several threads call the speakers at a time. observe is called
+    with the lateness in seconds of each frame of each session. Closing it ends its sessions and its thread; twice is fine.
+    Raises what opening a look raises. What interrupts the wait for it, a signal, is raised once its thread has ended.
     """
 
     def __init__(
@@ -72,9 +72,17 @@ class Host:
         self._opened = 0
         self._scheduler: Scheduler | None = None
         self._ready = threading.Event()
+        self._given_up = False  # while it was being made ready
         self._thread = threading.Thread(target=self._paint, name="scheduler", daemon=True)
         self._thread.start()
-        self._ready.wait()
+        try:
+            self._ready.wait()
+        except BaseException:  # a signal's: left in a library's work, the thread would abort the process as Python ends
+            self._given_up = True
+            if self._scheduler is not None:
+                self._scheduler.close()
+            self._thread.join()
+            raise
         if self._scheduler is None:
             self._thread.join()
             assert self.failure is not None
@@ -167,8 +175,14 @@ class Host:
         """The thread that owns the renderers."""
         try:
             with ExitStack() as stack:
-                painting = {name: stack.enter_context(look.painting()) for name, look in self.looks.items()}
+                painting: dict[str, FaceStage] = {}
+                for name, look in self.looks.items():
+                    if self._given_up:
+                        return
+                    painting[name] = stack.enter_context(look.painting())
                 self._scheduler = Scheduler(painting)
+                if self._given_up:
+                    return
                 self._ready.set()
                 self._scheduler.run()
         except BaseException as error:
@@ -195,8 +209,8 @@ def make_host(
 ) -> Host:
     """A host of the avatars of these names or paths and of all voices that ship, warmed up; `voice` comes first.
 
-    size: pixels a side, even, 64..2048. rasteriser, generator, backend, prepared: as `make_face` takes them. cores: that
-    voices may take, by default all. stage is told what begins, from the scheduler's thread, too.
+    size: pixels a side, even, 64..2048. fps: 1..60. rasteriser, generator, backend, prepared: as `make_face` takes them.
+    cores: that voices may take, by default all. stage is told what begins, from the scheduler's thread, too.
     Raises UsageError for what cannot be asked for.
     """
     if size % 2 or not 64 <= size <= 2048:

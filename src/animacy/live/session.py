@@ -53,8 +53,9 @@ class Session:
     """The face of one viewer. All methods may be called from any thread.
 
     speaker may be shared between sessions if it may be called from several threads (Kokoro may). reader: by default one for
-    English and Mandarin. clock gives seconds; where it runs back, it is taken to have stood still. avatar names the face for
-    the scheduler. lead: seconds from now to frame 0, in which encoders can be opened and the first frames painted.
+    English and Mandarin. clock gives seconds; where it runs back, it is taken to have stood still. seed: of blinks and
+    gaze. avatar names the face for the scheduler. lead: seconds from now to frame 0, in which encoders can be opened and the
+    first frames painted.
     Raises UsageError for an fps or seed that Performer refuses. After `close` every method but `close` raises AnimacyError.
     """
 

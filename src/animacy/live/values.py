@@ -38,8 +38,8 @@ class Event:
     epoch: int
     say: int  # what `say` gave for the text; 0 for an interruption
     time: float  # seconds after the session's first frame
-    text: str = ""  # of the sentence or the word
-    start: int = 0  # of the sentence or the word in the text given to `say`, in characters
+    text: str = ""  # of the sentence or the word; of "failed" and "output_failed", why
+    start: int = 0  # of the sentence or the word in the text given to `say` without its markup, in characters
     end: int = 0
     sentence: Sentence | None = None  # of "sentence": what was read, with the stress of each word
     output: str = ""  # of "output_...": which one it was

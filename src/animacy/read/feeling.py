@@ -133,7 +133,7 @@ def head(x: NDArray[np.float32], weights: Mapping[str, NDArray[np.float32]], nam
 
 
 class Feelings:
-    """The loaded model: `of(text)` takes 12 to 40 ms a sentence on one core, by machine. Made ready by the constructor."""
+    """The loaded model, ready once constructed. How long a sentence takes: docs/measurements.md."""
 
     def __init__(self) -> None:
         self._embed = Encoder()

@@ -245,7 +245,7 @@ def read_score(text: str, language: str = "auto", emotion: Mapping[str, float] |
 def make_reader(language: str = "auto", emotion: Mapping[str, float] | None = None, markup: str = "none") -> Reader:
     """The reader for `language`: "auto", "en" and "zh" are read in full, any other BCP 47 tag as far as it goes.
 
-    Raises UsageError where markup is asked for in such another language.
+    Raises UsageError for what is no tag, and where markup is asked for in such another language.
     """
     if language in ("auto", "en", "zh"):
         return TextReader(language, emotion, markup)

@@ -1,6 +1,6 @@
-"""Motion -> Conditions: shaded colour, unlit texture and normals, rasterised by OpenGL or by the CPU.
+"""Motion -> Conditions: shaded colour, unlit texture and normals, rasterised by the CPU, OpenGL or CUDA (`animacy.gpu`).
 
-Both renderers follow one specification (shading.py) and give the same picture within a stated tolerance.
+All renderers follow one specification (shading.py); tests bound by how much their pictures differ.
 """
 
 from __future__ import annotations

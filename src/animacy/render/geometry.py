@@ -1,4 +1,4 @@
-"""From face weights and head pose to vertices, normals and tangents: the part of drawing that both renderers share.
+"""From face weights and head pose to vertices, normals and tangents: the part of drawing that cpu.py and gl.py share.
 
 Per frame: shapes are added to the rest positions, sparsely (of 52 weights a talking face moves ten to twenty, and most of a
 shape's vertices lie close together); the head turns about `pivot`; normals are summed from the faces' areas over welded

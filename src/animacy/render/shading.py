@@ -1,4 +1,4 @@
-"""What both renderers draw: the one specification that cpu.py and shaders/*.glsl follow line by line.
+"""What every renderer draws: the one specification that cpu.py, shaders/*.glsl and gpu/*.cu follow line by line.
 
 **Visibility.** The frame is drawn at twice its size, one sample in each quarter of a pixel. A sample holds the nearest triangle
 over its centre; corners are snapped to 1/256 of a sample, and centres on an edge belong to the triangle whose top or left edge
