@@ -23,13 +23,13 @@ PHONES = {own.package: own.phones for own in festival.VOICES.values()}
 MET = {
     "festvox-kdlpc16k": ("p b m em", "f v"), "festvox-italp16k": ("p b m", "f v nf"),
     "festvox-suopuhe-lj": ("p b m p: b: m:", "f v f: v:"), "festvox-czech-ph": ("p b m", "f v"),
-    "festvox-ru": ("p pp b bb m mm", "f ff v vv"), "festvox-hi-nsk": ("p b m bh", "f v"),
+    "festvox-ru": ("p pp b bb m mm", "f ff v vv"), "festival-hi festvox-hi-nsk": ("p b m bh", "f v"),
     "festvox-ca-ona-hts": ("p b m", "f"),
 }  # fmt: skip
 ROUND = {
     "festvox-kdlpc16k": "ao ow oy uh uw w", "festvox-italp16k": "o O u o1 O1 u1 w",
     "festvox-suopuhe-lj": "o u y 7 o: u: y: 7: w",
-    "festvox-czech-ph": "o o: u u:", "festvox-ru": "oo uu u ur", "festvox-hi-nsk": "oh oo uh uw aw w",
+    "festvox-czech-ph": "o o: u u:", "festvox-ru": "oo uu u ur", "festival-hi festvox-hi-nsk": "oh oo uh uw aw w",
     "festvox-ca-ona-hts": "o o1 O O1 u u1 w",
 }  # fmt: skip
 SILENT = {"pau", "h#", "brth", "#", "##", "_", "x"}

@@ -1,9 +1,9 @@
 """Festival as a speaker to learn from: a dozen persons' voices, robotic in their tune but of human timbre, with exact times.
 
 The command `festival` 2.5 says each sentence in a process of its own, so that no clip depends on those before. Nothing of it or
-of its voices is in this project: they are used for their sound. VOICES are those of Debian whose licence allows any use of it;
-not among them are festvox-kallpc16k (its voice is flite's kal16, by which is judged), and Marathi and Telugu of
-festvox-mr-nsk and -te-nsk, whose recordings are those of the Hindi voice.
+of its voices is in this project: they are used for their sound. VOICES are those of Debian whose licence allows any use of it
+(as Festival's own, BSD, LGPL or GPL). Not among them: festvox-kallpc16k, whose voice is flite's kal16, by which is judged, and
+festvox-mr-nsk and -te-nsk, Marathi and Telugu in the recordings of the Hindi voice.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ CATALAN = {
 
 
 class Voice(NamedTuple):
-    """A voice of Festival's: of which Debian package, what it reads, in which coding, its phones and samples a second; and
+    """A voice of Festival's: of which Debian packages, what it reads, in which coding, its phones and samples a second; and
     how often it is taken."""
 
     package: str
@@ -129,7 +129,7 @@ VOICES = {
     "czech_machac": Voice("festvox-czech-machac", "cs", "iso8859-2", CZECH, 32000),
     "czech_ph": Voice("festvox-czech-ph", "cs", "iso8859-2", CZECH, 44100),
     "msu_ru_nsh_clunits": Voice("festvox-ru", "ru", "utf-8", RUSSIAN, 16000),
-    "hindi_NSK_diphone": Voice("festvox-hi-nsk", "hi", "utf-8", HINDI, 16000),
+    "hindi_NSK_diphone": Voice("festival-hi festvox-hi-nsk", "hi", "utf-8", HINDI, 16000),
     "upc_ca_ona_hts": Voice("festvox-ca-ona-hts", "es", "iso8859-15", CATALAN, 16000),  # Catalan, which reads Spanish its way
 }
 
@@ -205,7 +205,7 @@ def _asked(script: bytes) -> str:
         done = subprocess.run(["festival", "--pipe"], input=script, capture_output=True, timeout=SECONDS)
     except FileNotFoundError as error:
         packages = " ".join(voice.package for voice in VOICES.values())
-        raise AnimacyError(f"festival is not installed; on Debian: apt install festival festival-hi {packages}") from error
+        raise AnimacyError(f"festival is not installed; on Debian: apt install festival {packages}") from error
     except subprocess.TimeoutExpired as error:
         raise AnimacyError(f"festival gave no answer in {SECONDS:.0f} s") from error
     if done.returncode != 0:
@@ -215,9 +215,10 @@ def _asked(script: bytes) -> str:
 
 
 def check() -> None:
-    """Raises AnimacyError in one line where Festival or one of VOICES is missing."""
-    there = set(re.findall(r"[^\s()]+", _asked(b"(print (voice.list))")))
-    missing = [voice.package for name, voice in VOICES.items() if name not in there]
+    """Raises AnimacyError in one line where Festival or one of VOICES is missing, or does not load."""
+    script = "\n".join(f'(begin (voice_{name}) (format t "here {name}\\n"))' for name in VOICES)
+    there = _asked(script.encode()).splitlines()  # an error ends its own line of the script alone
+    missing = [voice.package for name, voice in VOICES.items() if f"here {name}" not in there]
     if missing:
         raise AnimacyError(f"festival has not all voices; on Debian: apt install {' '.join(missing)}")
 
