@@ -146,6 +146,24 @@ class Spoken:
         return Spoken(voice, table)
 
 
+def test_festival_is_learnt_from_where_there_is_some(packed: Path, tmp_path: Path) -> None:
+    """A fifth of the examples, and no group to be judged by; data without it is drawn from as before."""
+    assert hear.Data(packed, torch.device("cpu")).shares == {"kokoro": 0.5, "espeak": 0.35, "music": 0.15}
+    with np.load(packed) as file:
+        given = {name: file[name] for name in file.files}
+    clip = slice(given["offsets"][0], given["offsets"][1])
+    more = {name: np.concatenate([given[name], given[name][clip]]) for name in ("power", "mouth", "sound")}
+    more["mouth"][len(given["mouth"]) :, 8] = 77  # by which its examples are known
+    more["offsets"] = np.append(given["offsets"], given["offsets"][-1] + given["offsets"][1])
+    more["group"], more["voice"] = np.append(given["group"], "festival"), np.append(given["voice"], "ked")
+    np.savez(tmp_path / "more.npz", sounds=given["sounds"], **more)
+    data = hear.Data(tmp_path / "more.npz", torch.device("cpu"))
+    mouth = hear.pool(data, 400, (0, 0))[1]
+    share = float(((mouth[:, 8] - 77 / 255).abs() < 1e-4).all(1).float().mean())
+    assert sum(data.shares.values()) == pytest.approx(1.0) and share == pytest.approx(data.shares["festival"], abs=0.06)
+    assert {name for name in data.spans if name not in data.shares} == {"held"}
+
+
 def test_voices_are_mixed_of_none_that_is_held_out() -> None:
     voices = [
         (name, Spoken(Voice(name, "en", "man", "", 1.0, 100.0, 0.0), np.full((3, 256), k, np.float32)))

@@ -45,6 +45,7 @@ FOLLOWS = 0.999  # how much the weights that are judged keep of what they were, 
 BEGINS = 0.25  # of the examples of speech, that begin as a stream does: with a clip, and nothing before
 FIRST = AHEAD + 3  # rows at such a beginning that are of no instant after it
 SHARES = {"kokoro": 0.5, "espeak": 0.35, "music": 0.15}  # of the examples
+THIRD = {"kokoro": 0.4, "espeak": 0.25, "festival": 0.2, "music": 0.15}  # ... where there is Festival too
 NAMING = 1.0  # what naming the sound wrongly costs: a third of it hears unknown engines less well
 STRANGE = 0.7  # ... that are made to sound as of another engine
 NAMES = ("jaw", "spread", "funnel", "pucker", "part", "tongue", "lips", "teeth", "speaking")
@@ -58,7 +59,7 @@ AJAR = 0.5  # missed contacts that a vowel over which they are not weighs as muc
 
 
 class Data:
-    """The file on a device. `starts` are of each group's rows."""
+    """The file on a device. `spans` are of each group's rows, `shares` how many of the examples are of it."""
 
     def __init__(self, path: Path, device: torch.device) -> None:
         try:
@@ -78,7 +79,10 @@ class Data:
         for name, clips in itertools.groupby(range(len(self.groups)), lambda k: self.groups[k]):
             own = list(clips)
             self.spans[name] = (int(self.offsets[own[0]]), int(self.offsets[own[-1] + 1]))
-        missing = [name for name in SHARES if self.spans.get(name, (0, 0))[1] - self.spans.get(name, (0, 0))[0] < SPAN + AHEAD]
+        self.shares = THIRD if "festival" in self.spans else SHARES
+        missing = [
+            name for name in self.shares if self.spans.get(name, (0, 0))[1] - self.spans.get(name, (0, 0))[0] < SPAN + AHEAD
+        ]
         if missing:
             raise UsageError(f"--data {path} holds too little of {', '.join(missing)}; needed {SPAN / 100:.0f} s of each")
 
@@ -92,7 +96,7 @@ def pool(
     """`size` examples, in random order: rows, the mouth and phone AHEAD rows before each, and how many rows [B] count not."""
     rng = np.random.default_rng(seed)
     device = data.power.device
-    group = rng.choice(list(SHARES), size, p=list(SHARES.values()))
+    group = rng.choice(list(data.shares), size, p=list(data.shares.values()))
     low, high = (np.array([data.spans[g][k] for g in group]) for k in (0, 1))
     starts = low + AHEAD + (rng.random(size) * (high - low - SPAN - AHEAD)).astype(np.int64)
     begins = (rng.random(size) < BEGINS) & (group != "music")
@@ -279,7 +283,7 @@ def train(arguments: argparse.Namespace) -> None:
     device = torch.device(arguments.device)
     size = arguments.batch or (128 if device.type == "cuda" else 16)
     data = Data(arguments.data, device)
-    judged = {name: Judged(data, name) for name in data.spans if name not in SHARES}
+    judged = {name: Judged(data, name) for name in data.spans if name not in data.shares}
     if strangers := [name for name in arguments.choose if name not in judged]:
         raise UsageError(f"--choose {strangers[0]}: needed one of {', '.join(judged)}, groups that are not learnt from")
     print(f"minutes {data.minutes()}", flush=True)
@@ -391,7 +395,7 @@ def report(arguments: argparse.Namespace, data: Data, judged: dict[str, Judged] 
         nets.append(Net(data.sounds, state["how"]["width"]).to(data.power.device))
         nets[-1].load_state_dict(state["net"])
         hows.append(state["how"])
-    judged = judged or {name: Judged(data, name) for name in data.spans if name not in SHARES}
+    judged = judged or {name: Judged(data, name) for name in data.spans if name not in data.shares}
     mouths = {name: [own.heard(net) for net in nets] for name, own in judged.items()}
     chosen = [name for name in judged if name in hows[0]["choose"]]
     sharp = sharpest([judged[name] for name in chosen], [mouths[name] for name in chosen])

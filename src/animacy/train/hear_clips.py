@@ -1,11 +1,13 @@
-"""Speech to learn from: Kokoro's voices and espeak-ng's say sentences of many languages, their words in other orders, and words
-of a dictionary or of no language.
+"""Speech to learn from: Kokoro's voices, espeak-ng's and Festival's say sentences of many languages, their words in other
+orders, and words of a dictionary or of no language.
 
 python -m animacy.train.hear_clips --out FOLDER [--voices FOLDER] [--prose FILE] [--kokoro MINUTES] [--espeak MINUTES]
+    [--festival MINUTES]
 
 FOLDER gets NAME.wav and NAME.json for each (hear/clips.py). What is there is kept, so that a killed run goes on. `--voices` is
 a folder of further Kokoro-82M voices, NAME.bin of [510, 1, 256] float32, as the npm package kokoro-js 1.2.1 brings them
-(Apache-2.0). espeak-ng (GPL-3, the extra `espeak`) only speaks here: nothing of it is in the weights' package.
+(Apache-2.0). espeak-ng (GPL-3, the extra `espeak`) and Festival (festival.py tells what it needs) only speak here: nothing of
+them is in the weights' package.
 Three of four clips of Kokoro are in a voice mixed of others, none of which is held out. `--prose` is English text to say.
 Same arguments and seed, same clips.
 """
@@ -16,6 +18,7 @@ import argparse
 import json
 import logging
 import re
+import wave
 from collections import defaultdict
 from dataclasses import replace
 from importlib.resources import files
@@ -31,6 +34,7 @@ from ..speak.espeak import Espeak
 from ..speak.voices import Voice
 from ..stages import Speaker
 from ..types import Phone, Sentence, Speech
+from . import festival
 
 HERE = Path(__file__).parent
 LAST = 0.3  # s of silence after each clip, so that the mouth is seen to come to rest
@@ -59,6 +63,7 @@ PROSE = 0.7  # of English sentences, that are of prose where there is some: rare
 SHOWS = "th|sh|ch|oo|[pbmfvw]"  # what an English word has of sounds that lips and tongue show most plainly
 TIMBRE = 128  # of a style's numbers, that say how a voice sounds; the others say how it speaks
 OTHERS, FARTHER = 0.75, 1.4  # clips of Kokoro in voices that are mixed, and how much further out than a mean they lie
+ENGINES = ("kokoro", "espeak", "festival")
 OFFSETS = {"z": -0.050}  # s by which a voice's phones come late, as measured of those that ship; others -0.07
 
 
@@ -196,6 +201,7 @@ def main() -> None:
     parser.add_argument("--voices", type=Path)
     parser.add_argument("--kokoro", type=float, default=60.0, help="minutes of it (%(default)s)")
     parser.add_argument("--espeak", type=float, default=60.0, help="minutes of it (%(default)s)")
+    parser.add_argument("--festival", type=float, default=0.0, help="minutes of it (%(default)s)")
     parser.add_argument("--dense", action="store_true", help="Kokoro's English alone, rich in p b m f v w th sh")
     parser.add_argument("--prose", type=Path, help="English to say: the Helsinki Prosody Corpus's file")
     parser.add_argument("--threads", type=int, default=2)
@@ -209,14 +215,22 @@ def main() -> None:
     voices = kokoros(arguments.voices, arguments.threads) if arguments.kokoro else []
     if arguments.dense:
         voices = [(name, speaker) for name, speaker in voices if not name.startswith("z") and name not in HELD]
-    for engine, minutes in (("kokoro", arguments.kokoro), ("espeak", arguments.espeak)):
+    if arguments.festival:
+        try:
+            festival.check()
+        except AnimacyError as error:
+            parser.error(str(error))
+    often = np.array([own.share for own in festival.VOICES.values()])
+    for order, engine in enumerate(ENGINES):
+        minutes = getattr(arguments, engine)
         seconds, number = 0.0, share
         while seconds < 60 * minutes / shares:
-            rng = np.random.default_rng((arguments.seed, engine == "espeak", number))
+            rng = np.random.default_rng((arguments.seed, order, number))
             name = f"{engine}-{number:05d}"
             number += shares
             if (arguments.out / f"{name}.json").exists():
-                seconds += (arguments.out / f"{name}.wav").stat().st_size / 2 / 24000
+                with wave.open(str(arguments.out / f"{name}.wav"), "rb") as sound:
+                    seconds += sound.getnframes() / sound.getframerate()
                 continue
             speaker: Speaker
             try:
@@ -224,6 +238,10 @@ def main() -> None:
                     voice, speaker = mixed(voices, rng)
                     own = voice.startswith("z") == (rng.random() < 0.9)
                     sentence = writer.write("zh" if own else "en", rng)
+                elif engine == "festival":
+                    voice = str(rng.choice(list(festival.VOICES), p=often / often.sum()))
+                    speaker = festival.Festival(voice, float(np.exp(rng.uniform(*np.log(festival.PITCH)))))
+                    sentence = writer.write(speaker.voice.language, rng)
                 else:
                     language = str(rng.choice(sorted(ESPEAK), p=_shares()))
                     voice = str(rng.choice(ESPEAK[language])) + str(rng.choice(VARIANTS))

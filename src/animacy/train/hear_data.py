@@ -9,7 +9,8 @@ made by formula (hear_music.py). The file holds, over all rows of 10 ms, N in al
     mouth    [N, 9] uint8    what `animacy.move` makes of the phones, hear/clips.py's `mouth_of`, 0..255
     sound    [N] uint8       the row's sound of the IPA, 0 for none
     offsets  [K + 1] int64   clip k is the rows from offsets[k] to offsets[k + 1]
-    group    [K] str         "kokoro", "espeak", "music": learnt from; "held": held-out voices; an engine's name: judged by
+    group    [K] str         "kokoro", "espeak", "festival", "music": learnt from; "held": held-out voices; an engine's name:
+                             judged by
     voice    [K] str
     sounds   [] int64        how many there are, 0 among them
 
