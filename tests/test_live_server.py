@@ -305,7 +305,7 @@ def test_the_command_serves_drains_and_ends(
     ):
         with pytest.raises(UsageError):
             command.serve(Namespace(**given_ | wrong))
-    with pytest.raises(UsageError, match="--ice-server example.com: needed stun:HOST"):
+    with pytest.raises(UsageError, match=r"--ice-server example\.com: needed stun:HOST"):
         command.serve(Namespace(**given_ | {"ice_server": ["stun:a.example:3478", "example.com"]}))
     host = quick_host()
     monkeypatch.setattr(command, "make_host", lambda *_, **__: host)
