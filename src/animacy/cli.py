@@ -659,9 +659,11 @@ def _train(arguments: argparse.Namespace) -> None:
     names = tuple(dict.fromkeys(arguments.networks.split(",")))
     if not set(names) <= set(pipeline.SIZES):
         raise UsageError(f"--networks {arguments.networks}: needed lite, full or lite,full")
-    for name, low in (("processes", 1), ("spp", 2), ("spp_held_out", 2), ("steps", 1), ("hairs", 0), ("scale", 0.001)):
-        if getattr(arguments, name) < low:
-            raise UsageError(f"--{name.replace('_', '-')} {getattr(arguments, name)}: needed at least {low}")
+    least = {"processes": 1, "spp": 2, "spp_held_out": 2, "steps": 1, "hairs": 0, "scale": 0.001, "rate": 0}
+    for name, low in {**least, "trace_minutes": 0, "fit_minutes": 0}.items():
+        given = getattr(arguments, name)
+        if given is not None and not low <= given < float("inf"):
+            raise UsageError(f"--{name.replace('_', '-')} {given}: needed at least {low}")
     if arguments.pairs is not None and not Path(arguments.pairs).is_dir():
         raise UsageError(f"--pairs {arguments.pairs}: no such folder; give one that holds frames")
     plan = pipeline.Plan(
