@@ -13,6 +13,7 @@ import wave
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -20,6 +21,7 @@ import numpy as np
 import pytest
 
 import synthetic
+from animacy import cli
 from animacy.avatar import save, shipped
 from animacy.types import ARKIT, EMOTIONS
 
@@ -221,6 +223,42 @@ def test_an_interrupted_say_leaves_nothing(tmp_path: Path, number: int, code: in
     assert process.returncode == code
     assert b"Traceback" not in errors
     assert [p.name for p in tmp_path.iterdir()] == ["long.txt"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_who_interrupts_again_and_again_gets_the_same(tmp_path: Path, number: int, code: int) -> None:
+    command = [sys.executable, "-m", "animacy", "say", "One. " * 300, "-o", "a.mp4", "--wav", "a.wav", *SMALL]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while len(list(tmp_path.iterdir())) < 2:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.1)
+    while process.poll() is None:
+        assert time.monotonic() < deadline
+        process.send_signal(number)
+        time.sleep(0.03)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert b"Traceback" not in errors
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_signal_that_went_astray_can_be_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(cli, "_signals", [])
+    monkeypatch.setattr(cli, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    with pytest.raises(KeyboardInterrupt):
+        cli._terminated(signal.SIGINT, None)
+    cli._terminated(signal.SIGTERM, None)
+    now[0] += cli.GRACE
+    with pytest.raises(SystemExit):
+        cli._terminated(signal.SIGTERM, None)
+
+
+def test_an_error_that_nobody_can_read_keeps_its_code(tmp_path: Path) -> None:
+    for nowhere in ("2>/dev/full", "2> >(true)"):
+        command = f"'{sys.executable}' -m animacy read '' {nowhere}"
+        assert subprocess.run(["bash", "-c", command], cwd=tmp_path, timeout=60).returncode == 2
 
 
 def test_a_reader_that_leaves_is_no_error_to_tell(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from animacy import tsv
 from animacy.errors import UsageError
 from animacy.read import TextReader
 from animacy.read.evaluate import COLUMNS, KINDS, Case, agrees, cases, on_corpora, written
@@ -115,7 +116,7 @@ def test_a_wrong_line_of_a_written_set_is_named(tmp_path: Path, row: str, messag
         cases(file)
 
 
-def test_what_is_no_written_set_is_refused(tmp_path: Path) -> None:
+def test_what_is_no_written_set_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         cases(tmp_path / "none.tsv")
     (tmp_path / "a.tsv").write_text("a\tb\n", encoding="utf-8")
@@ -126,6 +127,10 @@ def test_what_is_no_written_set_is_refused(tmp_path: Path) -> None:
         cases(tmp_path / "a.tsv")
     (tmp_path / "a.tsv").write_bytes(b"\xff")
     with pytest.raises(UsageError, match="cannot be read"):
+        cases(tmp_path / "a.tsv")
+    monkeypatch.setattr(tsv, "MOST", 100)
+    (tmp_path / "a.tsv").write_text("\t".join(COLUMNS) + "\n" + "a" * 100, encoding="utf-8")
+    with pytest.raises(UsageError, match="more than 100 characters"):
         cases(tmp_path / "a.tsv")
 
 

@@ -21,10 +21,11 @@ from animacy.face import Drawn
 from animacy.hear import LATENCY, LOOK_AHEAD, STEP, HeardSound, Listener, evaluate, file
 from animacy.hear.clips import Clip, load, mouth_of, save
 from animacy.hear.evaluate import CLOSED, MOVED, heard, likeness, weights_of
+from animacy.live.sound import rate_of
 from animacy.move import Performer
 from animacy.move.heard import HeardMouth
 from animacy.move.visemes import visemes
-from animacy.send import Wav
+from animacy.send import Mp4, Wav
 from animacy.types import ARKIT, Conditions, Faces, Heard, Motion, Phone, Speech
 from heard import clip, spoken
 
@@ -245,6 +246,17 @@ def test_any_usual_file_is_heard_and_keeps_its_sound(tmp_path: Path, name: str, 
     assert like > 0.9 and abs(lag) <= (0.06 * RATE if codec in ("libmp3lame", "aac", "libopus") else 0)  # encoders' own delay
     jaw = np.concatenate(blank.weights)[:, JAW]
     assert jaw.max() > 0.2
+
+
+def test_a_name_with_a_colon_is_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # FFmpeg takes what stands before a colon for a protocol, where a path does not begin with /
+    written(tmp_path / "12:30.wav", spoken().samples[:RATE], RATE, "pcm_s16le")
+    with Mp4("12:31.mp4", 64, 25, np.zeros((8, 8, 3), np.uint8)) as film:
+        film.hear(Speech(np.zeros(960, np.float32), 24000, (), ()))
+    for name in ("12:30.wav", "12:31.mp4"):
+        with file.opened(name) as sound:
+            assert sum(map(len, sound.pieces))
+    assert rate_of("12:30.wav", None) == RATE
 
 
 def test_a_lossless_file_keeps_every_sample(tmp_path: Path) -> None:

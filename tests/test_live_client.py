@@ -219,7 +219,7 @@ def test_the_key_comes_from_a_file_or_the_environment(
         ({"text": " "}, 2, "nothing to say"),
         ({"--url": "example.org"}, 2, "needed http://"),
         ({"--key": "k", "--key-file": "f"}, 2, "give one of them"),
-        ({"--key-file": "/none"}, 2, "cannot be read"),
+        ({"--key-file": "/none"}, 2, "cannot be read: No such file"),
         ({"--key": "a b"}, 2, "the key holds"),
         ({"--session": "x", "--avatar": "grey"}, 2, "--avatar and --session"),
         ({"--session": "x"}, 1, "(404)"),

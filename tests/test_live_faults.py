@@ -248,6 +248,43 @@ def test_no_memory_for_another_session_refuses_that_one_alone(
     server.call("DELETE", f"/v1/sessions/{server.open()}")
 
 
+def _left(server: Running, path: str, body: str) -> None:
+    """Ask, and leave before there is an answer."""
+    with socket.create_connection(("127.0.0.1", server.port)) as one:
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        one.sendall((head + body).encode())
+        time.sleep(0.1)
+
+
+def test_who_leaves_while_a_session_opens_leaves_none(server: Running, neighbour: Tap, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, made, opening = list(server.host.streams), [], server.host.open
+
+    def slow(*given: Any) -> Any:
+        time.sleep(0.3)
+        made.append(opening(*given))
+        return made[-1]
+
+    monkeypatch.setattr(server.host, "open", slow)
+    _left(server, "/v1/sessions", "{}")
+    until(lambda: made)
+    until(lambda: server.host.streams == before and len(server.server._held) == len(before))
+
+
+def test_who_leaves_while_an_output_opens_does_not_lose_it(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    session, opening = server.open(), servers.open_output
+
+    def slow(*given: Any) -> Any:
+        time.sleep(0.3)
+        return opening(*given)
+
+    monkeypatch.setattr(servers, "open_output", slow)
+    _left(server, f"/v1/sessions/{session}/outputs", '{"hls": true}')
+    until(lambda: server.call("GET", f"/v1/sessions/{session}/outputs")[1]["outputs"])
+    server.call("DELETE", f"/v1/sessions/{session}")
+
+
 def test_a_painter_that_hangs_is_told_to_whoever_watches_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(servers, "STILL", 1.0)
     with serving() as server:

@@ -8,15 +8,16 @@ import hashlib
 import os
 import signal
 import threading
-import time
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 import numpy as np
 import pytest
+from aiohttp import web
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -27,7 +28,7 @@ from animacy.live import command
 from animacy.live.door import is_loopback, read_keys
 from animacy.live.openapi import document
 from animacy.live.requests import MOST_BYTES
-from animacy.live.server import Limits
+from animacy.live.server import Limits, serve
 from live import Running, quick_host, serving, until
 
 TEXT = "one two three four. five six seven eight. one two three four. five six seven eight"
@@ -69,6 +70,7 @@ def test_a_session_by_http(server: Running) -> None:
         ("POST", "say", {"text": "a", "loud": 1}, 400, "'loud' is not known"),
         ("POST", "say", {"text": "a" * MOST_BYTES}, 413, "bytes"),
         ("POST", "emotion", {"weights": {"joy": 2}}, 400, "weights.joy is 2"),
+        ("POST", "emotion", {"weights": {"joy": 10**400}}, 400, "weights.joy is 1000"),
         ("POST", "emotion", {"weights": {"hunger": 1}}, 400, "'hunger'"),
         ("POST", "emotion", {"weights": 3}, 400, "object or null"),
         ("POST", "avatar", {"avatar": "x"}, 400, "avatar 'x' is not here"),
@@ -83,6 +85,12 @@ def test_refusals(server: Running, method: str, path: str, value: Any, status: i
     answer = server.call(method, f"/v1/sessions/{session}/{path}", value)
     assert answer[0] == status and error in answer[1]["error"]
     server.call("DELETE", f"/v1/sessions/{session}")
+
+
+def test_a_body_that_is_not_packed_as_its_header_tells_is_refused(server: Running) -> None:
+    packed = {"Content_Type": "application/json", "Content_Encoding": "gzip"}
+    status, answer, _ = server.call("POST", "/v1/sessions", data=b"not packed", **packed)
+    assert status == 400 and "cannot be read" in answer["error"]
 
 
 JSON = st.recursive(
@@ -162,6 +170,10 @@ def test_key_files(tmp_path: Path) -> None:
             read_keys(file)
     file.write_text(f"ann {'k' * 16} # hers\n")
     assert read_keys(file) == {"ann": hashlib.sha256(b"k" * 16).digest()}
+    for text_, error in ((b"\xff", "UTF-8"), (b"#" * (1 << 20) + b"\nann " + b"k" * 16, "more than 1048576 bytes")):
+        file.write_bytes(text_)
+        with pytest.raises(UsageError, match=error):
+            read_keys(file)
     with pytest.raises(UsageError, match="cannot be read"):
         read_keys(tmp_path / "none")
 
@@ -262,6 +274,13 @@ def test_a_hundred_sessions_leave_nothing(server: Running) -> None:
     assert after[0] <= before[0] + 1 and after[1] <= before[1] + 2 and after[2] < before[2] + 25, (before, after)
 
 
+@pytest.mark.parametrize("address", ["a..b", "256.0.0.1"])
+def test_an_address_that_nobody_can_have_is_refused(address: str) -> None:
+    served = SimpleNamespace(application=web.Application(), failure=None)
+    with pytest.raises(UsageError, match="cannot be listened on"):
+        asyncio.run(serve(served, address, 0))
+
+
 def test_the_command_serves_drains_and_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -286,13 +305,16 @@ def test_the_command_serves_drains_and_ends(
     ):
         with pytest.raises(UsageError):
             command.serve(Namespace(**given_ | wrong))
+    with pytest.raises(UsageError, match=r"--ice-server example\.com: needed stun:HOST"):
+        command.serve(Namespace(**given_ | {"ice_server": ["stun:a.example:3478", "example.com"]}))
     host = quick_host()
     monkeypatch.setattr(command, "make_host", lambda *_, **__: host)
     monkeypatch.setattr(command, "log_as_json", lambda debug: None)
 
+    before = signal.getsignal(signal.SIGTERM)
+
     def end() -> None:
-        until(lambda: host.looks)
-        time.sleep(0.5)
+        until(lambda: signal.getsignal(signal.SIGTERM) != before)  # the server's own: until then it would end us
         os.kill(os.getpid(), signal.SIGTERM)
 
     thread = threading.Thread(target=end)

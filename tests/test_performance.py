@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ import pytest
 from PIL import Image
 
 from animacy import plot
-from animacy.errors import UsageError
+from animacy.errors import AnimacyError, UsageError
 from animacy.move import Performer
 from animacy.move.visemes import is_vowel
 from animacy.read import TextReader
@@ -147,6 +149,17 @@ def test_nothing_half_drawn_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         plot.save(tmp_path / "nowhere" / "a.png", lambda: performance)
     monkeypatch.setattr(plot, "draw", lambda performance: 1 / 0)
     with pytest.raises(ZeroDivisionError):
+        plot.save(tmp_path / "a.png", lambda: performance)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_under_a_plot_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*given: object, **more: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    performance = plot.performed([sentence("a")], Humming(), Performer(25), 25)
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(AnimacyError, match=r"a\.png cannot be written: No space left"):
         plot.save(tmp_path / "a.png", lambda: performance)
     assert not list(tmp_path.iterdir())
 

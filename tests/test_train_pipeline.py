@@ -113,6 +113,8 @@ def test_no_weights_anywhere_is_said(frames, tmp_path):
     [
         (["--networks", "tiny"], "--networks tiny: needed lite, full or lite,full"),
         (["--processes", "0"], "--processes 0: needed at least 1"),
+        (["--scale", "nan"], "--scale nan: needed at least 0.001"),
+        (["--fit-minutes", "nan"], "--fit-minutes nan: needed at least 0"),
         (["--pairs", "nowhere"], "--pairs nowhere: no such folder"),
         (["--into", "nowhere"], "--into nowhere: no bundle's folder"),
     ],
@@ -122,6 +124,14 @@ def test_what_cannot_be_asked_for_is_refused(given, told, tmp_path, capsys, monk
     assert cli.main(["train", "default", "-o", "out", *given]) == 2
     assert told in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_processes_tell_in_a_line_what_is_wrong_with_frames(frames, tmp_path, capfd):
+    pytest.importorskip("torch", reason="needs pip install 'animacy[train]'")
+    with pytest.raises(AnimacyError, match="training of lite, full failed; see the message above"):
+        pipeline.fit(plan(frames, tmp_path, pairs=tmp_path, networks=("lite", "full"), device="cuda"), lambda line: None)
+    told = capfd.readouterr().err.splitlines()
+    assert len(told) == 2 and all("no usable manifest.json" in line for line in told)
 
 
 def test_the_frames_are_traced_fitted_and_judged(frames, tmp_path):

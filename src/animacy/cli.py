@@ -9,12 +9,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TextIO
 
 from . import __version__
 from .errors import AnimacyError, UsageError
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from .types import Score, Word
 
 MAX_CHARACTERS = 2_000_000
-_signals: list[int] = []  # that came to end this process
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+GRACE = 10.0  # s in which what is open is closed, whatever else comes; then a signal ends what hangs
+_signals: list[tuple[int, float]] = []  # that came to end this process, and when
 MAX_BYTES = 4 * MAX_CHARACTERS + 3  # of UTF-8, with a byte order mark
 
 
@@ -45,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # whatever the locale, the texts are Unicode
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means it
             signal.signal(number, _terminated)
     _signals.clear()
@@ -57,33 +60,41 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _failed("interrupted", 130, arguments.debug)
     except BrokenPipeError:  # the reader of our output has left, as `head` does: no news to anybody
-        _mute_stdout()
+        _mute(sys.stdout)
+        _mute(sys.stderr)
         return 1
     except AnimacyError as error:
         return _failed(str(error), error.exit_code, arguments.debug)
     except OSError as error:  # what a file says is an AnimacyError: this is standard output, on a full disk perhaps
         if error.filename is None:
-            _mute_stdout()
+            _mute(sys.stdout)
         return _failed(f"{error.filename or 'standard output'}: {error.strerror or error}", 1, arguments.debug)
     except MemoryError:
         return _failed("out of memory: give less text at a time or a smaller --size", 1, arguments.debug)
     except Exception as error:
         if _signals:  # some libraries turn what ends them into an error of their own
-            return 128 + _signals[0]
+            return 128 + _signals[0][0]
         return _failed(f"{type(error).__name__}: {error} (this is a defect; --debug shows where)", 1, arguments.debug)
+    finally:
+        if _signals:  # all is closed; a signal to Python as it ends would be a traceback
+            for number in ENDING:
+                signal.signal(number, signal.SIG_IGN)
 
 
 def _failed(message: str, code: int, debug: bool) -> int:
     if debug:
         logging.getLogger(__name__).debug("failed", exc_info=True)
     line = " ".join(message.split())
-    sys.stderr.write(f"animacy: {line}\n")
+    try:
+        sys.stderr.write(f"animacy: {line}\n")
+    except OSError:  # nobody reads it, or a full disk is behind it: the code still tells
+        _mute(sys.stderr)
     return code
 
 
-def _mute_stdout() -> None:
+def _mute(stream: TextIO) -> None:
     """Let what is still to be written go nowhere: else Python tries again at its end, and complains."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _open_closed_streams() -> None:
@@ -96,9 +107,12 @@ def _open_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
-def _terminated(number: int, frame: object) -> NoReturn:
-    _signals.append(number)
-    raise SystemExit(128 + number)  # unwinds, so that half-written files go
+def _terminated(number: int, frame: object) -> None:
+    now = time.monotonic()
+    if _signals and now - _signals[-1][1] < GRACE:  # Ctrl-C again and again: half-written files go all the same
+        return
+    _signals.append((number, now))
+    raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)  # unwinds
 
 
 def _parser() -> Parser:
@@ -645,9 +659,11 @@ def _train(arguments: argparse.Namespace) -> None:
     names = tuple(dict.fromkeys(arguments.networks.split(",")))
     if not set(names) <= set(pipeline.SIZES):
         raise UsageError(f"--networks {arguments.networks}: needed lite, full or lite,full")
-    for name, low in (("processes", 1), ("spp", 2), ("spp_held_out", 2), ("steps", 1), ("hairs", 0), ("scale", 0.001)):
-        if getattr(arguments, name) < low:
-            raise UsageError(f"--{name.replace('_', '-')} {getattr(arguments, name)}: needed at least {low}")
+    least = {"processes": 1, "spp": 2, "spp_held_out": 2, "steps": 1, "hairs": 0, "scale": 0.001, "rate": 0}
+    for name, low in {**least, "trace_minutes": 0, "fit_minutes": 0}.items():
+        given = getattr(arguments, name)
+        if given is not None and not low <= given < float("inf"):
+            raise UsageError(f"--{name.replace('_', '-')} {given}: needed at least {low}")
     if arguments.pairs is not None and not Path(arguments.pairs).is_dir():
         raise UsageError(f"--pairs {arguments.pairs}: no such folder; give one that holds frames")
     plan = pipeline.Plan(

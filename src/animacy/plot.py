@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pypinyin import Style, lazy_pinyin
 
 from .engine import silence
-from .errors import UsageError
+from .errors import AnimacyError, UsageError
 from .send.partial import PartialFile
 from .stages import Mover, Speaker
 from .timeline import Timeline
@@ -120,15 +120,18 @@ def performed(sentences: Iterable[Sentence], speaker: Speaker, mover: Mover, fps
 def save(path: str | Path, perform: Callable[[], Performance]) -> None:
     """Write the picture of what `perform` gives as PNG, whole or not at all.
 
-    Raises UsageError, before anything is performed, if `path` cannot be written.
+    Raises UsageError, before anything is performed, if `path` cannot be written, AnimacyError when the disk refuses.
     """
     file = PartialFile(Path(path))
     try:
-        draw(perform()).save(file.partial, "PNG", optimize=True)
-    except BaseException:
-        file.discard()
-        raise
-    file.keep()
+        picture = draw(perform())
+        try:
+            picture.save(file.partial, "PNG", optimize=True)
+        except OSError as error:
+            raise AnimacyError(f"{path} cannot be written: {error.strerror or error}") from error
+        file.keep()
+    finally:
+        file.discard()  # after keep() there is nothing left under the partial name
 
 
 def pitch(samples: NDArray[np.float32], rate: int, step: float = 0.01, low: float = 65.0, high: float = 500.0) -> Array:

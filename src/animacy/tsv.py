@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .errors import UsageError
+
+MOST = 10_000_000  # characters of a table
 
 
 def sentences(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
@@ -16,9 +19,12 @@ def sentences(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, list[st
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+            text = file.read(MOST + 1)
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path} cannot be read: {error}") from error
+    if len(text) > MOST:
+        raise UsageError(f"{path} has more than {MOST} characters: split it")
     if not rows or rows[0] != list(columns):
         raise UsageError(f"{path}, line 1: needed the columns {' '.join(columns)}, with a tab between")
     if len(rows) == 1:

@@ -43,7 +43,7 @@ def opened(path: str | Path) -> Iterator[Sound]:
     if not Path(path).is_file():
         raise UsageError(f"--audio {path}: {'a folder' if Path(path).is_dir() else 'no such file'}; needed a sound file")
     try:
-        container = av.open(str(path))
+        container = av.open(str(Path(path).absolute()))  # FFmpeg takes what stands before a colon for a protocol
     except (av.FFmpegError, OSError, ValueError) as error:
         raise UsageError(
             f"--audio {path} is no sound file that can be read ({_reason(error)}): try wav, flac, mp3, ogg"

@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import ssl
 import sys
 import tempfile
@@ -66,6 +67,9 @@ def serve(arguments: argparse.Namespace) -> None:
         raise UsageError("--mps with one process: needed --workers 2 or more, which then share the GPU")
     if arguments.key_file is None and not is_loopback(arguments.host):
         raise UsageError(f"--host {arguments.host} without --key-file: anybody could call; give one, or a loopback's address")
+    for url in arguments.ice_server:
+        if not re.fullmatch(r"(stun|turn)s?:[^\s?:]+(:\d+)?(\?transport=\w+)?", url):
+            raise UsageError(f"--ice-server {url}: needed stun:HOST[:PORT] or turn:HOST[:PORT]")
     keys = _keys(arguments)
     _places(arguments)  # refused here, before anything is loaded
     tls = _tls(arguments.cert, arguments.private_key)

@@ -19,6 +19,7 @@ from aiohttp import web
 
 from ..errors import AnimacyError, UsageError
 from . import openapi
+from .keys import key_lines
 from .metrics import Metrics
 from .scheduler import Busy
 
@@ -52,13 +53,8 @@ def read_keys(path: str | Path) -> dict[str, bytes]:
 
     Raises UsageError if the file cannot be read, holds no key, or one shorter than 16 characters.
     """
-    try:
-        lines = Path(path).read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--key-file {path} cannot be read: {error}") from error
     keys: dict[str, bytes] = {}
-    for number, line in enumerate(lines, 1):
-        parts = line.split("#")[0].split()
+    for number, parts in enumerate(key_lines(path), 1):
         if not parts:
             continue
         if len(parts) != 2 or len(parts[1]) < 16 or parts[0] in keys:
@@ -122,6 +118,8 @@ class Door:
             response = as_json({"error": error.reason}, error.status)
             if "Allow" in error.headers:
                 response.headers["Allow"] = error.headers["Allow"]
+        except web.RequestPayloadError as error:  # found out only as the body was read: it is not packed as its header tells
+            response = as_json({"error": f"the body cannot be read: {' '.join(str(error).split())}"}, 400)
         except asyncio.CancelledError:
             raise
         except Exception as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, TypeVar
@@ -148,7 +147,7 @@ def _check(name: str, value: Any, limits: Mapping[str, Any]) -> None:
             raise UsageError(f"{name} holds half a surrogate pair: needed Unicode text")
     elif kinds[0] in ("integer", "number") and isinstance(value, int | float) and not isinstance(value, bool):
         whole = isinstance(value, int) or kinds[0] == "number"
-        if not whole or not math.isfinite(value) or not limits["minimum"] <= value <= limits["maximum"]:
+        if not whole or not limits["minimum"] <= value <= limits["maximum"]:
             raise UsageError(f"{name} is {_shown(value)}: needed {kinds[0]} {limits['minimum']} to {limits['maximum']}")
     elif kinds[0] == "boolean" and isinstance(value, bool):
         return

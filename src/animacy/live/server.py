@@ -110,8 +110,9 @@ class Server:
         self._places = places or Places()
         self._held: dict[str, Held] = {}
         self._opening = 0
+        self._going_on: set[asyncio.Task[web.StreamResponse]] = set()  # see _to_the_end
         door = self._door = Door(metrics, keys=keys, often=self.limits.requests_per_second, origins=origins, clock=clock)
-        known = door.known
+        known, to_the_end = door.known, self._to_the_end
         self.application = application(
             door,
             ("GET", "/healthz", self._healthz),
@@ -120,25 +121,36 @@ class Server:
             ("GET", "/metrics", known(self._metrics_page)),
             ("GET", "/v1", known(self._about)),
             ("GET", "/v1/sessions", known(self._list)),
-            ("POST", "/v1/sessions", known(self._open)),
+            ("POST", "/v1/sessions", known(to_the_end(self._open))),
             ("GET", "/v1/sessions/{id}", known(self._show)),
-            ("DELETE", "/v1/sessions/{id}", known(self._delete)),
+            ("DELETE", "/v1/sessions/{id}", known(to_the_end(self._delete))),
             ("POST", "/v1/sessions/{id}/say", known(self._say)),
             ("POST", "/v1/sessions/{id}/interrupt", known(self._interrupt)),
             ("POST", "/v1/sessions/{id}/emotion", known(self._feel)),
             ("POST", "/v1/sessions/{id}/avatar", known(self._wear)),
             ("GET", "/v1/sessions/{id}/events", known(self._events)),
             ("GET", "/v1/sessions/{id}/audio", known(self._audio)),
-            ("POST", "/v1/sessions/{id}/whep", known(self._whep)),
+            ("POST", "/v1/sessions/{id}/whep", known(to_the_end(self._whep))),
             ("DELETE", "/v1/sessions/{id}/whep/{viewer}", known(self._whep_end)),
             ("GET", "/v1/sessions/{id}/outputs", known(self._outputs)),
-            ("POST", "/v1/sessions/{id}/outputs", known(self._output)),
+            ("POST", "/v1/sessions/{id}/outputs", known(to_the_end(self._output))),
             ("DELETE", "/v1/sessions/{id}/outputs/{output}", known(self._output_end)),
             ("GET", "/v1/sessions/{id}/outputs/{output}/{name}", self._hls),
         )
         if prefix:
             self.application.router.add_get("/load", self._load)
         self.application.cleanup_ctx.append(self._housekeeping)
+
+    def _to_the_end(self, handler: Handler) -> Handler:
+        """Let `handler` come to its end though its caller leaves: aiohttp cancels it then, amid what it opens or closes."""
+
+        async def whole(request: web.Request) -> web.StreamResponse:
+            task = asyncio.ensure_future(handler(request))
+            self._going_on.add(task)
+            task.add_done_callback(self._going_on.discard)
+            return await asyncio.shield(task)
+
+        return whole
 
     # --- what is asked
 
@@ -211,6 +223,8 @@ class Server:
                 raise
         self._held[held.id] = held
         _log.info("session opened", extra={"session": held.id, "caller": held.caller, "avatar": avatar, "voice": voice})
+        if request.transport is None:
+            await self._close(held, "its caller has left")  # and nobody else knows its name
         return _json(self._as_json(held), 201, {"Location": f"/v1/sessions/{held.id}"})
 
     async def _show(self, request: web.Request) -> web.Response:
@@ -459,7 +473,7 @@ class Server:
         task = asyncio.create_task(sweep())
         yield
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await asyncio.gather(task, *self._going_on, return_exceptions=True)
         await asyncio.gather(*(self._close(held, "the server ends") for held in list(self._held.values())))
 
     @property
@@ -589,9 +603,10 @@ async def serve(
         site = web.UnixSite(runner, address) if local else web.TCPSite(runner, address, port, ssl_context=tls)
         try:
             await site.start()
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: of a name that no DNS takes
             where = address if local else f"{address}:{port}"
-            raise UsageError(f"{where} cannot be listened on: {error.strerror}; give another --host or --port") from error
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise UsageError(f"{where} cannot be listened on: {reason}; give another --host or --port") from error
         ending = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

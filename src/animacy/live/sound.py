@@ -28,7 +28,7 @@ def rate_of(sound: Sound, rate: int | None) -> int:
         if rate is not None:
             raise UsageError(f"a rate ({rate}) with a file: leave it out, the file tells")
         try:
-            with av.open(str(sound)) as container:
+            with av.open(str(Path(sound).absolute())) as container:
                 if not container.streams.audio:
                     raise UsageError(f"{sound} holds no sound: give a file with some")
                 return min(max(container.streams.audio[0].rate, LEAST_RATE), MOST_RATE)
@@ -53,7 +53,7 @@ async def _pieces(sound: Sound, rate: int) -> AsyncIterator[Samples]:
     if isinstance(sound, np.ndarray):
         yield sound
     elif isinstance(sound, str | Path):
-        with av.open(str(sound)) as container:
+        with av.open(str(Path(sound).absolute())) as container:
             resampler, frames = AudioResampler("flt", "mono", rate, frame_size=round(PIECE * rate)), container.decode(audio=0)
             while True:  # a frame at a time: nobody else waits for a long file
                 frame = await asyncio.to_thread(next, frames, None)

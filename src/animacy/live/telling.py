@@ -7,10 +7,10 @@ import asyncio
 import json
 import os
 from dataclasses import asdict
-from pathlib import Path
 
 from ..errors import AnimacyError, UsageError
 from .client import Client, LiveSession, Told
+from .keys import key_lines
 
 ATTEMPTS = 3  # to say a text whose process dies meanwhile
 
@@ -80,11 +80,6 @@ def _key(arguments: argparse.Namespace) -> str | None:
         return str(arguments.key)
     if arguments.key_file is None:
         return os.environ.get("ANIMACY_KEY")
-    try:
-        lines = Path(arguments.key_file).read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--key-file {arguments.key_file} cannot be read: {error}") from error
-    for line in lines:
-        if parts := line.split("#")[0].split():
-            return parts[-1]
+    for parts in filter(None, key_lines(arguments.key_file)):
+        return parts[-1]
     raise UsageError(f"--key-file {arguments.key_file} holds no key: needed a line KEY or NAME KEY")

@@ -46,8 +46,12 @@ class Mp4:
         self._file = PartialFile(Path(path))
         try:
             # Sound for a whole phrase is muxed before its first frame: the muxer has to hold it back, however long.
+            # Absolute, as FFmpeg takes what stands before a colon for a protocol.
             self._container = av.open(
-                str(self._file.partial), "w", format="mp4", options={"movflags": "+faststart", "max_interleave_delta": "0"}
+                str(self._file.partial.absolute()),
+                "w",
+                format="mp4",
+                options={"movflags": "+faststart", "max_interleave_delta": "0"},
             )
             video = self._container.add_stream("libx264", rate=fps)
             video.width = video.height = size

@@ -12,6 +12,7 @@ import dataclasses
 import json
 import multiprocessing
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -196,7 +197,7 @@ def fit(plan: Plan, report: Report) -> None:
             _fit(plan, name)
         return
     context = multiprocessing.get_context("spawn")
-    running = {name: context.Process(target=_fit, args=(plan, name)) for name in wanted}
+    running = {name: context.Process(target=_fit_alone, args=(plan, name)) for name in wanted}
     for process in running.values():
         process.start()
     for process in running.values():
@@ -204,6 +205,14 @@ def fit(plan: Plan, report: Report) -> None:
     failed = [name for name, process in running.items() if process.exitcode]
     if failed:
         raise AnimacyError(f"training of {', '.join(failed)} failed; see the message above; run again to go on")
+
+
+def _fit_alone(plan: Plan, name: str) -> None:
+    """`_fit` in a process of its own, which says in one line what fails, as the command does."""
+    try:
+        _fit(plan, name)
+    except AnimacyError as error:
+        sys.exit(f"animacy: {error}")
 
 
 def _fit(plan: Plan, name: str) -> None:
