@@ -239,7 +239,8 @@ def opened(canned: Canned, arguments: argparse.Namespace) -> Iterator[Any]:
         for sentence in canned.read(canned.texts[0]):  # loads and warms it
             for _ in voice.speak(sentence):
                 pass
-    with hosts.Host({arguments.avatar: look}, {"voice": voice}, {"none": canned}, size=arguments.size) as host:
+    beat = (arguments.child or 0) / arguments.workers / 25  # as `animacy serve` has it
+    with hosts.Host({arguments.avatar: look}, {"voice": voice}, {"none": canned}, size=arguments.size, beat=beat) as host:
         hosts.keep_loaded()
         yield host
 

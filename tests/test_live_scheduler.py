@@ -270,6 +270,18 @@ def test_refusals(clock: Clock, sessions: list[Session]) -> None:
             call()
 
 
+@pytest.mark.parametrize("beat", [0.0, 0.005, 0.035])
+def test_ticks_lie_on_their_beat(clock: Clock, beat: float) -> None:
+    easel = Easel(clock, 0.001)
+    scheduler = Scheduler({"a": Drawn(easel, easel, 32)}, clock, beat)
+    for late in (0.0, 0.013, 0.0399, 0.0):
+        clock.now += late
+        wait = scheduler.tick()
+        assert 0 < wait <= 0.04 + 1e-6
+        clock.now += wait
+        assert (clock.now - beat) / 0.04 == pytest.approx(round((clock.now - beat) / 0.04), abs=1e-6)
+
+
 def test_runs_in_a_thread_in_real_time(sessions: list[Session]) -> None:
     """Other threads say and interrupt while one paints."""
     clock = Clock()

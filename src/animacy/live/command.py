@@ -128,6 +128,7 @@ def host_of(arguments: argparse.Namespace, metrics: Metrics) -> Host:
         prepared=arguments.prepare,
         stage=logging.getLogger("animacy.live").info,
         observe=metrics.lateness.observe,
+        beat=getattr(arguments, "worker", 0) / arguments.workers / arguments.fps,  # one process after the other
     )
     keep_loaded()
     return host

@@ -47,8 +47,9 @@ class Host:
     """Holds live sessions: constructed, it is loaded, warmed up, and ticking.
 
     looks, speakers, readers: by the names that `open` takes. Several threads call the speakers at a time. observe is called
-    with the lateness in seconds of each frame of each session. Closing it ends its sessions and its thread; twice is fine.
-    Raises what opening a look raises. What interrupts the wait for it, a signal, is raised once its thread has ended.
+    with the lateness in seconds of each frame of each session. beat: as the Scheduler takes it. Closing it ends its sessions
+    and its thread; twice is fine. Raises what opening a look raises. What interrupts the wait for it, a signal, is raised once
+    its thread has ended.
     """
 
     def __init__(
@@ -60,10 +61,11 @@ class Host:
         size: int,
         fps: int = 25,
         observe: Callable[[float], None] = lambda lateness: None,
+        beat: float = 0.0,
     ) -> None:
         self.looks, self.speakers, self.readers, self.size, self.fps = looks, speakers, readers, size, fps
         self.failure: BaseException | None = None  # of the scheduler: nothing is painted any more
-        self._observe = observe
+        self._observe, self._beat = observe, beat
         # Where more threads encode than there are cores, the one that paints waits long for a core, and longer for one of them
         # that lost its core with the GIL in hand.
         self._turns = Turns(len(os.sched_getaffinity(0)))
@@ -180,7 +182,7 @@ class Host:
                     if self._given_up:
                         return
                     painting[name] = stack.enter_context(look.painting())
-                self._scheduler = Scheduler(painting)
+                self._scheduler = Scheduler(painting, beat=self._beat)
                 if self._given_up:
                     return
                 self._ready.set()
@@ -206,12 +208,13 @@ def make_host(
     cores: int | None = None,
     stage: Callable[[str], None] = lambda name: None,
     observe: Callable[[float], None] = lambda lateness: None,
+    beat: float = 0.0,
 ) -> Host:
     """A host of the avatars of these names or paths and of all voices that ship, warmed up; `voice` comes first.
 
-    size: pixels a side, even, 64..2048. fps: 1..60. rasteriser, generator, backend, prepared: as `make_face` takes them.
-    cores: that voices may take, by default all. stage is told what begins, from the scheduler's thread, too.
-    Raises UsageError for what cannot be asked for.
+    size: pixels a side, even, 64..2048. fps: 1..60. rasteriser, generator, backend, prepared: as `make_face` takes them. cores:
+    that voices may take, by default all. beat: as the Scheduler takes it. stage is told what begins, from the scheduler's
+    thread, too. Raises UsageError for what cannot be asked for.
     """
     if size % 2 or not 64 <= size <= 2048:
         raise UsageError(f"--size {size}: needed an even number from 64 to 2048")
@@ -231,7 +234,7 @@ def make_host(
         for sentence in readers["none"].read(text):
             for _ in speakers[EACH_LANGUAGE].speak(sentence):
                 pass
-    return Host(looks, speakers, readers, size=size, fps=fps, observe=observe)
+    return Host(looks, speakers, readers, size=size, fps=fps, observe=observe, beat=beat)
 
 
 def keep_loaded() -> None:

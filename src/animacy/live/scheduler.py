@@ -107,14 +107,17 @@ class Scheduler:
     may be called from any. Constructing paints the largest batch with each, so that memory that lacks is missed now and not
     when a session is added, and one and TRIAL frames, so that the pace is known from the start; where these take no time, as on
     a GPU, the largest batch is the trial.
-    clock gives seconds, as the sessions'. Closing neither closes sessions nor stages. What these raise is raised by `tick`; a
-    session that fails is logged and removed.
+    clock gives seconds, as the sessions'. beat: seconds by which ticks lie behind the clock's whole periods: processes that
+    share a GPU or cores give each its own, so that they do not all want them at once. Closing neither closes sessions nor
+    stages. What these raise is raised by `tick`; a session that fails is logged and removed.
     """
 
-    def __init__(self, avatars: Mapping[str, FaceStage], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, avatars: Mapping[str, FaceStage], clock: Callable[[], float] = time.monotonic, beat: float = 0.0
+    ) -> None:
         self.look_ahead = LOOK_AHEAD  # frames
         self.half = False  # each second frame is painted
-        self._avatars, self._clock = dict(avatars), clock
+        self._avatars, self._clock, self._beat = dict(avatars), clock, beat
         self._lock = threading.Lock()
         self._running: dict[Session, _Running] = {}
         self._added = 0
@@ -240,7 +243,8 @@ class Scheduler:
             self._measure(_Tick(len(running), max(heard - begun, 0.0), self._painting(frames), max(ended - heard, 0.0)))
         self._adapt()
         period = 1.0 / max((r.session.fps for r in running), default=25)
-        return (int(ended / period + 1e-6) + 1) * period - ended  # a fixed beat: one that waits after its work slips
+        past = (ended - self._beat) / period + 1e-6
+        return (math.floor(past) + 1) * period + self._beat - ended  # a fixed beat: one that waits after its work slips
 
     def _take(self, running: _Running) -> list[_Job]:
         """Hand on the sound of a session's next frames; gives those that are to be painted."""
