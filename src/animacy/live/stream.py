@@ -77,7 +77,7 @@ class Figures:
 
 
 class Turns:
-    """Lets so many threads at once into `with turns:`, first come, first served; the others sleep meanwhile."""
+    """Lets so many threads at once into `with turns:`; the others sleep meanwhile."""
 
     def __init__(self, count: int) -> None:
         self._free: SimpleQueue[None] = SimpleQueue()  # as a semaphore, but without Python's steps, each a turn of the GIL
