@@ -21,7 +21,7 @@ from animacy.live.values import Moment
 from animacy.live.voice import KEPT, SharedVoice
 from animacy.types import ARKIT, Sentence, Speech
 from live import SIZE, Tap, quick_host, until
-from test_live_session import Tone, Words
+from test_live_session import Clock, Tone, Words
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +110,26 @@ def test_any_rate_and_an_odd_fps() -> None:
     steps = {b.packet.pts - a.packet.pts for a, b in itertools.pairwise(tap.kind("audio"))}
     assert steps <= {480, 479, 481} and len(tap.kind("audio")) > 40
     assert _loudness([bytes(e.packet) for e in tap.kind("audio")]).max() > 0.1
+
+
+@pytest.mark.parametrize("apart", [0.0, 0.3, 0.99])
+def test_key_frames_are_two_seconds_apart_at_most_whatever_is_asked_for(apart: float) -> None:
+    clock, face, keys = Clock(), np.zeros((96, 64), np.uint8), []
+    with Session(Tone(), reader=Words(), clock=clock) as session:
+        stream = Stream(session, 64, {"default": np.zeros((64, 64, 3), np.uint8)}, clock, apart=apart)
+        stream.close()  # its thread ends; what it would do is done here, by another clock
+        for number in range(260):
+            clock.now = session.opened + number / 25
+            if number in (30, 137, 149):
+                stream.key_frame()
+            stream._faces.append((number, session.epoch, face))
+            due = stream._face_due()
+            assert due is not None and due[0] == number
+            keys += [number] * due[2]
+    assert keys[0] == 0 and np.diff([*keys, 259]).max() <= 50 and np.diff(keys).min() >= 13
+    for asked in (30, 137, 149):  # soon after, though not sooner than half a second after another
+        assert any(asked <= n <= asked + 13 for n in keys)
+    assert sum((n / 50 + apart) % 1 < 0.02 for n in keys[1:]) >= 3  # what is asked for does not move the others
 
 
 def test_no_more_encode_at_once_than_there_are_turns() -> None:

@@ -31,6 +31,9 @@ from .voice import SharedVoice
 
 GPU_BATCHES = (1, 4, 8, 16, 64)  # frames at once, made ready at the start; others are cut into these
 LEAD = LOOK_AHEAD + 1  # frames from a session's opening to its first: its encoders open, and each tick paints but one of it
+APART = (
+    0.618  # of the time between key frames, from one session's to the next one's: the golden ratio spreads any number evenly
+)
 EACH_LANGUAGE = "auto"  # the voice that is one for each sentence's language
 _log = logging.getLogger(__name__)
 
@@ -127,7 +130,7 @@ class Host:
             raise AnimacyError(f"nothing is painted any more ({self.failure}): start the server again")
         with self._lock:
             self._opened += 1
-            own = self._opened if seed is None else seed
+            own, apart = self._opened if seed is None else seed, self._opened * APART % 1
         session = Session(
             self.speakers[voice],
             reader=self.readers[markup],
@@ -140,7 +143,7 @@ class Host:
             undo.callback(session.close)
             backgrounds = {name: look.background for name, look in self.looks.items()}
             try:
-                stream = Stream(session, self.size, backgrounds, observe=self._observe, turns=self._turns)
+                stream = Stream(session, self.size, backgrounds, observe=self._observe, turns=self._turns, apart=apart)
             except Exception as error:  # of the encoders, which take memory that others have
                 _log.error("a session could not be made: %s", error, exc_info=error)
                 raise Busy(f"another session cannot be made ({error}): retry later") from error

@@ -8,6 +8,7 @@ once. Sound is cut into packets by counted samples of the session: neither gaps 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -95,8 +96,9 @@ class Stream:
     """A scheduler's Sink that encodes `session` in a thread of its own. Close it before or after the session; twice is fine.
 
     size: pixels a side, even. backgrounds: [size, size, 3] uint8 sRGB by avatar. observe: called with each frame's lateness in
-    seconds. turns: of all streams of a process, in which pictures are encoded; by default each is at once. When the session is
-    closed, or encoding fails, the stream ends and `ended` is set.
+    seconds. turns: of all streams of a process, in which pictures are encoded; by default each is at once. apart: by which
+    share of KEY_SECONDS, 0..1, key frames come earlier, so that those of sessions that open together do not come together. When
+    the session is closed, or encoding fails, the stream ends and `ended` is set.
     """
 
     def __init__(
@@ -107,8 +109,9 @@ class Stream:
         clock: Callable[[], float] = time.monotonic,
         observe: Callable[[float], None] = lambda lateness: None,
         turns: AbstractContextManager[Any] | None = None,
+        apart: float = 0.0,
     ) -> None:
-        self._turns = nullcontext() if turns is None else turns
+        self._turns, self._apart = nullcontext() if turns is None else turns, apart
         self.session, self.size, self.figures, self.ended = session, size, Figures(), threading.Event()
         self._backgrounds, self._clock, self._observe = backgrounds, clock, observe
         self._changed = threading.Condition()
@@ -275,12 +278,16 @@ class Stream:
                 continue
             now = self._clock()
             # x264 counts frames: of those that were never painted its own interval knows nothing.
-            wanted = self._key or number - self._key_number >= KEY_SECONDS * self.session.fps
+            wanted = self._key or self._interval(number) > self._interval(self._key_number)
             key = wanted and now - self._last_key >= KEY_SOONEST
             if key:
                 self._key, self._last_key, self._key_number = False, now, number
             return number, i420, key
         return None
+
+    def _interval(self, frame: int) -> int:
+        """In which interval between key frames a frame lies."""
+        return math.floor(frame / (KEY_SECONDS * self.session.fps) + self._apart)
 
     def _encode_sound(self, first: int, samples: NDArray[np.float32]) -> None:
         due = self.session.opened + first / self.session.rate
