@@ -208,7 +208,6 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--share", default="0/1", help="K/N: only every N-th clip from K on, for N processes at once")
     arguments = parser.parse_args()
-    logging.getLogger("animacy").setLevel(logging.ERROR)  # of espeak-ng's rarer phones
     arguments.out.mkdir(parents=True, exist_ok=True)
     share, shares = map(int, arguments.share.split("/"))
     writer = Writer(arguments.dense, arguments.prose)
@@ -220,6 +219,7 @@ def main() -> None:
             festival.check()
         except AnimacyError as error:
             parser.error(str(error))
+    logging.getLogger("animacy").setLevel(logging.ERROR)  # of espeak-ng's rarer phones
     often = np.array([own.share for own in festival.VOICES.values()])
     for order, engine in enumerate(ENGINES):
         minutes = getattr(arguments, engine)
