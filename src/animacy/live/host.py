@@ -31,9 +31,7 @@ from .voice import SharedVoice
 
 GPU_BATCHES = (1, 4, 8, 16, 64)  # frames at once, made ready at the start; others are cut into these
 LEAD = LOOK_AHEAD + 1  # frames from a session's opening to its first: its encoders open, and each tick paints but one of it
-APART = (
-    0.618  # of the time between key frames, from one session's to the next one's: the golden ratio spreads any number evenly
-)
+APART = 0.618  # of the time between key frames, from a session's to the next one's: the golden ratio spreads any number
 EACH_LANGUAGE = "auto"  # the voice that is one for each sentence's language
 _log = logging.getLogger(__name__)
 

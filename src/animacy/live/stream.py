@@ -373,7 +373,7 @@ def _h264(size: int, fps: int) -> av.VideoCodecContext:
     codec.profile = "Baseline"
     kbps = max(300, size * size * fps // 2600)  # a ceiling: 630 at 256 pixels and 25 frames a second
     codec.options = {
-        # Two thirds of the time of "veryfast" at 21, at as many bits for pictures as good: see docs/serving.md.
+        # Two thirds of the time of "veryfast" at 21, for a sixth to a quarter more bits at the same error: docs/serving.md.
         "preset": "superfast",
         "tune": "zerolatency",
         "crf": "22",

@@ -162,9 +162,7 @@ async def _works(client: ClientSession) -> bool:
 def share(number: int, count: int) -> set[int]:
     """The cores that process `number` of `count` keeps to: an even share of ours, or all where that were less than LEAST.
 
-    One thread of Python runs at a time, and the encoders' threads hand on the turn some thousand times a second. On many cores
-    each is on one of its own, which sleeps, and has to be woken: eight sessions' ticks took 40 to 300 ms so (a virtual machine
-    of 16 cores), where two cores that never sleep for long took 7.
+    So no process's encoders take the cores on which another paints, and each knows how many may encode at once.
     """
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < LEAST * count:
