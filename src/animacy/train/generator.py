@@ -242,7 +242,7 @@ def train(
         with torch.no_grad():
             energy.lerp_(edges, 0.01)
             ratio = (energy[0] / energy[1].clamp_min(1e-9)).clamp(0, 2)
-            texture.mul_(torch.exp(0.005 * (settings.sharpness - ratio))).clamp_(settings.texture / 20, settings.texture * 20)
+            texture.mul_(torch.exp(0.01 * (settings.sharpness - ratio))).clamp_(settings.texture / 20, settings.texture * 40)
             torch._foreach_lerp_(*averaged, 1 - keep)
         if step % 100 == 0:
             value = float(loss)
