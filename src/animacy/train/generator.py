@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from ..errors import AnimacyError, UsageError
 from .data import PARTS, Pairs
 
+LEADING = 24  # frames that lead the textures' weight
 CHANNELS = 10  # of Conditions: shaded RGBA, unlit RGB and depth, normal xy
 SCALED = 8  # of them, by a gain for each folded pixel; the second four are added to the first
 
@@ -145,11 +146,12 @@ class Settings:
     gradient: float = 0.25  # weight of the edges' difference
     motion: float = 0.5  # weight of the difference between neighbouring frames' changes
     texture: float = 100.0  # weight of the local autocovariance's difference; in hair to begin with, and then ...
-    sharpness: float = 0.82  # ... led until the energy of hair's edges over the teacher's is this
+    sharpness: float = 0.85  # ... led until the energy of hair's edges over the teacher's is this in frames not learnt from
     # Weight of what single pixels stand out by, as a share of the textures': the more those demand, the more a dot would pay.
     lonely: float = 0.045
     focus: float = 4.0  # how much more a pixel of the eyes and the mouth counts
     crop: int = 32  # pixels less a side in training, anywhere in the frame: a pixel's noise then never comes back alike
+    lead: int = 10  # steps from one look at these frames to the next
     every: int = 500  # steps from one saved state to the next
     average: float = 0.998  # of the weights over steps: what is kept is their moving mean
     seed: int = 0
@@ -192,10 +194,8 @@ def train(
     optimizer = torch.optim.AdamW(
         network.parameters(), rate, weight_decay=settings.decay, betas=(0.9, 0.99), fused=gpu, capturable=gpu
     )
-    kept = np.flatnonzero(~pairs.motions.held_out)
+    kept, leading = _split(pairs)
     second = kept[pairs.motions.follows[kept]]
-    if not len(kept):
-        raise AnimacyError("no frame to train on: all are held out")
     conditions, target, halves = (torch.from_numpy(x).to(device) for x in (pairs.conditions, pairs.target, pairs.halves))
     hair = torch.from_numpy(pairs.parts == PARTS.index("hair")).to(device)
     # edges' energy in hair, painted and traced, as moving sums; the texture's weight
@@ -236,16 +236,20 @@ def train(
         # Past the edges by a quarter, so that the frame's own edges come often.
         y, x = np.clip(rng.integers(-settings.crop // 4, settings.crop * 5 // 4 + 1, 2), 0, settings.crop)
         batch = [v[index, ..., y : y + side, x : x + side] for v in (conditions, target, halves, weight, hair)]
-        loss, edges = learn(batch, texture, n)
+        loss = learn(batch, texture, n)
         step += 1
         keep = min(settings.average, step / (step + 10))
         with torch.no_grad():
-            energy.lerp_(edges, 0.01)
-            ratio = (energy[0] / energy[1].clamp_min(1e-9)).clamp(0, 2)
-            texture.mul_(torch.exp(0.01 * (settings.sharpness - ratio))).clamp_(settings.texture / 20, settings.texture * 40)
+            if step % settings.lead == 0:
+                some = torch.from_numpy(rng.choice(leading, min(8, len(leading)), replace=False)).to(device)
+                edges = _edges(network, *(v[some] for v in (conditions, halves, hair)))
+                energy.lerp_(edges, max(0.1, settings.lead / step))
+                ratio = energy[0] / energy[1].clamp_min(1e-9)
+                texture.mul_(torch.exp(0.01 * settings.lead * (settings.sharpness - ratio.clamp(0, 2))))
+                texture.clamp_(settings.texture / 20, settings.texture * 40)
             torch._foreach_lerp_(*averaged, 1 - keep)
         if step % 100 == 0:
-            value = float(loss)
+            value, ratio = float(loss), energy[0] / energy[1].clamp_min(1e-9)
             if not math.isfinite(value):
                 raise AnimacyError(f"the loss is {value} at step {step}: lower the rate")
             row = {"step": step, "seconds": round(time.monotonic() - began, 1), "loss": round(value, 5)}
@@ -265,6 +269,39 @@ def train(
     return network.eval()
 
 
+def _split(pairs: Pairs) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """(frames to learn from, frames that lead the textures' weight): of those learnt from a network can know each hair in time,
+    and is sharp there, demand or not. The second are of the first where there are too few to set some aside.
+    """
+    kept = np.flatnonzero(~pairs.motions.held_out)
+    if not len(kept):
+        raise AnimacyError("no frame to train on: all are held out")
+    follows = np.append(pairs.motions.follows, False)
+    alone = kept[~follows[kept] & ~follows[kept + 1]]
+    if len(alone) < 4 * LEADING:
+        return kept, kept
+    leading = alone[:: len(alone) // LEADING]
+    return np.setdiff1d(kept, leading), leading
+
+
+@torch.no_grad()
+def _edges(network: Network, conditions: Tensor, halves: Tensor, hair: Tensor) -> Tensor:
+    """The energy [2] of hair's edges, painted and traced.
+
+    conditions [B, 10, S, S], halves [B, 2, 4, S, S], uint8; hair [B, S, S] bool.
+    """
+    kind = conditions.device.type
+    with torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda"):
+        out = network(as_input(conditions).contiguous(memory_format=torch.channels_last)).float()
+    luma = [v.mean(1) for v in (out[:, :3], *(halves[:, k, :3].float() / 255 for k in range(2)))]
+    energies = []
+    for one, other in ((luma[0], luma[0]), (luma[1], luma[2])):
+        down = torch.diff(one, dim=1)[..., 1:] * torch.diff(other, dim=1)[..., 1:]
+        right = torch.diff(one, dim=2)[:, 1:] * torch.diff(other, dim=2)[:, 1:]
+        energies.append(((down + right) * hair[:, 1:, 1:]).mean())
+    return torch.stack(energies)
+
+
 class _Step:
     """One step of learning. On a GPU it is replayed as a CUDA graph: to launch its kernels takes longer than they do."""
 
@@ -273,12 +310,12 @@ class _Step:
         self._weights = [p for group in optimizer.param_groups for p in group["params"]]
         self._graph: Any = None
         self._batch: list[Tensor] = []
-        self._found = (torch.zeros(()), torch.zeros(2))
+        self._found = torch.zeros(())
         self._before = 4 if gpu else -1  # steps before it is captured: compilers and cuDNN make their choices in them
         self._stream: Any = torch.cuda.Stream() if gpu else None  # type: ignore[no-untyped-call]
 
-    def __call__(self, batch: list[Tensor], texture: Tensor, after: int) -> tuple[Tensor, Tensor]:
-        """(loss, energies) of the step, good until the next one. texture: always the same tensor, `after` the same number."""
+    def __call__(self, batch: list[Tensor], texture: Tensor, after: int) -> Tensor:
+        """The loss of the step, good until the next one. texture: always the same tensor, `after` the same number."""
         if self._graph is not None:
             for own, new in zip(self._batch, batch, strict=True):
                 own.copy_(new)
@@ -299,13 +336,14 @@ class _Step:
         self._graph = graph
         return self(batch, texture, after)
 
-    def _run(self, batch: list[Tensor], texture: Tensor, after: int) -> tuple[Tensor, Tensor]:
+    def _run(self, batch: list[Tensor], texture: Tensor, after: int) -> Tensor:
         self._optimizer.zero_grad(set_to_none=True)
-        loss, edges = self._criterion(*batch, texture, after)
+        loss = self._criterion(*batch, texture, after)
         loss.backward()
         nn.utils.clip_grad_norm_(self._weights, self._clip)
         self._optimizer.step()
-        return loss.detach(), edges
+        found: Tensor = loss.detach()
+        return found
 
 
 class _Criterion(nn.Module):
@@ -322,10 +360,8 @@ class _Criterion(nn.Module):
 
     def forward(
         self, conditions: Tensor, target: Tensor, halves: Tensor, weight: Tensor, hair: Tensor, texture: Tensor, after: int
-    ) -> tuple[Tensor, Tensor]:
-        """The loss, and the energy [2] of hair's edges, painted and traced.
-
-        conditions [B, 10, S, S], target [B, 4, S, S], halves [B, 2, 4, S, S], uint8; weight [B, S, S]; hair [B, S, S] bool;
+    ) -> Tensor:
+        """conditions [B, 10, S, S], target [B, 4, S, S], halves [B, 2, 4, S, S], uint8; weight [B, S, S]; hair [B, S, S] bool;
         texture: the weight of `_textures` in hair. Of the batch the frames `after`..2 `after` follow the first `after`.
         """
         s = self.settings
@@ -351,13 +387,7 @@ class _Criterion(nn.Module):
         dots = scale.clamp_max(4 * s.texture)  # of hair at 256 pixels single pixels are a part: no weight may forbid them
         for x, share in ((luma[0], dots), (F.avg_pool2d(luma[0], 2), F.avg_pool2d(dots, 2))):
             loss = loss + s.lonely * (share * _lonely(x)).mean()
-        loss = loss + _textures(own, a, b, y[:, 3:], scale * weight[:, None].float())
-        energies = []
-        for one, other in ((luma[0], luma[0]), (luma[1], luma[2])):
-            down = torch.diff(one, dim=2)[..., 1:] * torch.diff(other, dim=2)[..., 1:]
-            right = torch.diff(one, dim=3)[:, :, 1:] * torch.diff(other, dim=3)[:, :, 1:]
-            energies.append(((down + right)[:, 0] * hair[:, 1:, 1:]).mean().detach())
-        return loss, torch.stack(energies)
+        return loss + _textures(own, a, b, y[:, 3:], scale * weight[:, None].float())
 
 
 # Lags in pixels, down and to the right, at which textures are compared: all to 2 pixels, some to 16, lest a lattice be painted.
