@@ -225,7 +225,7 @@ def mouth_weights(shape: Array, lips: Array, teeth: Array, speaking: Array, face
     open_ = 1.0 - lips  # what still parts the lips
     bite = 1.0 - teeth
     jaw, spread, funnel, pucker, part, tongue = (shape[:, i] for i in range(6))
-    drawn = bounded(0.45 * funnel + 1.8 * pucker)  # lips that are drawn together cannot be drawn apart
+    drawn = bounded(0.5 * funnel + 2.2 * pucker)  # lips that are drawn together cannot be drawn apart
 
     def put(name: str, values: Array) -> None:
         out[:, INDEX[name]] = values
@@ -242,7 +242,7 @@ def mouth_weights(shape: Array, lips: Array, teeth: Array, speaking: Array, face
     put("mouthRollUpper", np.maximum(face[:, INDEX["mouthRollUpper"]] * bite, 0.10 * lips))
     put("mouthShrugLower", np.maximum(face[:, INDEX["mouthShrugLower"]], 0.10 * teeth))
     put("tongueOut", tongue * open_ * bite)
-    out[:, DIMPLES] = face[:, DIMPLES] * (1.0 - 0.72 * drawn)[:, None]
+    out[:, DIMPLES] = face[:, DIMPLES] * (1.0 - 0.82 * drawn)[:, None]
     added = (
         0.18 * spread * open_,
         0.40 * spread * (1.0 - 0.5 * lips),
@@ -252,7 +252,7 @@ def mouth_weights(shape: Array, lips: Array, teeth: Array, speaking: Array, face
         np.zeros_like(jaw),
     )
     kept = (
-        (1.0 - 0.35 * speaking) * (1.0 - 0.72 * drawn),
+        (1.0 - 0.35 * speaking) * (1.0 - 0.82 * drawn),
         1.0 - 0.7 * drawn,
         1.0 - 0.85 * speaking * open_,
         open_ * bite,
