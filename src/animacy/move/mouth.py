@@ -242,7 +242,7 @@ def mouth_weights(shape: Array, lips: Array, teeth: Array, speaking: Array, face
     put("mouthRollUpper", np.maximum(face[:, INDEX["mouthRollUpper"]] * bite, 0.10 * lips))
     put("mouthShrugLower", np.maximum(face[:, INDEX["mouthShrugLower"]], 0.10 * teeth))
     put("tongueOut", tongue * open_ * bite)
-    out[:, DIMPLES] = face[:, DIMPLES] * (1.0 - 0.82 * drawn)[:, None]
+    out[:, DIMPLES] = face[:, DIMPLES] * (1.0 - 0.88 * drawn)[:, None]
     added = (
         0.18 * spread * open_,
         0.40 * spread * (1.0 - 0.5 * lips),
@@ -252,7 +252,7 @@ def mouth_weights(shape: Array, lips: Array, teeth: Array, speaking: Array, face
         np.zeros_like(jaw),
     )
     kept = (
-        (1.0 - 0.35 * speaking) * (1.0 - 0.82 * drawn),
+        (1.0 - 0.35 * speaking) * (1.0 - 0.88 * drawn),
         1.0 - 0.7 * drawn,
         1.0 - 0.85 * speaking * open_,
         open_ * bite,
