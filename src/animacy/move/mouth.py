@@ -31,6 +31,7 @@ MAKE_ROOM, TAKE_ROOM = 0.3, 1.0  # s before and after phones in which a smile gi
 SEEN = 0.6  # s before a phone from which on it shows: five times the longest reach, e**-25 of its hold
 LOUDNESS = 0.07  # RMS of a vowel at ordinary level, about -23 dBFS
 WIDE = 0.36  # jawOpen from which it is held back, never to pass 0.51
+PURSE = 1.25  # mouthPucker for a pucker of 1: as rounded as speech is, it is hard to see
 FORGET = 0.8  # s after which a phone no longer shows
 
 INDEX = {name: i for i, name in enumerate(ARKIT)}
@@ -40,6 +41,7 @@ PAIRS = np.array(  # [6, 2] what the mouth adds to on both sides: of `added` and
         for name in ("mouthSmile", "mouthStretch", "mouthPress", "mouthLowerDown", "mouthUpperUp", "mouthFrown")
     ]
 )
+DIMPLES = [INDEX["mouthDimpleLeft"], INDEX["mouthDimpleRight"]]
 
 
 def bounded(x: Array) -> Array:
@@ -223,7 +225,7 @@ def mouth_weights(shape: Array, lips: Array, teeth: Array, speaking: Array, face
     open_ = 1.0 - lips  # what still parts the lips
     bite = 1.0 - teeth
     jaw, spread, funnel, pucker, part, tongue = (shape[:, i] for i in range(6))
-    rounded = bounded(funnel + pucker)
+    drawn = bounded(0.5 * funnel + 2.2 * pucker)  # lips that are drawn together cannot be drawn apart
 
     def put(name: str, values: Array) -> None:
         out[:, INDEX[name]] = values
@@ -231,15 +233,16 @@ def mouth_weights(shape: Array, lips: Array, teeth: Array, speaking: Array, face
     smile = 0.5 * (face[:, INDEX["mouthSmileLeft"]] + face[:, INDEX["mouthSmileRight"]])
     jaw = jaw * (1.0 + 0.35 * smile) + face[:, INDEX["jawOpen"]] * (1.0 - 0.6 * speaking)  # a smile draws the lips together
     jaw = held_back(jaw) * room(lips, teeth)
-    show = smile * ease(jaw / 0.3)  # ... and shows the teeth of a mouth that opens
+    show = smile * (1.0 - drawn) * ease(jaw / 0.3)  # ... and shows the teeth of a mouth that opens
     put("jawOpen", jaw)
     put("mouthClose", jaw * np.maximum(lips, 0.55 * teeth))
     put("mouthFunnel", funnel * open_ * bite + 0.1 * funnel * teeth)
-    put("mouthPucker", np.maximum(face[:, INDEX["mouthPucker"]], pucker * (1.0 - 0.3 * lips) * (1.0 - 0.4 * teeth)))
+    put("mouthPucker", np.maximum(face[:, INDEX["mouthPucker"]], PURSE * pucker * (1.0 - 0.3 * lips) * (1.0 - 0.4 * teeth)))
     put("mouthRollLower", np.maximum(face[:, INDEX["mouthRollLower"]], 0.11 * lips + 0.60 * teeth))
     put("mouthRollUpper", np.maximum(face[:, INDEX["mouthRollUpper"]] * bite, 0.10 * lips))
     put("mouthShrugLower", np.maximum(face[:, INDEX["mouthShrugLower"]], 0.10 * teeth))
     put("tongueOut", tongue * open_ * bite)
+    out[:, DIMPLES] = face[:, DIMPLES] * (1.0 - 0.88 * drawn)[:, None]
     added = (
         0.18 * spread * open_,
         0.40 * spread * (1.0 - 0.5 * lips),
@@ -249,8 +252,8 @@ def mouth_weights(shape: Array, lips: Array, teeth: Array, speaking: Array, face
         np.zeros_like(jaw),
     )
     kept = (
-        (1.0 - 0.35 * speaking) * (1.0 - 0.55 * rounded),
-        1.0 - 0.7 * rounded,
+        (1.0 - 0.35 * speaking) * (1.0 - 0.88 * drawn),
+        1.0 - 0.7 * drawn,
         1.0 - 0.85 * speaking * open_,
         open_ * bite,
         open_,

@@ -33,7 +33,7 @@ from torch import nn
 from ..errors import UsageError
 from ..hear.features import BANDS
 from ..hear.network import AHEAD, OUTPUTS
-from ..move.mouth import WIDE
+from ..move.mouth import PURSE, WIDE
 from .hear_network import DILATIONS, DROP, TOGETHER, WIDTH, Net, Sharp, export, imported, together
 from .hear_voices import FASTEST, SETTLING, power_of, rows_of, varied
 
@@ -125,7 +125,7 @@ def weights_of(mouth: torch.Tensor) -> torch.Tensor:
         jaw,
         jaw * torch.maximum(lips, 0.55 * teeth),
         funnel * open_ * bite + 0.1 * funnel * teeth,
-        pucker * (1.0 - 0.3 * lips) * (1.0 - 0.4 * teeth),
+        (PURSE * pucker * (1.0 - 0.3 * lips) * (1.0 - 0.4 * teeth)).clamp(max=1.0),
         0.11 * lips + 0.60 * teeth,
         0.10 * lips,
         0.10 * teeth,

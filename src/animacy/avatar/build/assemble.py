@@ -101,6 +101,8 @@ def build(wheel: Path, who: Identity, size: int = 2048, progress: Callable[[str]
     paint.cloth(canvas, who)
     albedo, surface = paint.finish(canvas)
     head = body.base[np.unique(source.quads[source.faces("joint-head")])].mean(0)
+    for p in parts:  # all alike, so that teeth stay in jaws and brows on skin
+        p.shapes.update({name: p.shapes[name] * k for name, k in who.phenotype.shapes.items() if name in p.shapes})
     return Avatar(
         name=who.name,
         licence="Apache-2.0; base mesh, targets and ARKit shapes CC0-1.0",

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import AnimacyError, UsageError
+from ...types import ARKIT
 from .part import Floats
 
 IDENTITIES = Path(__file__).parent / "identities"
@@ -80,9 +81,19 @@ def _weights() -> Any:
     return field(metadata={"read": read})
 
 
+def _strengths() -> Any:
+    def read(value: Any) -> Mapping[str, float]:
+        if not isinstance(value, dict) or not all(k in ARKIT and _is_number(x) and 0.2 <= x <= 3 for k, x in value.items()):
+            raise ValueError("a table of ARKit's shapes, each a number from 0.2 to 3")
+        return dict(value)
+
+    return field(default_factory=dict, metadata={"read": read})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phenotype:
     targets: Mapping[str, float] = _weights()  # target of the wheel (without .target.gz) -> weight; `l-` brings its twin
+    shapes: Mapping[str, float] = _strengths()  # ARKit shape -> how far it moves, as a share of the wheel's; 1 where not named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +229,7 @@ def _section(path: Path, section: str, kind: Callable[..., Any], table: Any) -> 
                 given = repr(table[key])
                 given = given if len(given) < 60 else given[:57] + "..."
                 raise AnimacyError(f"{path}: {section}.{key} is {given}; give {error}") from error
-        elif f.default is MISSING:
+        elif f.default is MISSING and f.default_factory is MISSING:
             raise AnimacyError(f"{path}: {section}.{key} is missing")
     made = kind(**values)
     if isinstance(made, Brows) and not (np.diff(made.shape[0]) > 0).all():
