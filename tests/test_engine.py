@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator
 import numpy as np
 import pytest
 
-from animacy.ahead import ahead
+from animacy.ahead import ahead, heeding
 from animacy.engine import Line, Progress, perform
 from animacy.errors import UsageError
 from animacy.face import Drawn
@@ -210,6 +210,29 @@ def test_ahead_stops_its_thread_and_closes_its_source_when_left_early() -> None:
         assert [next(items) for _ in range(5)] == [0, 1, 2, 3, 4]
     assert closed.is_set()
     assert threading.active_count() == before
+
+
+def test_what_a_source_is_in_the_middle_of_ends_when_it_is_left_or_halted() -> None:
+    ended, begun = threading.Event(), threading.Event()
+
+    def slow() -> Generator[int, None, None]:
+        for n in range(3):
+            with heeding(ended.set):
+                begun.set()
+                assert ended.wait(30)
+            ended.clear()
+            yield n
+
+    with ahead(slow(), bound=2) as items:
+        for n in range(2):
+            assert begun.wait(30)
+            begun.clear()
+            items.halt()
+            assert next(items) == n
+        assert begun.wait(30)
+    assert not any(t.name == "ahead" for t in threading.enumerate())
+    with heeding(lambda: pytest.fail("nobody reads what this thread does")):
+        pass
 
 
 def test_ahead_works_while_its_reader_works() -> None:

@@ -14,6 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from animacy.ahead import HaltedError, heeding
 from animacy.errors import AnimacyError, UsageError
 from animacy.live import Event, Moment, Session
 from animacy.live.session import BLOCK, EVENTS, LOOK_AHEAD, Full
@@ -221,6 +222,37 @@ def test_speaks_again_after_an_interruption() -> None:
     smooth(moments)
     later = events[[e.kind for e in events].index("interrupted") + 1 :]
     assert [(e.kind, e.say, e.epoch) for e in later] == [(k, number, 1) for k in ("started", "sentence", "word", "finished")]
+
+
+def test_an_interruption_ends_what_the_voice_is_in_the_middle_of() -> None:
+    class Slow(Tone):
+        begun, ended = threading.Event(), threading.Event()
+
+        def speak(self, sentence: Sentence) -> Iterator[Speech]:
+            if sentence.words[0].text == "slow":
+                with heeding(self.ended.set):
+                    self.begun.set()
+                    self.ended.wait(60)
+                raise HaltedError("halted")
+            yield from super().speak(sentence)
+
+    clock, voice = Clock(), Slow()
+    with opened(clock, speaker=voice) as session:
+        slow, after = session.say("slow words"), session.say("never said")
+        session.take()
+        assert voice.begun.wait(30)
+        session.interrupt()
+        assert voice.ended.wait(30)
+        number = session.say("four")
+        run(session, clock, 2)
+        events = session.events()
+        voice.begun.clear()
+        voice.ended.clear()
+        session.say("slow again")
+        assert voice.begun.wait(30)
+    assert voice.ended.is_set()  # closing it waits for no voice either
+    assert [e.say for e in events if e.kind in ("failed", "finished")] == [number]
+    assert not {slow, after} & {e.say for e in events if e.kind == "started"}
 
 
 def test_emotion_shows_in_talk_and_at_rest() -> None:

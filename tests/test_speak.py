@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from itertools import chain, pairwise
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from animacy.ahead import HaltedError, ahead
 from animacy.errors import AnimacyError, UsageError
 from animacy.speak import VOICES, Kokoro, voice_for
 from animacy.speak.kokoro import FIRST, LONGEST, NICE, _parts, _phrases
@@ -49,6 +51,29 @@ def peter(heart: Kokoro) -> Speech:
 def mixed(heart: Kokoro) -> Speech:
     (speech,) = heart.with_voice("zf_xiaoxiao").speak(sentence("我", "喜欢", "Python", "语言.", language="zh"))
     return speech
+
+
+def test_a_phrase_is_halted_in_its_middle(heart: Kokoro) -> None:
+    halted: list[HaltedError] = []
+
+    def said(voice: Kokoro) -> Generator[Speech, None, None]:
+        try:
+            yield from voice.speak(sentence(*["constantinople"] * 12))
+        except HaltedError as error:
+            halted.append(error)
+            raise
+
+    with ahead(said(heart), bound=1):
+        pass  # left while the network is at work, or about to be
+    assert len(halted) == 1
+    own = Kokoro("af_heart", threads=1, workers=1)
+    with ahead(said(own), bound=1) as stretches:
+        while not halted[1:]:
+            stretches.halt()
+            time.sleep(0.001)
+        with pytest.raises(HaltedError, match="in the middle of a phrase"):
+            next(stretches)
+    assert next(own.speak(sentence("Yes."))).words  # it speaks on
 
 
 def rms(samples: np.ndarray) -> float:

@@ -234,7 +234,7 @@ class Session:
             return events
 
     def close(self) -> None:
-        """End the session and its thread, after the stretch that it is speaking. Close twice is fine."""
+        """End the session and its thread, in the midst of what it is speaking if its voice can. Close twice is fine."""
         with self._lock:
             if self.closed:
                 return

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ahead import ahead
+from ..ahead import HaltedError, ahead
 from ..errors import AnimacyError
 from ..stages import Reader, Speaker
 from ..types import Sentence, Speech
@@ -62,14 +62,18 @@ class Speaking:
         return stretch
 
     def drop(self) -> None:
-        """Raise the epoch: all that was put is dropped."""
+        """Raise the epoch: all that was put is dropped, and what is being made is not made to its end."""
         self.epoch += 1
         with suppress(queue.Empty):
             while True:
                 self._inbox.get_nowait()
+        self._stretches.halt()
 
     def close(self) -> None:
-        """End the thread after the stretch that it is working on. To be called once, with no `put` beside it."""
+        """End the thread, after the stretch that it is working on if that cannot be halted.
+
+        To be called once, with no `put` beside it.
+        """
         self.drop()
         self._inbox.put_nowait(None)
         self._thread.close()
@@ -82,6 +86,8 @@ class Speaking:
                 for sentence, speech in self._spoken(epoch, text):
                     failure = ""
                     yield Stretch(epoch, say, sentence, speech)
+            except HaltedError:
+                continue
             except Exception as error:  # of one text
                 _log.warning("a text could not be said: %s", error, exc_info=not isinstance(error, AnimacyError))
                 failure = str(error) or type(error).__name__

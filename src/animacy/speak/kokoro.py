@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from itertools import groupby
 from typing import Any
@@ -26,6 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..ahead import HaltedError, heeding
 from ..errors import AnimacyError
 from ..types import Phone, Sentence, Speech, TimedWord, Word
 from . import english, mandarin
@@ -126,18 +128,24 @@ class Kokoro:
     def _run(self, phonemes: str, how: Accents, pace: float) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Samples, and frames per token with the silent tokens at both ends."""
         tokens = [TOKENS[c] for c in phonemes]
-        audio, frames = self._work(
-            self._session.run,
-            None,
-            {
-                "tokens": np.array([[0, *tokens, 0]], dtype=np.int64),
-                "style": self._style[len(tokens) - 1 : len(tokens)],
-                "speed": np.float32(pace) / np.pad(how.length, 1, constant_values=1.0),
-                "pitch": np.pad(how.pitch, 1, mode="edge")[None, None],
-                "range": np.array([how.range - 1.0], np.float32),
-                "middle": np.array([1.0 / self.voice.pitch], np.float32),
-            },
-        )
+        given = {
+            "tokens": np.array([[0, *tokens, 0]], dtype=np.int64),
+            "style": self._style[len(tokens) - 1 : len(tokens)],
+            "speed": np.float32(pace) / np.pad(how.length, 1, constant_values=1.0),
+            "pitch": np.pad(how.pitch, 1, mode="edge")[None, None],
+            "range": np.array([how.range - 1.0], np.float32),
+            "middle": np.array([1.0 / self.voice.pitch], np.float32),
+        }
+        import onnxruntime
+
+        options = onnxruntime.RunOptions()
+        try:
+            with heeding(partial(setattr, options, "terminate", True)):
+                audio, frames = self._work(self._session.run, None, given, options)
+        except Exception:  # ONNX Runtime's, of no public type
+            if options.terminate:
+                raise HaltedError("the voice was halted in the middle of a phrase") from None
+            raise
         return audio.ravel(), frames.ravel().astype(np.int64)
 
     def _work(self, does: Callable[..., Any], *given: Any) -> Any:

@@ -284,14 +284,13 @@ def _split(pairs: Pairs) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return np.setdiff1d(kept, leading), leading
 
 
-@torch.no_grad()
 def _edges(network: Network, conditions: Tensor, halves: Tensor, hair: Tensor) -> Tensor:
     """The energy [2] of hair's edges, painted and traced.
 
     conditions [B, 10, S, S], halves [B, 2, 4, S, S], uint8; hair [B, S, S] bool.
     """
     kind = conditions.device.type
-    with torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda"):
+    with torch.no_grad(), torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda"):
         out = network(as_input(conditions).contiguous(memory_format=torch.channels_last)).float()
     luma = [v.mean(1) for v in (out[:, :3], *(halves[:, k, :3].float() / 255 for k in range(2)))]
     energies = []
