@@ -75,11 +75,6 @@ def until(true: Callable[[], Any], seconds: float = 10) -> Any:
     return value
 
 
-def _ours(context: dict[str, Any]) -> bool:
-    """Not of aioice, which at times, on a busy machine, asks for consent on a socket that it has closed (0.13)."""
-    return "Connection.query_consent" not in repr(context.get("future"))
-
-
 class Running:
     """A server on a free port of loopback."""
 
@@ -87,7 +82,7 @@ class Running:
         self.host = host
         self.loop = asyncio.new_event_loop()
         self.faults: list[Any] = []  # what the loop would have logged
-        self.loop.set_exception_handler(lambda loop, context: self.faults.append(context) if _ours(context) else None)
+        self.loop.set_exception_handler(lambda loop, context: self.faults.append(context))
         self.server = Server(host, Metrics(), **more)
         self._runner = web.AppRunner(self.server.application, access_log=None, handler_cancellation=True, shutdown_timeout=1)
         self._thread = threading.Thread(target=self.loop.run_forever)
