@@ -72,6 +72,7 @@ def test_a_viewer_whose_machine_is_gone_is_let_go(server: Running, neighbour: Ta
         server.server._held[session].stream.session.say(TEXT)
         await asyncio.wait_for(tracks["video"].recv(), 10)
         for ice in set(peer._RTCPeerConnection__iceTransports):  # type: ignore[attr-defined]
+            ice._connection._query_consent_task.cancel()  # the machine that would ask is gone, too
             for protocol in ice._connection._protocols:
                 protocol.transport.abort()
         for _ in range(100):

@@ -225,7 +225,8 @@ def mouth_weights(shape: Array, lips: Array, teeth: Array, speaking: Array, face
     open_ = 1.0 - lips  # what still parts the lips
     bite = 1.0 - teeth
     jaw, spread, funnel, pucker, part, tongue = (shape[:, i] for i in range(6))
-    drawn = bounded(0.5 * funnel + 2.2 * pucker)  # lips that are drawn together cannot be drawn apart
+    drawn = bounded(0.5 * funnel + 2.2 * pucker)  # lips that are drawn together cannot be drawn apart ...
+    smiles = 1.0 - 0.88 * drawn  # ... which leaves so much of a smile
 
     def put(name: str, values: Array) -> None:
         out[:, INDEX[name]] = values
@@ -242,7 +243,7 @@ def mouth_weights(shape: Array, lips: Array, teeth: Array, speaking: Array, face
     put("mouthRollUpper", np.maximum(face[:, INDEX["mouthRollUpper"]] * bite, 0.10 * lips))
     put("mouthShrugLower", np.maximum(face[:, INDEX["mouthShrugLower"]], 0.10 * teeth))
     put("tongueOut", tongue * open_ * bite)
-    out[:, DIMPLES] = face[:, DIMPLES] * (1.0 - 0.88 * drawn)[:, None]
+    out[:, DIMPLES] = face[:, DIMPLES] * smiles[:, None]
     added = (
         0.18 * spread * open_,
         0.40 * spread * (1.0 - 0.5 * lips),
@@ -252,7 +253,7 @@ def mouth_weights(shape: Array, lips: Array, teeth: Array, speaking: Array, face
         np.zeros_like(jaw),
     )
     kept = (
-        (1.0 - 0.35 * speaking) * (1.0 - 0.88 * drawn),
+        (1.0 - 0.35 * speaking) * smiles,
         1.0 - 0.7 * drawn,
         1.0 - 0.85 * speaking * open_,
         open_ * bite,

@@ -126,7 +126,9 @@ class Kokoro:
         return round((self.offset + (VOWEL_LATER if symbol in VOWELS else 0.0)) * self.rate)
 
     def _run(self, phonemes: str, how: Accents, pace: float) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Samples, and frames per token with the silent tokens at both ends."""
+        """Samples, and frames per token with the silent tokens at both ends. Raises HaltedError, see `ahead.heeding`."""
+        import onnxruntime
+
         tokens = [TOKENS[c] for c in phonemes]
         given = {
             "tokens": np.array([[0, *tokens, 0]], dtype=np.int64),
@@ -136,8 +138,6 @@ class Kokoro:
             "range": np.array([how.range - 1.0], np.float32),
             "middle": np.array([1.0 / self.voice.pitch], np.float32),
         }
-        import onnxruntime
-
         options = onnxruntime.RunOptions()
         try:
             with heeding(partial(setattr, options, "terminate", True)):

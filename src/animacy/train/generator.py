@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from ..errors import AnimacyError, UsageError
 from .data import PARTS, Pairs
 
-LEADING = 24  # frames that lead the textures' weight
+LEADING = 24  # frames that lead the textures' weight, and are not learnt from
 CHANNELS = 10  # of Conditions: shaded RGBA, unlit RGB and depth, normal xy
 SCALED = 8  # of them, by a gain for each folded pixel; the second four are added to the first
 
@@ -151,7 +151,7 @@ class Settings:
     lonely: float = 0.045
     focus: float = 4.0  # how much more a pixel of the eyes and the mouth counts
     crop: int = 32  # pixels less a side in training, anywhere in the frame: a pixel's noise then never comes back alike
-    lead: int = 10  # steps from one look at these frames to the next
+    lead: int = 10  # steps from one look at the frames that lead the textures' weight to the next
     every: int = 500  # steps from one saved state to the next
     average: float = 0.998  # of the weights over steps: what is kept is their moving mean
     seed: int = 0
