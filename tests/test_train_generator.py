@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="needs pip install 'animacy[train]'"
 
 from animacy.errors import AnimacyError, UsageError  # noqa: E402
 from animacy.generate.onnx import OnnxGenerator  # noqa: E402
-from animacy.train import data, generator  # noqa: E402
+from animacy.train import data, evaluate, generator  # noqa: E402
 from animacy.types import Conditions  # noqa: E402
 
 TINY = generator.Shape(32, 4, (8, 8, 12, 12), 1.0)
@@ -144,6 +144,19 @@ def test_what_leads_is_how_sharp_hair_is_in_frames_not_learnt_from(tmp_path):
     row = json.loads((tmp_path / "curve.jsonl").read_text().splitlines()[0])
     assert row["hair"] < 0.5
     assert row["texture"] > settings.texture
+
+
+def test_what_leads_is_measured_as_the_report_measures_it():
+    pairs = made_up(6, 32, held=6)
+    rng = np.random.default_rng(2)
+    pairs.conditions[:, 3] = rng.integers(0, 256, (6, 32, 32))
+    pairs.parts[:, 8:24, 4:20] = data.PARTS.index("hair")
+    pairs.halves[:] = rng.integers(0, 256, pairs.halves[:, :1].shape)
+    network = generator.Network(TINY)
+    asked = generator._edges(network, *(torch.from_numpy(x) for x in (pairs.conditions, pairs.halves)),
+                             torch.from_numpy(pairs.parts == data.PARTS.index("hair")))  # fmt: skip
+    told = evaluate.evaluate(pairs, pairs.conditions[:, :4])["generator"]["sharpness"]["hair"]
+    assert float(asked[0] / asked[1]) == pytest.approx(told, rel=0.01)
 
 
 def test_crops_that_the_network_cannot_fold_are_refused(tmp_path):

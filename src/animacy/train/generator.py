@@ -146,7 +146,7 @@ class Settings:
     gradient: float = 0.25  # weight of the edges' difference
     motion: float = 0.5  # weight of the difference between neighbouring frames' changes
     texture: float = 100.0  # weight of the local autocovariance's difference; in hair to begin with, and then ...
-    sharpness: float = 0.85  # ... led until the energy of hair's edges over the teacher's is this in frames not learnt from
+    sharpness: float = 0.93  # ... led until the energy of hair's edges over the teacher's is this in frames not learnt from
     # Weight of what single pixels stand out by, as a share of the textures': the more those demand, the more a dot would pay.
     lonely: float = 0.045
     focus: float = 4.0  # how much more a pixel of the eyes and the mouth counts
@@ -285,19 +285,21 @@ def _split(pairs: Pairs) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 
 def _edges(network: Network, conditions: Tensor, halves: Tensor, hair: Tensor) -> Tensor:
-    """The energy [2] of hair's edges, painted and traced.
+    """The energy [2] of hair's edges, painted and traced, as `evaluate` takes it: over grey, in hair and just beside it.
 
     conditions [B, 10, S, S], halves [B, 2, 4, S, S], uint8; hair [B, S, S] bool.
     """
     kind = conditions.device.type
     with torch.no_grad(), torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda"):
-        out = network(as_input(conditions).contiguous(memory_format=torch.channels_last)).float()
-    luma = [v.mean(1) for v in (out[:, :3], *(halves[:, k, :3].float() / 255 for k in range(2)))]
+        out = network(as_input(conditions).contiguous(memory_format=torch.channels_last)).float().clamp(0, 1)
+    luma = [(v[:, :3] + 0.5 * (1 - v[:, 3:])).mean(1) for v in (out, *(halves[:, k].float() / 255 for k in range(2)))]
+    reach = 2 * max(1, hair.shape[-1] // 256) + 1
+    near = F.max_pool2d(hair[:, None].float(), reach, 1, reach // 2)[:, 0]
     energies = []
     for one, other in ((luma[0], luma[0]), (luma[1], luma[2])):
-        down = torch.diff(one, dim=1)[..., 1:] * torch.diff(other, dim=1)[..., 1:]
-        right = torch.diff(one, dim=2)[:, 1:] * torch.diff(other, dim=2)[:, 1:]
-        energies.append(((down + right) * hair[:, 1:, 1:]).mean())
+        down = torch.diff(one, dim=1)[..., :-1] * torch.diff(other, dim=1)[..., :-1]
+        right = torch.diff(one, dim=2)[:, :-1] * torch.diff(other, dim=2)[:, :-1]
+        energies.append(((down + right) * near[:, :-1, :-1]).mean())
     return torch.stack(energies)
 
 

@@ -99,11 +99,13 @@ def comb(
     stray: float,
     flipped: bool,
     rises: float = 0.12,
+    thins: tuple[float, float] = (0.25, 0.15),
 ) -> Strands:
     """Give hairs body: thickness, a layer each within `depth`, roots sunk by `root` (of all, or [S]), waves of `stray`.
 
-    In metres. rises: share of its length over which a hair comes up from its root. flipped: they grow towards low v. Tips end
-    raggedly, and one hair in thirty strays three times as far.
+    In metres. rises: share of its length over which a hair comes up from its root. thins: the share of its length over which it
+    tapers, and of its radius that is left at the tip. flipped: they grow towards low v. One hair in thirty strays three times
+    as far as the others.
     """
     order = slice(None, None, -1 if flipped else 1)
     vertex, share = bare.vertex[:, order], bare.share[:, order]
@@ -115,7 +117,7 @@ def comb(
     turns, phase = rng.uniform(1.0, 3.5, (count, 1, 1)), rng.uniform(0, 2 * np.pi, (count, 1, 2))
     wave = waves * np.sin(2 * np.pi * turns * s[:, None] + phase) * (0.15 + s[:, None])
     lift = rng.uniform(*depth, (count, 1)) * rise - np.reshape(root, (-1, 1)) * (1 - rise) + wave[..., 0]
-    thick = radius * rng.uniform(0.75, 1.2, (count, 1)) * np.clip((1.04 - s) / 0.25, 0.15, 1)
+    thick = radius * rng.uniform(0.75, 1.2, (count, 1)) * np.clip((1.04 - s) / thins[0], thins[1], 1)
     return Strands(vertex, share, lift.astype(np.float32), wave[..., 1].astype(np.float32), thick.astype(np.float32))
 
 

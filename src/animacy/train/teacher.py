@@ -363,10 +363,11 @@ def _curves(
             # Closed sheets are the mass of the hair; cards with ragged ends are what lies over it.
             number = count * 2 // 3 if not m.cutout else count // 3
             depth = (-0.002, 0.001) if m.cutout else (-0.0035, 0.001)
-            points, radius, root, stray, ragged, overlap = POINTS, 6.5e-5, 0.004, 6e-4, 0.10, 0.006
+            points, radius, root, stray, ragged, overlap = POINTS, 6.5e-5, 0.004, 6e-4, 0.05, 0.006
+            thins = (0.12, 0.45)  # hair that is cut: tapered as lashes are it would dissolve above the shoulders
         else:
             number, points, depth = 520, 5, (-1e-4, 1e-4)
-            radius, root, stray, ragged, overlap = 4.5e-5, 0.0, 2.5e-4, 0.0, 0.0
+            radius, root, stray, ragged, overlap, thins = 4.5e-5, 0.0, 2.5e-4, 0.0, 0.0, (0.25, 0.15)
         grown = strands.grow(avatar.positions, avatar.uv, triangles, number, points, rng, ragged, overlap)
         run = grown.points(avatar.positions, np.zeros_like(avatar.positions))[..., :3]
         ends = run[:: max(1, number // 100), [0, -1]]
@@ -380,7 +381,9 @@ def _curves(
         length = np.linalg.norm(np.diff(run, axis=1), axis=-1).sum(1)
         lock = m.kind == "hair" and m.cutout
         deep, rises = (np.clip(0.06 * length, root, 0.012), 0.2) if lock else (root, 0.12)
-        combed = strands.comb(grown, rng, radius=radius, depth=depth, root=deep, stray=stray, flipped=flipped, rises=rises)
+        combed = strands.comb(
+            grown, rng, radius=radius, depth=depth, root=deep, stray=stray, flipped=flipped, rises=rises, thins=thins
+        )
         combed = dataclasses.replace(combed, lift=(outwards * combed.lift).astype(np.float32))
         if m.kind != "hair":
             found[f"hair{i}"] = combed, _hair_colour(avatar, i)
