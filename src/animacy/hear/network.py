@@ -1,4 +1,5 @@
-"""The network that hears a mouth: rows of features in, articulators and contacts out, its state carried along."""
+"""The network that hears a mouth: rows of features and what phones they may be in, articulators and contacts out, its state
+carried along."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import AnimacyError
 from .features import BANDS
+from .people import PHONES, Phones, packaged
 
 Array = NDArray[np.float32]
 
@@ -42,16 +44,19 @@ class Network:
         self._session = session()
         about = self._session.get_modelmeta().custom_metadata_map
         self.ahead, self._together = int(about["ahead"]), int(about["together"])  # rows that are taken at a time
-        self._past = {i.name: np.zeros(i.shape, np.float32) for i in self._session.get_inputs() if i.name != "rows"}
-        self._held = np.zeros((0, BANDS), np.float32)
+        shapes = {i.name: i.shape for i in self._session.get_inputs()}
+        self._past = {name: np.zeros(shape, np.float32) for name, shape in shapes.items() if name not in ("rows", "phones")}
+        self._phones = Phones(packaged())
+        self._held = np.zeros((0, BANDS + PHONES), np.float32)
 
     def run(self, rows: Array) -> Array:
         """[K, OUTPUTS], 0..1, for rows [N, BANDS] and what was left of those before; K is even where rows go in twos."""
-        rows = np.concatenate([self._held, rows])
-        whole = len(rows) // self._together * self._together
-        rows, self._held = rows[:whole], rows[whole:]
+        both = np.concatenate([self._held, np.concatenate([rows, self._phones.add(rows)], 1)])
+        whole = len(both) // self._together * self._together
+        both, self._held = both[:whole], both[whole:]
         if not whole:
             return np.zeros((0, OUTPUTS), np.float32)
-        mouth, *following = self._session.run(None, {"rows": np.ascontiguousarray(rows.T[None])} | self._past)
+        given = {"rows": both[None, :, :BANDS].transpose(0, 2, 1), "phones": both[None, :, BANDS:].transpose(0, 2, 1)}
+        mouth, *following = self._session.run(None, {k: np.ascontiguousarray(v) for k, v in given.items()} | self._past)
         self._past = dict(zip(self._past, following, strict=True))
         return np.ascontiguousarray(mouth[0].T)

@@ -1,14 +1,15 @@
-"""Contacts of lips and teeth as a model of people's speech hears them: beside the network, which learnt from synthesis alone.
+"""Phones as a model of people's speech hears them: for the network, which itself learnt from synthesis alone.
 
 CMU Sphinx' English acoustic model (mixtures of Gaussians, 42 phones of three states; BSD-2-Clause), on the rows that the
-network is given, in a loop of phones that knows RIGHT rows after an instant and no more. No words, no grammar: what counts is
-whether p, b, m or f, v is likely. In noise it says nothing. `closer` moves the network's contacts by it.
-train/hear_people.py packs the model.
+network is given, in a loop of phones that knows RIGHT rows after an instant and no more. No words, no grammar. How far it is to
+be believed, in noise or in another language, the network has learnt. train/hear_people.py packs the model.
 """
 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
+from importlib.resources import as_file, files
 from pathlib import Path
 
 import numpy as np
@@ -16,22 +17,25 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 from .features import BANDS, DEPTH
-from .network import AHEAD
 
 Array = NDArray[np.float32]
 
-CEPSTRA, STATES = 13, 3  # coefficients of a row, states of a phone
+PHONES, STATES = 42, 3  # states of a phone
+CEPSTRA = 13  # coefficients of a row
 EDGE = 3  # rows on either side of one, of which its deltas are made
-RIGHT = AHEAD - EDGE  # rows after an instant that the loop of phones waits for
+RIGHT = 6  # rows after an instant that the loop of phones waits for
+BEHIND = EDGE + RIGHT  # rows that what is told lies behind
 SPEECH = 0.003  # of the level, above which a row counts for the microphone's colour
 BEFORE, REMEMBERS = 100.0, 500.0  # rows: what the usual colour weighs, and those that it is made of at most
 SCALE = 0.35  # of a row's log-likelihoods, as rows are not independent of each other
-LEAST = 1e-9
-# What a log posterior weighs against the network's logit, at which it says nothing, and how steep the sum is taken
-WEIGHS, NONE, STEEP = 0.25, -5.0, 0.8
-CONTACTS = slice(6, 8)
-NOISE = (10**-3.0, 10**-2.4)  # of the level, the softest of late: below it is believed, above it is not
-RISES = 0.001  # nepers a row, how fast what was softest is forgotten
+LEAST = 1e-4  # of a probability that is told
+UNKNOWN = 0.0  # what is told where nothing is known yet
+
+
+def told(probability: Array) -> Array:
+    """Of a probability 0..1 what the network is given: about -1 for none, 1 for certain, 0 for 0.01."""
+    found: Array = (np.log(probability + np.float32(LEAST)) * np.float32(1.0 / 4.61) + np.float32(1.0)).astype(np.float32)
+    return found
 
 
 class Model:
@@ -45,7 +49,6 @@ class Model:
                 self.bands: Array = file["bands"].astype(np.float32)  # [25, BANDS]: power of bands -> of Sphinx' filters
                 self.usual: Array = file["usual"].astype(np.float32)  # [13]
                 self.steps: Array = file["steps"].astype(np.float32)  # [126, 126]: from state to state
-                self.contacts: Array = file["contacts"].astype(np.float32)  # [2, 42]: which phones meet so
         except (OSError, ValueError, KeyError) as error:
             raise UsageError(f"{path}: {type(error).__name__}: {error}; needed a file of train/hear_people.py") from error
         phones, streams, count, _ = means.shape
@@ -68,8 +71,15 @@ class Model:
         return found.transpose(1, 0, 2).reshape(len(x), phones * STATES)
 
 
-class Contacts:
-    """Log posteriors of contacts for rows that come piece by piece; the same ones whatever the pieces."""
+@lru_cache(maxsize=1)
+def packaged() -> Model:
+    """The model that ships, loaded once a process."""
+    with as_file(files(__package__).joinpath("people.npz")) as path:
+        return Model(path)
+
+
+class Phones:
+    """How likely each phone is, for rows that come piece by piece; the same whatever the pieces."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
@@ -77,38 +87,20 @@ class Contacts:
         self._cepstra = np.zeros((0, CEPSTRA), np.float32)
         self._forward = np.full(len(model.steps), 1.0 / len(model.steps), np.float32)
         self._held: list[tuple[Array, Array]] = []  # how likely each state is by a row alone, and by all until it
-        self._seen = 0
-        self._softest = 0.0  # nepers
 
     def add(self, rows: Array) -> Array:
-        """[K, 2] for rows [K, BANDS]: of lips, of lip and teeth, AHEAD rows before each; NONE where nothing is known."""
+        """[K, phones] for rows [K, BANDS]: `told` of each phone BEHIND rows before each; UNKNOWN where there was none yet."""
         if not len(rows):
-            return np.zeros((0, 2), np.float32)
+            return np.zeros((0, self._model.shape[0]), np.float32)
         cepstra = self._plain(rows)
-        if not self._seen:
-            cepstra = np.concatenate([np.repeat(cepstra[:1], 2 * EDGE, 0), cepstra])
-        self._seen += len(rows)
+        if not len(self._cepstra):
+            self._cepstra = np.repeat(cepstra[:1], 2 * EDGE, 0)
         whole = np.concatenate([self._cepstra, cepstra])
         self._cepstra = whole[-2 * EDGE :]
-        size = len(whole) - 2 * EDGE
-        c = [whole[k : k + size] for k in range(2 * EDGE + 1)]
+        c = [whole[k : k + len(rows)] for k in range(2 * EDGE + 1)]
         x = np.stack([c[3], c[5] - c[1], (c[6] - c[2]) - (c[4] - c[0])], 1)
         likely = SCALE * self._model.likelihoods(x)
-        found = np.stack([self._next(own) for own in np.exp(np.maximum(likely - likely.max(1, keepdims=True), -60.0))])[
-            -len(rows) :
-        ]
-        told: Array = np.float32(NONE) + self._believed(rows)[:, None] * (found - np.float32(NONE))
-        return told
-
-    def _believed(self, rows: Array) -> Array:
-        """0..1 for each of `rows`: how far the softest of late lies below the voice."""
-        low, high = map(math.log, NOISE)
-        found = np.empty(len(rows), np.float32)
-        power = (np.exp((rows - np.float32(1.5)) * np.float32(4.0)) - np.float32(DEPTH)).sum(1)
-        for k, own in enumerate(np.log(np.maximum(power, np.float32(DEPTH))).tolist()):
-            self._softest = min(own, self._softest + RISES)
-            found[k] = min(max((high - self._softest) / (high - low), 0.0), 1.0)
-        return found
+        return np.stack([self._next(own) for own in np.exp(np.maximum(likely - likely.max(1, keepdims=True), -60.0))])
 
     def _plain(self, rows: Array) -> Array:
         """Cepstra less what the microphone and the voice are like as a whole, as far as is known of it."""
@@ -129,15 +121,13 @@ class Contacts:
         self._forward = forward / forward.sum()
         self._held.append((own, self._forward))
         if len(self._held) <= RIGHT:
-            return np.full(2, NONE, np.float32)
+            return np.full(len(steps) // STATES, UNKNOWN, np.float32)
         after = np.ones(len(steps), np.float32)
         for later, _ in reversed(self._held[1:]):
             after = steps @ (later * after)
             after /= after.max()
         state = self._held.pop(0)[1] * after
-        phones = state.reshape(-1, STATES).sum(1) / state.sum()
-        found: Array = np.log(self._model.contacts @ phones + np.float32(LEAST))
-        return found
+        return told(state.reshape(-1, STATES).sum(1) / state.sum())
 
 
 def cosines(filters: int) -> NDArray[np.float32]:
@@ -147,15 +137,3 @@ def cosines(filters: int) -> NDArray[np.float32]:
     each[0] *= math.sqrt(0.5)
     lifted: Array = (each * (1.0 + 11.0 * np.sin(k * math.pi / 22.0))).astype(np.float32)
     return lifted
-
-
-def closer(mouth: Array, contacts: Array) -> Array:
-    """`mouth` [T, 9], 0..1, whose contacts have no bounds yet, moved by log posteriors [T, 2] of the same instants."""
-    own = np.clip(mouth[:, CONTACTS], 1e-4, 1.0 - 1e-4)
-    told = STEEP * (np.log(own / (1.0 - own)) + WEIGHS * (contacts - NONE))
-    found = mouth.copy()
-    found[:, CONTACTS] = 1.0 / (1.0 + np.exp(-told))
-    return found
-
-
-assert BANDS == 40

@@ -33,8 +33,10 @@ from torch import nn
 from ..errors import UsageError
 from ..hear.features import BANDS
 from ..hear.network import AHEAD, OUTPUTS
+from ..hear.people import packaged
 from ..move.mouth import PURSE, WIDE
 from .hear_network import DILATIONS, DROP, TOGETHER, WIDTH, Net, Sharp, export, imported, together
+from .hear_phones import Phones
 from .hear_voices import FASTEST, SETTLING, power_of, rows_of, varied
 
 LENGTH = 480  # rows of one example
@@ -59,9 +61,10 @@ AJAR = 0.5  # missed contacts that a vowel over which they are not weighs as muc
 
 
 class Data:
-    """The file on a device. `spans` are of each group's rows, `shares` how many of the examples are of it."""
+    """The file on a device, but for groups `without`. `spans` are of each group's rows, `shares` how many of the examples are of
+    it."""
 
-    def __init__(self, path: Path, device: torch.device) -> None:
+    def __init__(self, path: Path, device: torch.device, without: Sequence[str] = ()) -> None:
         try:
             with np.load(path) as file:
                 given = {name: file[name] for name in file.files}
@@ -78,6 +81,8 @@ class Data:
         self.spans = {}
         for name, clips in itertools.groupby(range(len(self.groups)), lambda k: self.groups[k]):
             own = list(clips)
+            if name in without:
+                continue
             self.spans[name] = (int(self.offsets[own[0]]), int(self.offsets[own[-1] + 1]))
         self.shares = THIRD if "festival" in self.spans else SHARES
         missing = [
@@ -164,9 +169,10 @@ def loss_of(
 
 
 class Judged:
-    """A group of clips that were not learnt from, all at once: rows [K, BANDS, T], wanted [K, OUTPUTS, T], `sizes` of each."""
+    """A group of clips that were not learnt from, all at once: rows [K, BANDS, T], phones [K, PHONES, T], wanted
+    [K, OUTPUTS, T], `sizes` of each."""
 
-    def __init__(self, data: Data, group: str) -> None:
+    def __init__(self, data: Data, group: str, phones: Phones) -> None:
         own = [k for k, name in enumerate(data.groups) if name == group]
         spans = [(int(data.offsets[k]), int(data.offsets[k + 1])) for k in own]
         self.sizes = [end - start for start, end in spans]
@@ -177,6 +183,7 @@ class Judged:
             power[k, : end - start] = power_of(data.power[start:end])
             self.wanted[k, :, : end - start] = data.mouth[start:end].T.cpu().float() / 255.0
         self.rows = rows_of(10.0 ** (power[:, : power.shape[1] // 2 * 2] / 10.0))
+        self.phones = torch.cat([phones(rows) for rows in torch.split(self.rows, 32)])
         self.joined = self._joined(self.wanted)
 
     def _joined(self, values: torch.Tensor) -> torch.Tensor:
@@ -186,7 +193,8 @@ class Judged:
         """What `net` gives, [OUTPUTS, rows of all clips]."""
         net.eval()
         with torch.no_grad():
-            found = torch.cat([torch.sigmoid(net(rows)[0].float()).cpu() for rows in torch.split(self.rows, 32)])
+            parts = zip(torch.split(self.rows, 32), torch.split(self.phones, 32), strict=True)
+            found = torch.cat([torch.sigmoid(net(*part)[0].float()).cpu() for part in parts])
         net.train()
         return self._joined(found[:, :, AHEAD:])
 
@@ -261,13 +269,14 @@ def main() -> None:
     parser.add_argument(
         "--choose", nargs="+", default=["held"], help="groups whose mean r says which weights are best (%(default)s)"
     )
+    parser.add_argument("--without", nargs="+", default=[], metavar="GROUP", help="groups of the data that are left out")
     parser.add_argument("--threads", type=int, default=2, help="of the CPU; 1 where others use its cores (%(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     try:
         if arguments.given is not None:
-            report(arguments, Data(arguments.data, torch.device(arguments.device)))
+            report(arguments, Data(arguments.data, torch.device(arguments.device), arguments.without))
         else:
             train(arguments)
     except UsageError as error:
@@ -282,8 +291,9 @@ def train(arguments: argparse.Namespace) -> None:
     torch.manual_seed(arguments.seed)
     device = torch.device(arguments.device)
     size = arguments.batch or (128 if device.type == "cuda" else 16)
-    data = Data(arguments.data, device)
-    judged = {name: Judged(data, name) for name in data.spans if name not in data.shares}
+    data = Data(arguments.data, device, arguments.without)
+    phones = Phones(packaged(), device)
+    judged = {name: Judged(data, name, phones) for name in data.spans if name not in data.shares}
     if strangers := [name for name in arguments.choose if name not in judged]:
         raise UsageError(f"--choose {strangers[0]}: needed one of {', '.join(judged)}, groups that are not learnt from")
     print(f"minutes {data.minutes()}", flush=True)
@@ -292,8 +302,10 @@ def train(arguments: argparse.Namespace) -> None:
     net = Net(data.sounds, arguments.width, arguments.drop).to(device)
     mean = copy.deepcopy(net)  # of the weights of late, which hears better than the last ones
     optimiser = torch.optim.AdamW(net.parameters(), 1e-4, weight_decay=1e-2, fused=device.type == "cuda")
-    given = {name: getattr(arguments, name) for name in ("seed", "rate", "width", "drop", "naming", "strange", "choose")}
-    given |= {"batch": size, "data": _sha256(arguments.data)}
+    given = {
+        name: getattr(arguments, name) for name in ("seed", "rate", "width", "drop", "naming", "strange", "choose", "without")
+    }
+    given |= {"batch": size, "data": _sha256(arguments.data), "people": True}
     card = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     where = {"device": card, "torch": str(torch.__version__)}
     done, spent, total, best = 0, 0.0, arguments.steps, -1.0
@@ -309,9 +321,10 @@ def train(arguments: argparse.Namespace) -> None:
     began, told, timed = time.monotonic() - spent, torch.zeros((), device=device), 0.0
     limit = 60.0 * arguments.minutes if arguments.steps is None else float("inf")
     while total is None or done < total:
-        whole = pool(data, POOL * size, (arguments.seed, done), arguments.strange)
+        rows, mouth, sound, begins = pool(data, POOL * size, (arguments.seed, done), arguments.strange)
+        whole = (rows, phones(rows), mouth, sound, begins)
         torch.manual_seed(1_000_003 * arguments.seed + done)  # of what the network leaves out by chance
-        for x, y, v, unknown in zip(*(torch.split(part, size) for part in whole), strict=True):
+        for x, p, y, v, unknown in zip(*(torch.split(part, size) for part in whole), strict=True):
             # The rate rises over the first steps, then stays until the number of steps is known, and falls to 0 as a cosine
             rate = arguments.rate * min((done + 1) / 100, 1.0)
             if total is not None:
@@ -319,7 +332,7 @@ def train(arguments: argparse.Namespace) -> None:
             for group in optimiser.param_groups:
                 group["lr"] = rate
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-                found, seen = net(x)
+                found, seen = net(x, p)
             loss = loss_of(found, seen, y, v, unknown, arguments.naming)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -392,10 +405,13 @@ def report(arguments: argparse.Namespace, data: Data, judged: dict[str, Judged] 
             hows.append(told[int(number)])
             continue
         state = torch.load(path, map_location=data.power.device, weights_only=True)
-        nets.append(Net(data.sounds, state["how"]["width"]).to(data.power.device))
+        people = state["how"].get("people", False)  # those of before knew none
+        nets.append(Net(data.sounds, state["how"]["width"], people=people).to(data.power.device))
         nets[-1].load_state_dict(state["net"])
         hows.append(state["how"])
-    judged = judged or {name: Judged(data, name) for name in data.spans if name not in data.shares}
+    if judged is None:
+        phones = Phones(packaged(), data.power.device)
+        judged = {name: Judged(data, name, phones) for name in data.spans if name not in data.shares}
     mouths = {name: [own.heard(net) for net in nets] for name, own in judged.items()}
     chosen = [name for name in judged if name in hows[0]["choose"]]
     sharp = sharpest([judged[name] for name in chosen], [mouths[name] for name in chosen])

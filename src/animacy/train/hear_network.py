@@ -2,7 +2,8 @@
 """The network of `animacy.hear` to be trained, and as an ONNX graph whose state is carried from piece to piece.
 
 Two convolutions over bands and time, which hear the same formants wherever a voice has them; dilated ones over time at 20 ms a
-step; a recurrent layer, which knows the voice; and two rows of outputs a step. A second head tells each row's phone. It only
+step; a recurrent layer, which knows the voice; and two rows of outputs a step. What a model of people's speech takes each row
+for (hear/people.py) comes in beside the convolutions. A second head tells each row's phone. It only
 helps to learn, and is not exported.
 """
 
@@ -19,6 +20,7 @@ from torch import nn
 
 from ..hear.features import BANDS
 from ..hear.network import AHEAD, OUTPUTS
+from ..hear.people import PHONES
 
 TOGETHER = 2  # rows a step
 THIN, THICK = 16, 32  # channels of the first two layers
@@ -48,9 +50,12 @@ class Block(nn.Module):
 
 
 class Net(nn.Module):
-    """Rows [B, BANDS, T], T even -> logits [B, OUTPUTS, T], and of sounds [B, `sounds`, T]."""
+    """Rows [B, BANDS, T], T even, and phones [B, PHONES, T] -> logits [B, OUTPUTS, T], and of sounds [B, `sounds`, T].
 
-    def __init__(self, sounds: int, width: int = WIDTH, drop: float = DROP) -> None:
+    people: whether it looks at phones; those of before did not.
+    """
+
+    def __init__(self, sounds: int, width: int = WIDTH, drop: float = DROP, people: bool = True) -> None:
         super().__init__()
         self.width = width
         self.first = nn.Conv2d(1, THIN, (5, 3), stride=(2, 1), padding=(2, 0))
@@ -59,15 +64,17 @@ class Net(nn.Module):
         self.second_norm = nn.BatchNorm2d(THICK)
         self.gather = nn.Conv1d(THICK * BANDS // 4, width, 1)
         self.norm = nn.BatchNorm1d(width)
+        self.people = nn.Conv1d(PHONES, width, TOGETHER, stride=TOGETHER) if people else None
         self.blocks = nn.ModuleList(Block(d, width, drop) for d in DILATIONS)
         self.recurrent = nn.GRU(width, width, batch_first=True)
         self.last = nn.Conv1d(width, TOGETHER * OUTPUTS, 1)
         self.told = nn.Conv1d(width, TOGETHER * sounds, 1)
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, x: torch.Tensor, phones: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         x = torch.relu(self.first_norm(self.first(nn.functional.pad(x[:, None], (2, 0)))))
         x = torch.relu(self.second_norm(self.second(nn.functional.pad(x, (2, 0)))))
-        x = torch.relu(self.norm(self.gather(x.flatten(1, 2))))
+        x = self.norm(self.gather(x.flatten(1, 2)))
+        x = torch.relu(x if self.people is None else x + self.people(phones))
         for block in self.blocks:
             x = block(x)
         x = x + self.recurrent(x.transpose(1, 2))[0].transpose(1, 2)
@@ -107,7 +114,8 @@ def together(mouths: Sequence[torch.Tensor], sharp: Sharp = ((0.0, 1.0), (0.0, 1
 
 
 def export(nets: Sequence[Net], path: Path, sharp: Sharp = ((0.0, 1.0), (0.0, 1.0))) -> None:
-    """Write `nets`, on the CPU, as one ONNX graph: inputs `rows` [1, BANDS, T], T even, and `past0`.. (at first 0), outputs
+    """Write `nets`, on the CPU, as one ONNX graph: inputs `rows` [1, BANDS, T], T even, `phones` [1, PHONES, T] where any looks
+    at them, and `past0`.. (at first 0), outputs
     `mouth` [1, OUTPUTS, T], 0..1, as `together` makes it, and `next0`.. to be given as `past` with the rows that follow.
 
     sharp: of the lips, and of lip and teeth, the contact that counts as none and the one that counts as whole: an unsure
@@ -173,7 +181,11 @@ def export(nets: Sequence[Net], path: Path, sharp: Sharp = ((0.0, 1.0), (0.0, 1.
         x = before(node("Relu", [x], f"{n}.first.active"), 2, THIN, BANDS // 2)
         x = convolved(x, f"{n}.second", _folded(net.second, net.second_norm), strides=[2, 2], pads=[2, 0, 2, 0])
         x = node("Reshape", [node("Relu", [x], f"{n}.second.active"), "flat"], f"{n}.gathered")
-        x = node("Relu", [convolved(x, f"{n}.gather", _folded(net.gather, net.norm))], f"{n}.gather.active")
+        x = convolved(x, f"{n}.gather", _folded(net.gather, net.norm))
+        if net.people is not None:
+            told = convolved("phones", f"{n}.people", plain(net.people), strides=[TOGETHER])
+            x = node("Add", [x, told], f"{n}.gather.told")
+        x = node("Relu", [x], f"{n}.gather.active")
         for k, block in enumerate(net.blocks):
             assert isinstance(block, Block)
             y = before(x, block.reach, net.width)
@@ -219,9 +231,10 @@ def export(nets: Sequence[Net], path: Path, sharp: Sharp = ((0.0, 1.0), (0.0, 1.
         moves = node("Clip", [node("Mul", [moves, steep], "share"), *bounds], "moves")
         moved = node("Slice", [y, shape("begin", 0), "speaking", "one"], "moved")
         node("Concat", [node("Mul", [moved, moves], "rests"), least], "mouth", axis=1)
-    graph = helper.make_graph(
-        nodes, "hear", [value("rows", 1, BANDS, "T"), *inputs], [value("mouth", 1, OUTPUTS, "T"), *outputs], weights
-    )
+    given = [value("rows", 1, BANDS, "T")]
+    if any(net.people is not None for net in nets):
+        given.append(value("phones", 1, PHONES, "T"))
+    graph = helper.make_graph(nodes, "hear", [*given, *inputs], [value("mouth", 1, OUTPUTS, "T"), *outputs], weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], producer_name="animacy")
     model.ir_version = 9
     helper.set_model_props(model, {"ahead": str(AHEAD), "together": str(TOGETHER)})
@@ -241,9 +254,11 @@ def imported(path: Path, number: int) -> Net:
         for name, values in given.items()
         if name.startswith(prefix)
     }
-    net = Net(1, own["last.weights"].shape[1])
+    net = Net(1, own["last.weights"].shape[1], people="people.weights" in own)
     layers: list[tuple[str, nn.Module]] = [("first", net.first), ("second", net.second), ("gather", net.gather)]
     layers.append(("last", net.last))
+    if net.people is not None:
+        layers.append(("people", net.people))
     for k, block in enumerate(net.blocks):
         assert isinstance(block, Block)
         layers += [(f"block{k}", block.convolve), (f"mix{k}", block.mix)]

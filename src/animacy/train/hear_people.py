@@ -32,7 +32,6 @@ STREAMS, LENGTH = 3, 13
 STEP = 1024.0 * math.log(1.0001)  # of a mixture's weights, which are kept as logarithms
 FLOOR = 1e-4  # of variances
 QUIET, RARE = (b"+NSN+", b"+SPN+"), 0.05  # phones that are noise, and how much less often they come
-MEETS = ((b"P", b"B", b"M"), (b"F", b"V"))
 
 
 def numbers(path: Path) -> Array:
@@ -154,7 +153,6 @@ def main() -> None:
         bands=made,
         usual=usual,
         steps=steps(arguments.model / "transition_matrices", phones),
-        contacts=np.array([[name in own for name in phones] for own in MEETS]),
     )
     print(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.2f} MB, {len(phones)} phones")
 
