@@ -16,6 +16,7 @@ from animacy.hear.clips import Clip, level_of, save
 from animacy.hear.evaluate import heard
 from animacy.hear.features import Features, Powers
 from animacy.hear.network import OUTPUTS
+from animacy.hear.people import Phones, packaged
 from animacy.move.visemes import visemes
 from animacy.types import Phone, Speech
 
@@ -27,6 +28,7 @@ from animacy.speak.voices import Voice  # noqa: E402
 from animacy.train import hear, hear_clips, hear_data, hear_voices  # noqa: E402
 from animacy.train.hear_music import music  # noqa: E402
 from animacy.train.hear_network import Net, export, imported, together  # noqa: E402
+from animacy.train.hear_phones import Phones as Whole  # noqa: E402
 
 RATE = 16_000
 ALONE = """
@@ -186,19 +188,28 @@ def test_prose_is_read_and_what_shows_most_is_said(tmp_path: Path) -> None:
     assert hear_clips._shown("of faith") > hear_clips._shown("bob") > hear_clips._shown("a dog")
 
 
+def moved(contacts: np.ndarray, phones: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    """[T, 2] of the lips, and of lip and teeth, by what is told of phones [T, 42]."""
+    likely = np.exp((phones - 1.0) * 4.61) - 1e-4
+    told = np.log(np.stack([likely[:, [28, 8, 23]].sum(1), likely[:, [15, 37]].sum(1)], 1).clip(0.0) + 1e-5)
+    found: np.ndarray = 1.0 / (1.0 + (1.0 / contacts - 1.0) ** 0.8 * np.exp(-0.8 * 0.2 * (told + 5.0)))  # type: ignore[type-arg]
+    return found
+
+
 def test_the_graph_gives_what_the_network_gives_in_any_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import onnxruntime
 
     torch.manual_seed(0)
     net = Net(5, 96)
-    net(torch.randn(4, 40, 100))  # so that norms are not those of nothing
+    net(torch.randn(4, 40, 100), torch.randn(4, 42, 100))  # so that norms are not those of nothing
     export([net], tmp_path / "a.onnx", ((0.2, 0.7), (0.0, 0.5)))
     session = onnxruntime.InferenceSession(str(tmp_path / "a.onnx"))
     monkeypatch.setattr(network, "session", lambda: session)
     rows = np.random.default_rng(0).normal(size=(200, 40)).astype(np.float32)
+    phones = Phones(packaged()).add(rows)
     with torch.no_grad():
-        wanted = torch.sigmoid(net(torch.from_numpy(rows.T[None].copy()))[0])[0].T.numpy()
-    wanted[:, 6:8] = np.clip((wanted[:, 6:8] - [0.2, 0.0]) / 0.5, 0.0, 1.0)
+        wanted = torch.sigmoid(net(*(torch.from_numpy(x.T[None].copy()) for x in (rows, phones)))[0])[0].T.numpy()
+    wanted[:, 6:8] = np.clip((moved(wanted[:, 6:8], phones) - [0.2, 0.0]) / 0.5, 0.0, 1.0)
     own = network.Network()
     found = np.concatenate([own.run(rows[a:b]) for a, b in ((0, 1), (1, 2), (2, 50), (50, 103), (103, 200))])
     assert np.abs(found - wanted).max() < 1e-5
@@ -214,7 +225,7 @@ def test_several_networks_are_heard_as_one(tmp_path: Path, monkeypatch: pytest.M
     for k, width in enumerate((64, 96)):
         torch.manual_seed(k)
         net = Net(5, width)
-        net(torch.randn(4, 40, 100))
+        net(torch.randn(4, 40, 100), torch.randn(4, 42, 100))
         net.last.weight.data *= 8.0  # so that they are sure
         nets.append(net.eval())
         export([net], tmp_path / f"{k}.onnx")
@@ -224,17 +235,19 @@ def test_several_networks_are_heard_as_one(tmp_path: Path, monkeypatch: pytest.M
     session = onnxruntime.InferenceSession(str(tmp_path / "both.onnx"))
     monkeypatch.setattr(network, "session", lambda: session)
     rows = np.random.default_rng(0).normal(size=(400, 40)).astype(np.float32)
+    phones = Phones(packaged()).add(rows)
     with torch.no_grad():
-        first, second = (torch.sigmoid(net(torch.from_numpy(rows.T[None].copy()))[0])[0].T.numpy() for net in nets)
+        given = [torch.from_numpy(x.T[None].copy()) for x in (rows, phones)]
+        first, second = (torch.sigmoid(net(*given)[0])[0].T.numpy() for net in nets)
     wanted, least = (first + second) / 2, np.minimum(first[:, 8], second[:, 8])
     assert least.min() < 0.2 and least.max() > 0.6  # both are put to the test
-    wanted[:, 6:8] = np.clip((wanted[:, 6:8] - [0.2, 0.0]) / 0.5, 0.0, 1.0)
+    wanted[:, 6:8] = np.clip((moved(wanted[:, 6:8], phones) - [0.2, 0.0]) / 0.5, 0.0, 1.0)
     wanted[:, :8] *= np.clip((least - 0.2) / 0.4, 0.0, 1.0)[:, None]
     wanted[:, 8] = least
     own = network.Network()
     found = np.concatenate([own.run(rows[a:b]) for a, b in ((0, 1), (1, 50), (50, 400))])
     assert np.abs(found - wanted).max() < 0.02
-    judged = together([torch.from_numpy(x.T.copy()) for x in (first, second)], sharp).T.numpy()
+    judged = together([torch.from_numpy(x.T.copy()) for x in (first, second)], given[1][0], sharp).T.numpy()
     assert np.abs(judged - wanted).max() < 1e-5
     export([imported(tmp_path / "both.onnx", k) for k in (0, 1)], tmp_path / "again.onnx", sharp)
     assert (tmp_path / "again.onnx").read_bytes() == (tmp_path / "both.onnx").read_bytes()
@@ -249,7 +262,10 @@ def test_music_is_sound_of_its_length(seed: int) -> None:
 def test_contacts_that_close_are_told_from_those_that_close_falsely(packed: Path) -> None:
     """Of the lips and of lip and teeth, apart."""
     data = hear.Data(packed, torch.device("cpu"))
-    judged = hear.Judged(data, "held")
+    judged = hear.Judged(data, "held", Whole(packaged(), torch.device("cpu")))
+    judged.told.fill_(
+        np.log(np.exp(-5.0) / 3.0 + 1e-4) / 4.61 + 1.0
+    )  # of p, b and m together what says nothing; little of f and v
     right = judged.joined.clone()
     assert judged.figures([right])["r"] > 0.999 and judged.figures([right])["lips_closed"] == 1.0
     unsure = right * 0.5  # never whole, unless half counts as whole

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
-from .features import BANDS, DEPTH
+from .features import DEPTH
 
 Array = NDArray[np.float32]
 
@@ -28,13 +28,13 @@ BEHIND = EDGE + RIGHT  # rows that what is told lies behind
 SPEECH = 0.003  # of the level, above which a row counts for the microphone's colour
 BEFORE, REMEMBERS = 100.0, 500.0  # rows: what the usual colour weighs, and those that it is made of at most
 SCALE = 0.35  # of a row's log-likelihoods, as rows are not independent of each other
-LEAST = 1e-4  # of a probability that is told
+LEAST, STEPS = 1e-4, 4.61  # of a probability that is told, and nepers that are told as 1
 UNKNOWN = 0.0  # what is told where nothing is known yet
 
 
 def told(probability: Array) -> Array:
     """Of a probability 0..1 what the network is given: about -1 for none, 1 for certain, 0 for 0.01."""
-    found: Array = (np.log(probability + np.float32(LEAST)) * np.float32(1.0 / 4.61) + np.float32(1.0)).astype(np.float32)
+    found: Array = (np.log(probability + np.float32(LEAST)) * np.float32(1.0 / STEPS) + np.float32(1.0)).astype(np.float32)
     return found
 
 

@@ -61,8 +61,7 @@ AJAR = 0.5  # missed contacts that a vowel over which they are not weighs as muc
 
 
 class Data:
-    """The file on a device, but for groups `without`. `spans` are of each group's rows, `shares` how many of the examples are of
-    it."""
+    """The file on a device, but for groups `without`. `spans` are of each group's rows, `shares` the examples' share of it."""
 
     def __init__(self, path: Path, device: torch.device, without: Sequence[str] = ()) -> None:
         try:
@@ -184,6 +183,7 @@ class Judged:
             self.wanted[k, :, : end - start] = data.mouth[start:end].T.cpu().float() / 255.0
         self.rows = rows_of(10.0 ** (power[:, : power.shape[1] // 2 * 2] / 10.0))
         self.phones = torch.cat([phones(rows) for rows in torch.split(self.rows, 32)])
+        self.told = self._joined(self.phones[:, :, AHEAD:].cpu())
         self.joined = self._joined(self.wanted)
 
     def _joined(self, values: torch.Tensor) -> torch.Tensor:
@@ -202,7 +202,7 @@ class Judged:
         """r of the weights, each about its mean, and of each output; of the lips' whole contacts, and of lip and teeth's, the
         share that are 0.8 or more, and how many are so where nothing meets, as a share of those that are whole; of the rows of
         wide vowels, the share over which the lips are apart."""
-        found, wanted = together(mouths, sharp), self.joined
+        found, wanted = together(mouths, self.told, sharp), self.joined
         a, b = (weights_of(x[None])[0] for x in (found, wanted))
         a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)
         told = {"r": _likeness(a, b)}
@@ -405,8 +405,7 @@ def report(arguments: argparse.Namespace, data: Data, judged: dict[str, Judged] 
             hows.append(told[int(number)])
             continue
         state = torch.load(path, map_location=data.power.device, weights_only=True)
-        people = state["how"].get("people", False)  # those of before knew none
-        nets.append(Net(data.sounds, state["how"]["width"], people=people).to(data.power.device))
+        nets.append(Net(data.sounds, state["how"]["width"]).to(data.power.device))
         nets[-1].load_state_dict(state["net"])
         hows.append(state["how"])
     if judged is None:

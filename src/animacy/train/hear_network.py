@@ -20,13 +20,19 @@ from torch import nn
 
 from ..hear.features import BANDS
 from ..hear.network import AHEAD, OUTPUTS
-from ..hear.people import PHONES
+from ..hear.people import LEAST, PHONES, STEPS
 
 TOGETHER = 2  # rows a step
 THIN, THICK = 16, 32  # channels of the first two layers
 WIDTH, DROP = 192, 0.05  # channels of the others, and the share of them that learning leaves out by chance
 DILATIONS = (1, 2, 4, 8, 1, 2, 4)
 CONTACTS, SPEAKING = slice(6, 8), 8
+# Which of hear/people.py's phones the lips meet for, P, B, M, and lip and teeth, F, V; what their log probability weighs beside
+# the networks' logit, at which it says nothing, and how steep the sum is taken. Networks trust rows too far, as those that
+# they learn from are of engines that they know.
+MEETS = ((28, 8, 23), (15, 37))
+WEIGHS, NONE, STEEP, FLOOR = 0.2, -5.0, 0.8, 1e-5
+UNSURE = 1e-4  # of a contact's probability, that is left on either side
 SILENT = (0.2, 0.6)  # of `speaking`: below, where several networks are, the mouth rests; above, it is as they say
 
 Sharp = tuple[tuple[float, float], tuple[float, float]]
@@ -50,12 +56,9 @@ class Block(nn.Module):
 
 
 class Net(nn.Module):
-    """Rows [B, BANDS, T], T even, and phones [B, PHONES, T] -> logits [B, OUTPUTS, T], and of sounds [B, `sounds`, T].
+    """Rows [B, BANDS, T], T even, and phones [B, PHONES, T] -> logits [B, OUTPUTS, T], and of sounds [B, `sounds`, T]."""
 
-    people: whether it looks at phones; those of before did not.
-    """
-
-    def __init__(self, sounds: int, width: int = WIDTH, drop: float = DROP, people: bool = True) -> None:
+    def __init__(self, sounds: int, width: int = WIDTH, drop: float = DROP) -> None:
         super().__init__()
         self.width = width
         self.first = nn.Conv2d(1, THIN, (5, 3), stride=(2, 1), padding=(2, 0))
@@ -64,7 +67,7 @@ class Net(nn.Module):
         self.second_norm = nn.BatchNorm2d(THICK)
         self.gather = nn.Conv1d(THICK * BANDS // 4, width, 1)
         self.norm = nn.BatchNorm1d(width)
-        self.people = nn.Conv1d(PHONES, width, TOGETHER, stride=TOGETHER) if people else None
+        self.people = nn.Conv1d(PHONES, width, TOGETHER, stride=TOGETHER)
         self.blocks = nn.ModuleList(Block(d, width, drop) for d in DILATIONS)
         self.recurrent = nn.GRU(width, width, batch_first=True)
         self.last = nn.Conv1d(width, TOGETHER * OUTPUTS, 1)
@@ -73,8 +76,7 @@ class Net(nn.Module):
     def forward(self, x: torch.Tensor, phones: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         x = torch.relu(self.first_norm(self.first(nn.functional.pad(x[:, None], (2, 0)))))
         x = torch.relu(self.second_norm(self.second(nn.functional.pad(x, (2, 0)))))
-        x = self.norm(self.gather(x.flatten(1, 2)))
-        x = torch.relu(x if self.people is None else x + self.people(phones))
+        x = torch.relu(self.norm(self.gather(x.flatten(1, 2))) + self.people(phones))
         for block in self.blocks:
             x = block(x)
         x = x + self.recurrent(x.transpose(1, 2))[0].transpose(1, 2)
@@ -100,10 +102,19 @@ def _folded(
     return weights.detach().numpy(), bias.detach().numpy()
 
 
-def together(mouths: Sequence[torch.Tensor], sharp: Sharp = ((0.0, 1.0), (0.0, 1.0))) -> torch.Tensor:
-    """What the graph of networks that gave `mouths` [..., OUTPUTS, T] gives: their mean. Someone speaks where the least sure of
-    several says so, and only there does the mouth move."""
+def met(phones: torch.Tensor) -> torch.Tensor:
+    """Log probabilities [.., 2, T] of contacts by `phones` [.., PHONES, T], as `told` of hear/people.py gives them."""
+    likely = torch.exp((phones - 1.0) * STEPS) - LEAST
+    return torch.log(torch.stack([likely[..., own, :].sum(-2) for own in MEETS], -2).clamp(min=0.0) + FLOOR)
+
+
+def together(mouths: Sequence[torch.Tensor], phones: torch.Tensor, sharp: Sharp = ((0.0, 1.0), (0.0, 1.0))) -> torch.Tensor:
+    """What the graph of networks that gave `mouths` [.., OUTPUTS, T] gives, with `phones` [.., PHONES, T] of the same instants:
+    their mean, whose contacts the phones move. Someone speaks where the least sure of several says so, and only there does the
+    mouth move."""
     mouth = torch.stack(list(mouths)).mean(0)
+    own = mouth[..., CONTACTS, :].clamp(UNSURE, 1.0 - UNSURE)
+    mouth[..., CONTACTS, :] = torch.sigmoid(STEEP * (torch.log(own) - torch.log(1.0 - own) + WEIGHS * (met(phones) - NONE)))
     for k, (low, high) in enumerate(sharp, CONTACTS.start):
         mouth[..., k, :] = ((mouth[..., k, :] - low) / (high - low)).clamp(0.0, 1.0)
     if len(mouths) > 1:
@@ -114,8 +125,8 @@ def together(mouths: Sequence[torch.Tensor], sharp: Sharp = ((0.0, 1.0), (0.0, 1
 
 
 def export(nets: Sequence[Net], path: Path, sharp: Sharp = ((0.0, 1.0), (0.0, 1.0))) -> None:
-    """Write `nets`, on the CPU, as one ONNX graph: inputs `rows` [1, BANDS, T], T even, `phones` [1, PHONES, T] where any looks
-    at them, and `past0`.. (at first 0), outputs
+    """Write `nets`, on the CPU, as one ONNX graph: inputs `rows` [1, BANDS, T], T even, `phones` [1, PHONES, T], and
+    `past0`.. (at first 0), outputs
     `mouth` [1, OUTPUTS, T], 0..1, as `together` makes it, and `next0`.. to be given as `past` with the rows that follow.
 
     sharp: of the lips, and of lip and teeth, the contact that counts as none and the one that counts as whole: an unsure
@@ -182,10 +193,8 @@ def export(nets: Sequence[Net], path: Path, sharp: Sharp = ((0.0, 1.0), (0.0, 1.
         x = convolved(x, f"{n}.second", _folded(net.second, net.second_norm), strides=[2, 2], pads=[2, 0, 2, 0])
         x = node("Reshape", [node("Relu", [x], f"{n}.second.active"), "flat"], f"{n}.gathered")
         x = convolved(x, f"{n}.gather", _folded(net.gather, net.norm))
-        if net.people is not None:
-            told = convolved("phones", f"{n}.people", plain(net.people), strides=[TOGETHER])
-            x = node("Add", [x, told], f"{n}.gather.told")
-        x = node("Relu", [x], f"{n}.gather.active")
+        told = convolved("phones", f"{n}.people", plain(net.people), strides=[TOGETHER])
+        x = node("Relu", [node("Add", [x, told], f"{n}.gather.told")], f"{n}.gather.active")
         for k, block in enumerate(net.blocks):
             assert isinstance(block, Block)
             y = before(x, block.reach, net.width)
@@ -218,11 +227,33 @@ def export(nets: Sequence[Net], path: Path, sharp: Sharp = ((0.0, 1.0), (0.0, 1.
 
     mouths = [heard(net, f"net{k}") for k, net in enumerate(nets)]
     mean = mouths[0] if len(mouths) == 1 else node("Mean", mouths, "mean")
+    bounds = [constant("zero", np.zeros((), np.float32)), constant("full", np.ones((), np.float32))]
+
+    def number(name: str, value: float) -> str:
+        return constant(name, np.array(value, np.float32))
+
+    likely = node("Sub", ["phones", "full"], "likely.less")
+    likely = node("Exp", [node("Mul", [likely, number("steps", STEPS)], "likely.log")], "likely")
+    which = np.zeros((2, PHONES, 1), np.float32)
+    for k, own in enumerate(MEETS):
+        which[k, list(own), 0] = 1.0
+    contact = node("Conv", [likely, constant("meets", which), constant("floor", FLOOR - LEAST * which.sum((1, 2)))], "contact")
+    contact = node("Log", [node("Clip", [contact, number("least.contact", FLOOR), ""], "contact.clear")], "contact.log")
+    contact = node(
+        "Mul", [node("Sub", [contact, number("none", NONE)], "contact.more"), number("weighs", WEIGHS)], "contact.logit"
+    )
+    parts = [f"{name}.mean" for name in ("shapes", "contacts", "speaking")]
+    sizes = constant("sizes", np.array([CONTACTS.start, 2, 1], np.int64))
+    nodes.append(helper.make_node("Split", [mean, sizes], parts, axis=1))
+    heard_too = node("Clip", [parts[1], number("unsure.low", UNSURE), number("unsure.high", 1.0 - UNSURE)], "contacts.clear")
+    rest = node("Log", [node("Sub", ["full", heard_too], "contacts.rest")], "contacts.rest.log")
+    logit = node("Sub", [node("Log", [heard_too], "contacts.log"), rest], "contacts.logit")
+    logit = node("Mul", [node("Add", [logit, contact], "contacts.sum"), number("steep.contact", STEEP)], "contacts.steep")
+    mean = node("Concat", [parts[0], node("Sigmoid", [logit], "contacts"), parts[2]], "told", axis=1)
     low, high = np.zeros((1, OUTPUTS, 1), np.float32), np.ones((1, OUTPUTS, 1), np.float32)
     low[0, CONTACTS, 0], high[0, CONTACTS, 0] = zip(*sharp, strict=True)
     y = node("Mul", [mean, constant("gain", 1.0 / (high - low))], "scaled")
     y = node("Add", [y, constant("less", -low / (high - low))], "shifted")
-    bounds = [constant("zero", np.zeros((), np.float32)), constant("full", np.ones((), np.float32))]
     y = node("Clip", [y, *bounds], "mouth" if len(nets) == 1 else "clear")
     if len(nets) > 1:
         least = node("Slice", [node("Min", mouths, "least"), shape("speaking", SPEAKING), "end", "one"], "unsure")
@@ -254,11 +285,9 @@ def imported(path: Path, number: int) -> Net:
         for name, values in given.items()
         if name.startswith(prefix)
     }
-    net = Net(1, own["last.weights"].shape[1], people="people.weights" in own)
+    net = Net(1, own["last.weights"].shape[1])
     layers: list[tuple[str, nn.Module]] = [("first", net.first), ("second", net.second), ("gather", net.gather)]
-    layers.append(("last", net.last))
-    if net.people is not None:
-        layers.append(("people", net.people))
+    layers += [("people", net.people), ("last", net.last)]
     for k, block in enumerate(net.blocks):
         assert isinstance(block, Block)
         layers += [(f"block{k}", block.convolve), (f"mix{k}", block.mix)]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 
 from ..hear.features import DEPTH
-from ..hear.people import BEFORE, CEPSTRA, EDGE, LEAST, REMEMBERS, RIGHT, SCALE, SPEECH, STATES, UNKNOWN, Model
+from ..hear.people import BEFORE, CEPSTRA, EDGE, LEAST, REMEMBERS, RIGHT, SCALE, SPEECH, STATES, STEPS, UNKNOWN, Model
 
 AT_ONCE = 32_768  # rows whose likelihoods are taken together: 0.7 GB
 
@@ -55,7 +55,7 @@ class Phones:
             after = after / after.amax(2, keepdim=True)
         state = ahead[:, :known] * after
         found = state.view(size, known, self.phones, STATES).sum(3) / state.sum(2, keepdim=True)
-        found = torch.log(found + LEAST) / 4.61 + 1.0
+        found = torch.log(found + LEAST) / STEPS + 1.0
         return torch.nn.functional.pad(found.transpose(1, 2), (length - known, 0), value=UNKNOWN).contiguous()
 
     def _likelihoods(self, x: torch.Tensor) -> torch.Tensor:
