@@ -53,11 +53,10 @@ STRANGE = 0.7  # ... that are made to sound as of another engine
 NAMES = ("jaw", "spread", "funnel", "pucker", "part", "tongue", "lips", "teeth", "speaking")
 SCALE = (0.11, 0.13, 0.13, 0.18, 0.11, 0.12)  # how far each articulator usually moves
 CONTACT = (2.0, 2.0)  # what a missed contact costs, in false ones: lips, lip and teeth
-# Of a voice of another engine a network is less sure than of those that are held out: above 0.6 fewer of its lips close
-SHARP = tuple((low, high) for low in (0.0, 0.15, 0.3) for high in (0.4, 0.5, 0.6))
-FALSE, LESS = 0.4, 4.0  # missed contacts that a false one weighs as much as, and those, as a share of all, that an r of 1 does
+SHARP = tuple((low, high) for low in (0.0, 0.15, 0.3) for high in (0.4, 0.5, 0.6, 0.8))
+FALSE, LESS = 0.4, 12.0  # missed contacts that a false one weighs as much as, and those, as a share of all, that an r of 1 does
 APART, VOWEL = 0.3, 0.2  # contact below which lips are seen apart, as they are to be where the jaw opens further than that
-AJAR = 0.5  # missed contacts that a vowel over which they are not weighs as much as, both as shares of all
+AJAR = 1.0  # missed contacts that a vowel over which they are not weighs as much as, both as shares of all
 
 
 class Data:
