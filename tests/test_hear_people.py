@@ -21,7 +21,7 @@ def model(tmp_path: Path) -> Model:
     means = np.zeros((PHONES, 3, COUNT, CEPSTRA), np.float32)
     means[:, 0, :, 1] = np.array([-60.0, -20.0, 20.0, 60.0])[:, None]
     deviation = np.array([10.0, 200.0, 200.0])[:, None, None]
-    steps = np.full((PHONES * STATES, PHONES * STATES), 1.0 / (PHONES * STATES), np.float32)
+    transitions = np.full((PHONES * STATES, PHONES * STATES), 1.0 / (PHONES * STATES), np.float32)
     bands = np.zeros((FILTERS, BANDS), np.float32)
     bands[np.arange(FILTERS), np.arange(FILTERS) * BANDS // FILTERS] = 1.0
     np.savez(
@@ -31,7 +31,7 @@ def model(tmp_path: Path) -> Model:
         mixture=np.full((PHONES, 3, COUNT, STATES), 1.0 / COUNT),
         bands=bands,
         usual=cosines(FILTERS) @ np.full(FILTERS, -6.0),
-        steps=steps,
+        transitions=transitions,
     )
     return Model(tmp_path / "model.npz")
 
@@ -95,7 +95,7 @@ def test_what_is_no_model_is_refused_in_one_line(tmp_path: Path) -> None:
 @pytest.mark.skipif(not all(map(importlib.util.find_spec, ("pocketsphinx", "torch", "onnx"))), reason="needs them")
 def test_sphinx_files_are_read() -> None:
     from animacy.train.hear_network import MEETS
-    from animacy.train.hear_people import mixture, names, numbers, steps
+    from animacy.train.hear_people import mixture, names, numbers, transitions
 
     found = importlib.util.find_spec("pocketsphinx")
     assert found is not None
@@ -106,4 +106,4 @@ def test_sphinx_files_are_read() -> None:
     assert means.shape == (42, 3, 128, 13)
     assert [[phones[k] for k in own] for own in MEETS] == [[b"P", b"B", b"M"], [b"F", b"V"]]
     assert np.allclose(mixture(folder / "sendump", 42).sum(2), 1.0, atol=0.12)
-    assert np.allclose(steps(folder / "transition_matrices", phones).sum(1), 1.0, atol=1e-5)
+    assert np.allclose(transitions(folder / "transition_matrices", phones).sum(1), 1.0, atol=1e-5)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from animacy.errors import UsageError
 from animacy.hear import clips
 from animacy.hear.clips import Clip, level_of, save
 from animacy.hear.evaluate import heard
@@ -251,6 +252,23 @@ def test_several_networks_are_heard_as_one(tmp_path: Path, monkeypatch: pytest.M
     assert np.abs(judged - wanted).max() < 1e-5
     export([imported(tmp_path / "both.onnx", k) for k in (0, 1)], tmp_path / "again.onnx", sharp)
     assert (tmp_path / "again.onnx").read_bytes() == (tmp_path / "both.onnx").read_bytes()
+
+
+def test_groups_that_are_not_there_and_networks_that_know_no_phones_are_refused(packed: Path, tmp_path: Path) -> None:
+    import onnx
+
+    cpu = torch.device("cpu")
+    assert hear.Data(packed, cpu).spans.keys() - hear.Data(packed, cpu, ["held"]).spans.keys() == {"held"}
+    with pytest.raises(UsageError, match=r"--without flute: .* holds espeak, held"):
+        hear.Data(packed, cpu, ["flute"])
+    export([Net(5, 64)], tmp_path / "a.onnx")
+    graph = onnx.load(str(tmp_path / "a.onnx"))
+    kept = [w for w in graph.graph.initializer if ".people." not in w.name]
+    del graph.graph.initializer[:]
+    graph.graph.initializer.extend(kept)
+    onnx.save(graph, str(tmp_path / "old.onnx"))
+    with pytest.raises(UsageError, match=r"old\.onnx:0 is not told of phones"):
+        imported(tmp_path / "old.onnx", 0)
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -2,7 +2,8 @@
 
 CMU Sphinx' English acoustic model (mixtures of Gaussians, 42 phones of three states; BSD-2-Clause), on the rows that the
 network is given, in a loop of phones that knows RIGHT rows after an instant and no more. No words, no grammar. How far it is to
-be believed, in noise or in another language, the network has learnt. train/hear_people.py packs the model.
+be believed the networks have learnt, but for contacts, which it moves as far everywhere (train/hear_network.py).
+train/hear_people.py packs the model.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ BEHIND = EDGE + RIGHT  # rows that what is told lies behind
 SPEECH = 0.003  # of the level, above which a row counts for the microphone's colour
 BEFORE, REMEMBERS = 100.0, 500.0  # rows: what the usual colour weighs, and those that it is made of at most
 SCALE = 0.35  # of a row's log-likelihoods, as rows are not independent of each other
-LEAST, STEPS = 1e-4, 4.61  # of a probability that is told, and nepers that are told as 1
+LEAST, NEPERS = 1e-4, 4.61  # of a probability that is told, and nepers that are told as 1
 UNKNOWN = 0.0  # what is told where nothing is known yet
 
 
 def told(probability: Array) -> Array:
     """Of a probability 0..1 what the network is given: about -1 for none, 1 for certain, 0 for 0.01."""
-    found: Array = (np.log(probability + np.float32(LEAST)) * np.float32(1.0 / STEPS) + np.float32(1.0)).astype(np.float32)
+    found: Array = (np.log(probability + np.float32(LEAST)) * np.float32(1.0 / NEPERS) + np.float32(1.0)).astype(np.float32)
     return found
 
 
@@ -48,7 +49,7 @@ class Model:
                 self.mixture: Array = file["mixture"].astype(np.float32)  # [42, 3, N, STATES]
                 self.bands: Array = file["bands"].astype(np.float32)  # [25, BANDS]: power of bands -> of Sphinx' filters
                 self.usual: Array = file["usual"].astype(np.float32)  # [13]
-                self.steps: Array = file["steps"].astype(np.float32)  # [126, 126]: from state to state
+                self.transitions: Array = file["transitions"].astype(np.float32)  # [126, 126]: from state to state
         except (OSError, ValueError, KeyError) as error:
             raise UsageError(f"{path}: {type(error).__name__}: {error}; needed a file of train/hear_people.py") from error
         phones, streams, count, _ = means.shape
@@ -85,7 +86,7 @@ class Phones:
         self._model = model
         self._sum, self._count = model.usual * BEFORE, BEFORE
         self._cepstra = np.zeros((0, CEPSTRA), np.float32)
-        self._forward = np.full(len(model.steps), 1.0 / len(model.steps), np.float32)
+        self._forward = np.full(len(model.transitions), 1.0 / len(model.transitions), np.float32)
         self._held: list[tuple[Array, Array]] = []  # how likely each state is by a row alone, and by all until it
 
     def add(self, rows: Array) -> Array:
@@ -116,15 +117,15 @@ class Phones:
         return found
 
     def _next(self, own: Array) -> Array:
-        steps = self._model.steps
-        forward = (self._forward @ steps) * own + np.float32(1e-12)
+        transitions = self._model.transitions
+        forward = (self._forward @ transitions) * own + np.float32(1e-12)
         self._forward = forward / forward.sum()
         self._held.append((own, self._forward))
         if len(self._held) <= RIGHT:
-            return np.full(len(steps) // STATES, UNKNOWN, np.float32)
-        after = np.ones(len(steps), np.float32)
+            return np.full(len(transitions) // STATES, UNKNOWN, np.float32)
+        after = np.ones(len(transitions), np.float32)
         for later, _ in reversed(self._held[1:]):
-            after = steps @ (later * after)
+            after = transitions @ (later * after)
             after /= after.max()
         state = self._held.pop(0)[1] * after
         return told(state.reshape(-1, STATES).sum(1) / state.sum())

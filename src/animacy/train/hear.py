@@ -53,6 +53,7 @@ STRANGE = 0.7  # ... that are made to sound as of another engine
 NAMES = ("jaw", "spread", "funnel", "pucker", "part", "tongue", "lips", "teeth", "speaking")
 SCALE = (0.11, 0.13, 0.13, 0.18, 0.11, 0.12)  # how far each articulator usually moves
 CONTACT = (2.0, 2.0)  # what a missed contact costs, in false ones: lips, lip and teeth
+# Lows and highs that are tried: an unsure network gives a contact's probability
 SHARP = tuple((low, high) for low in (0.0, 0.15, 0.3) for high in (0.4, 0.5, 0.6, 0.8))
 FALSE, LESS = 0.4, 12.0  # missed contacts that a false one weighs as much as, and those, as a share of all, that an r of 1 does
 APART, VOWEL = 0.3, 0.2  # contact below which lips are seen apart, as they are to be where the jaw opens further than that
@@ -79,9 +80,10 @@ class Data:
         self.spans = {}
         for name, clips in itertools.groupby(range(len(self.groups)), lambda k: self.groups[k]):
             own = list(clips)
-            if name in without:
-                continue
             self.spans[name] = (int(self.offsets[own[0]]), int(self.offsets[own[-1] + 1]))
+        if strangers := [name for name in without if name not in self.spans]:
+            raise UsageError(f"--without {strangers[0]}: --data {path} holds {', '.join(self.spans)}")
+        self.spans = {name: span for name, span in self.spans.items() if name not in without}
         self.shares = THIRD if "festival" in self.spans else SHARES
         missing = [
             name for name in self.shares if self.spans.get(name, (0, 0))[1] - self.spans.get(name, (0, 0))[0] < SPAN + AHEAD
@@ -301,10 +303,8 @@ def train(arguments: argparse.Namespace) -> None:
     net = Net(data.sounds, arguments.width, arguments.drop).to(device)
     mean = copy.deepcopy(net)  # of the weights of late, which hears better than the last ones
     optimiser = torch.optim.AdamW(net.parameters(), 1e-4, weight_decay=1e-2, fused=device.type == "cuda")
-    given = {
-        name: getattr(arguments, name) for name in ("seed", "rate", "width", "drop", "naming", "strange", "choose", "without")
-    }
-    given |= {"batch": size, "data": _sha256(arguments.data), "people": True}
+    names = ("seed", "rate", "width", "drop", "naming", "strange", "choose", "without")
+    given = {name: getattr(arguments, name) for name in names} | {"batch": size, "data": _sha256(arguments.data)}
     card = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     where = {"device": card, "torch": str(torch.__version__)}
     done, spent, total, best = 0, 0.0, arguments.steps, -1.0
@@ -320,8 +320,8 @@ def train(arguments: argparse.Namespace) -> None:
     began, told, timed = time.monotonic() - spent, torch.zeros((), device=device), 0.0
     limit = 60.0 * arguments.minutes if arguments.steps is None else float("inf")
     while total is None or done < total:
-        rows, mouth, sound, begins = pool(data, POOL * size, (arguments.seed, done), arguments.strange)
-        whole = (rows, phones(rows), mouth, sound, begins)
+        rows, *wanted = pool(data, POOL * size, (arguments.seed, done), arguments.strange)
+        whole = (rows, phones(rows), *wanted)
         torch.manual_seed(1_000_003 * arguments.seed + done)  # of what the network leaves out by chance
         for x, p, y, v, unknown in zip(*(torch.split(part, size) for part in whole), strict=True):
             # The rate rises over the first steps, then stays until the number of steps is known, and falls to 0 as a cosine
@@ -405,7 +405,10 @@ def report(arguments: argparse.Namespace, data: Data, judged: dict[str, Judged] 
             continue
         state = torch.load(path, map_location=data.power.device, weights_only=True)
         nets.append(Net(data.sounds, state["how"]["width"]).to(data.power.device))
-        nets[-1].load_state_dict(state["net"])
+        try:
+            nets[-1].load_state_dict(state["net"])
+        except RuntimeError as error:  # as of those that were not told of phones
+            raise UsageError(f"--from {path}: not a network of this kind; train it again") from error
         hows.append(state["how"])
     if judged is None:
         phones = Phones(packaged(), data.power.device)

@@ -18,9 +18,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from ..errors import UsageError
 from ..hear.features import BANDS
 from ..hear.network import AHEAD, OUTPUTS
-from ..hear.people import LEAST, PHONES, STEPS
+from ..hear.people import LEAST, NEPERS, PHONES
 
 TOGETHER = 2  # rows a step
 THIN, THICK = 16, 32  # channels of the first two layers
@@ -104,7 +105,7 @@ def _folded(
 
 def met(phones: torch.Tensor) -> torch.Tensor:
     """Log probabilities [.., 2, T] of contacts by `phones` [.., PHONES, T], as `told` of hear/people.py gives them."""
-    likely = torch.exp((phones - 1.0) * STEPS) - LEAST
+    likely = torch.exp((phones - 1.0) * NEPERS) - LEAST
     return torch.log(torch.stack([likely[..., own, :].sum(-2) for own in MEETS], -2).clamp(min=0.0) + FLOOR)
 
 
@@ -233,7 +234,7 @@ def export(nets: Sequence[Net], path: Path, sharp: Sharp = ((0.0, 1.0), (0.0, 1.
         return constant(name, np.array(value, np.float32))
 
     likely = node("Sub", ["phones", "full"], "likely.less")
-    likely = node("Exp", [node("Mul", [likely, number("steps", STEPS)], "likely.log")], "likely")
+    likely = node("Exp", [node("Mul", [likely, number("steps", NEPERS)], "likely.log")], "likely")
     which = np.zeros((2, PHONES, 1), np.float32)
     for k, own in enumerate(MEETS):
         which[k, list(own), 0] = 1.0
@@ -262,10 +263,8 @@ def export(nets: Sequence[Net], path: Path, sharp: Sharp = ((0.0, 1.0), (0.0, 1.
         moves = node("Clip", [node("Mul", [moves, steep], "share"), *bounds], "moves")
         moved = node("Slice", [y, shape("begin", 0), "speaking", "one"], "moved")
         node("Concat", [node("Mul", [moved, moves], "rests"), least], "mouth", axis=1)
-    given = [value("rows", 1, BANDS, "T")]
-    if any(net.people is not None for net in nets):
-        given.append(value("phones", 1, PHONES, "T"))
-    graph = helper.make_graph(nodes, "hear", [*given, *inputs], [value("mouth", 1, OUTPUTS, "T"), *outputs], weights)
+    given = [value("rows", 1, BANDS, "T"), value("phones", 1, PHONES, "T"), *inputs]
+    graph = helper.make_graph(nodes, "hear", given, [value("mouth", 1, OUTPUTS, "T"), *outputs], weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], producer_name="animacy")
     model.ir_version = 9
     helper.set_model_props(model, {"ahead": str(AHEAD), "together": str(TOGETHER)})
@@ -274,7 +273,10 @@ def export(nets: Sequence[Net], path: Path, sharp: Sharp = ((0.0, 1.0), (0.0, 1.
 
 
 def imported(path: Path, number: int) -> Net:
-    """The network `number` of a graph that `export` wrote, but for what names sounds: what norms did is in the weights."""
+    """The network `number` of a graph that `export` wrote, but for what names sounds: what norms did is in the weights.
+
+    Raises UsageError where it is of the time before networks were told of phones.
+    """
     import onnx
     from onnx import numpy_helper
 
@@ -285,6 +287,8 @@ def imported(path: Path, number: int) -> Net:
         for name, values in given.items()
         if name.startswith(prefix)
     }
+    if "people.weights" not in own:
+        raise UsageError(f"{path}:{number} is not told of phones; needed a network that train/hear.py made since it is")
     net = Net(1, own["last.weights"].shape[1])
     layers: list[tuple[str, nn.Module]] = [("first", net.first), ("second", net.second), ("gather", net.gather)]
     layers += [("people", net.people), ("last", net.last)]

@@ -60,7 +60,7 @@ def names(path: Path, phones: int) -> list[bytes]:
     return data[data.index(b"+NSN+") :].split(b"\0", phones)[:phones]
 
 
-def steps(path: Path, phones: list[bytes]) -> Array:
+def transitions(path: Path, phones: list[bytes]) -> Array:
     """[126, 126]: each phone's own, and from its last to any phone's first."""
     data = path.read_bytes()
     at = data.index(b"endhdr\n") + 7 + 4
@@ -152,7 +152,7 @@ def main() -> None:
         mixture=mixture(arguments.model / "sendump", len(phones)).astype(np.float16),
         bands=made,
         usual=usual,
-        steps=steps(arguments.model / "transition_matrices", phones),
+        transitions=transitions(arguments.model / "transition_matrices", phones),
     )
     print(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.2f} MB, {len(phones)} phones")
 

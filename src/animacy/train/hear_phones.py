@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 
 from ..hear.features import DEPTH
-from ..hear.people import BEFORE, CEPSTRA, EDGE, LEAST, REMEMBERS, RIGHT, SCALE, SPEECH, STATES, STEPS, UNKNOWN, Model
+from ..hear.people import BEFORE, CEPSTRA, EDGE, LEAST, NEPERS, REMEMBERS, RIGHT, SCALE, SPEECH, STATES, UNKNOWN, Model
 
 AT_ONCE = 32_768  # rows whose likelihoods are taken together: 0.7 GB
 
@@ -21,13 +21,12 @@ class Phones:
         self.phones, self.streams, self.count = model.shape
         self.by, self.constant, self.mixture = there(model.by), there(model.constant), there(model.mixture)
         self.bands, self.cosines, self.usual = there(model.bands).T, there(model.cosines), there(model.usual)
-        self.steps = there(model.steps)
+        self.transitions = there(model.transitions)
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
         precision = torch.get_float32_matmul_precision()
-        torch.set_float32_matmul_precision(
-            "highest"
-        )  # squares over variances: TF32 would shift log-likelihoods by whole nepers
+        # Of squares over variances TF32 would leave whole nepers open
+        torch.set_float32_matmul_precision("highest")
         try:
             with torch.no_grad():
                 return self._told(rows)
@@ -45,17 +44,17 @@ class Phones:
         ahead = torch.empty_like(own)
         forward = torch.full((size, own.shape[2]), 1.0 / own.shape[2], device=own.device)
         for k in range(length):
-            forward = (forward @ self.steps) * own[:, k] + 1e-12
+            forward = (forward @ self.transitions) * own[:, k] + 1e-12
             forward = forward / forward.sum(1, keepdim=True)
             ahead[:, k] = forward
         known = max(length - RIGHT, 0)
         after = torch.ones(size, known, own.shape[2], device=own.device)
         for k in range(RIGHT, 0, -1):
-            after = (own[:, k : k + known] * after) @ self.steps.T
+            after = (own[:, k : k + known] * after) @ self.transitions.T
             after = after / after.amax(2, keepdim=True)
         state = ahead[:, :known] * after
         found = state.view(size, known, self.phones, STATES).sum(3) / state.sum(2, keepdim=True)
-        found = torch.log(found + LEAST) / STEPS + 1.0
+        found = torch.log(found + LEAST) / NEPERS + 1.0
         return torch.nn.functional.pad(found.transpose(1, 2), (length - known, 0), value=UNKNOWN).contiguous()
 
     def _likelihoods(self, x: torch.Tensor) -> torch.Tensor:
