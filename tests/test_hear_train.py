@@ -113,7 +113,7 @@ def test_the_loss_sees_the_weights_that_are_judged() -> None:
     ("symbol", "names"), [("m", "m"), ("b", "b"), ("aɪ", "aɪ"), ("tʃ", ["tʃ"]), ("iː", "i"), ("pʰ", "p"), ("ε", None)]
 )
 def test_sounds_that_look_alike_are_told_apart(symbol: str, names: str | list[str] | None) -> None:
-    found = [hear_data._name_of(v, symbol) for v in visemes(symbol)]
+    found = [hear_data.name_of(v, symbol) for v in visemes(symbol)]
     assert found == list(names) if names is not None else len(found) == 1
 
 
@@ -149,21 +149,25 @@ class Spoken:
         return Spoken(voice, table)
 
 
-def test_festival_is_learnt_from_where_there_is_some(packed: Path, tmp_path: Path) -> None:
-    """A fifth of the examples, and no group to be judged by; data without it is drawn from as before."""
-    assert hear.Data(packed, torch.device("cpu")).shares == {"kokoro": 0.5, "espeak": 0.35, "music": 0.15}
+def test_other_speakers_are_learnt_from_where_there_are_some(packed: Path, tmp_path: Path) -> None:
+    """Festival and persons have their share of the examples where the data holds them, and are no group to be judged by."""
+    data = hear.Data(packed, torch.device("cpu"))
+    assert list(data.shares) == list(hear.NEEDED) and sum(data.shares.values()) == pytest.approx(1.0)
     with np.load(packed) as file:
         given = {name: file[name] for name in file.files}
     clip = slice(given["offsets"][0], given["offsets"][1])
-    more = {name: np.concatenate([given[name], given[name][clip]]) for name in ("power", "mouth", "sound")}
-    more["mouth"][len(given["mouth"]) :, 8] = 77  # by which its examples are known
-    more["offsets"] = np.append(given["offsets"], given["offsets"][-1] + given["offsets"][1])
-    more["group"], more["voice"] = np.append(given["group"], "festival"), np.append(given["voice"], "ked")
+    more = {name: np.concatenate([given[name], *2 * [given[name][clip]]]) for name in ("power", "mouth", "sound")}
+    for k, value in enumerate((77, 99)):  # by which their examples are known
+        more["mouth"][len(given["mouth"]) + k * clip.stop :, 8] = value
+    more["offsets"] = np.concatenate([given["offsets"], given["offsets"][-1] + given["offsets"][1] * np.arange(1, 3)])
+    more["group"], more["voice"] = np.append(given["group"], ["festival", "person"]), np.append(given["voice"], ["ked", "nl"])
     np.savez(tmp_path / "more.npz", sounds=given["sounds"], **more)
     data = hear.Data(tmp_path / "more.npz", torch.device("cpu"))
     mouth = hear.pool(data, 400, (0, 0))[1]
-    share = float(((mouth[:, 8] - 77 / 255).abs() < 1e-4).all(1).float().mean())
-    assert sum(data.shares.values()) == pytest.approx(1.0) and share == pytest.approx(data.shares["festival"], abs=0.06)
+    assert data.shares == pytest.approx(hear.SHARES) and sum(data.shares.values()) == pytest.approx(1.0)
+    for name, value in (("festival", 77), ("person", 99)):
+        share = float(((mouth[:, 8] - value / 255).abs() < 1e-4).all(1).float().mean())
+        assert share == pytest.approx(data.shares[name], abs=0.06)
     assert {name for name in data.spans if name not in data.shares} == {"held"}
 
 

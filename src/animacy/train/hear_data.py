@@ -9,8 +9,8 @@ made by formula (hear_music.py). The file holds, over all rows of 10 ms, N in al
     mouth    [N, 9] uint8    what `animacy.move` makes of the phones, hear/clips.py's `mouth_of`, 0..255
     sound    [N] uint8       the row's sound of the IPA, 0 for none
     offsets  [K + 1] int64   clip k is the rows from offsets[k] to offsets[k + 1]
-    group    [K] str         "kokoro", "espeak", "festival", "music": learnt from; "held": held-out voices; an engine's name:
-                             judged by
+    group    [K] str         "kokoro", "espeak", "festival", "person", "music": learnt from; "held": held-out voices;
+                             an engine's name: judged by
     voice    [K] str
     sounds   [] int64        how many there are, 0 among them
 
@@ -82,12 +82,12 @@ def rows_of(clip: Clip, lead: int = 0) -> Rows:
         edges = np.cumsum([0.0, *(v.length for v in parts)])
         edges = lead + np.rint((phone.start + edges / edges[-1] * (phone.end - phone.start)) / step).astype(int)
         for v, a, b in zip(parts, edges[:-1], edges[1:], strict=True):
-            sound[a:b] = SOUNDS[_name_of(v, phone.symbol)]
+            sound[a:b] = SOUNDS[name_of(v, phone.symbol)]
     return Rows(power, np.rint(255.0 * mouth).astype(np.uint8), sound)
 
 
 @lru_cache(maxsize=4096)
-def _name_of(viseme: Viseme, symbol: str) -> str:
+def name_of(viseme: Viseme, symbol: str) -> str:
     """Which sound of the chart `viseme` is of in a phone: p, b and m look alike, but sound unlike. For a phone that the chart
     has not, any that looks so."""
     alike = [name for name, own in VISEMES.items() if own == viseme]
