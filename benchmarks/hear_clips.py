@@ -2,9 +2,12 @@
 
     python benchmarks/hear_clips.py piper --model en_US-joe-medium.onnx --out CLIPS   # see below
     python benchmarks/hear_clips.py flite --out CLIPS                                 # needs the command flite
+    python benchmarks/hear_clips.py person --sounds FOLDER --out CLIPS                # a person; pip install pocketsphinx
     python benchmarks/hear_clips.py bias CLIPS                                        # against pocketsphinx, see align.py
 
-Both engines only speak here: nothing of them is in the package or in what it learnt from. piper (GPL-3) runs in an environment
+All only speak here: nothing of them is in the package or in what it learnt from. The person is Allison Smith, who recorded the
+prompts of the telephone exchange Asterisk (CC BY-SA 3.0; FOLDER of Debian's asterisk-core-sounds-en-g722, which ends in
+en_US_f_Allison); pocketsphinx tells which of its dictionary's phones are heard when. piper (GPL-3) runs in an environment
 of its own (piper-tts, onnx, av) and tells phone times once `python -m piper.patch_voice_with_alignment MODEL` has been run.
 Its times come late: --offset is what `bias` found.
 """
@@ -12,6 +15,7 @@ Its times come late: --offset is what `bias` found.
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 import tempfile
@@ -50,6 +54,48 @@ Move the table a bit, the baby cannot pass.
 The vet gave the poor puppy some medicine for the fever.
 It was the worst movie that we had watched for months.""".splitlines()
 
+# Some of Asterisk's prompts, by the names of their files
+PROMPTS = """agent-alreadyon: That agent is already logged on. Please enter your agent number followed by the pound key.
+agent-incorrect: Login incorrect. Please enter your agent number followed by the pound key.
+agent-newlocation: Please enter a new extension, followed by pound.
+agent-pass: Please enter your password followed by the pound key.
+auth-incorrect: Password incorrect. Please enter your password followed by the pound key.
+conf-getchannel: Please enter the channel number followed by the pound key.
+conf-getconfno: Please enter your conference number followed by the pound key.
+conf-getpin: Please enter the conference pin number.
+conf-invalidpin: That pin is invalid for this conference.
+conf-invalid: That is not a valid conference number. Please try again.
+conf-kicked: You have been kicked from this conference
+conf-leaderhasleft: The leader has left the conference.
+conf-noempty: No empty conferences currently exist.
+conf-nonextended: The conference cannot be extended.
+conf-now-recording: The conference is now being recorded.
+conf-onlyone: There is currently one other participant in the conference.
+conf-onlyperson: You are currently the only person in this conference.
+conf-placeintoconf: You will now be placed into the conference.
+conf-waitforleader: The conference will begin when the leader arrives.
+demo-nomatch: I'm sorry there are no matches for those
+dir-multi9: Press nine for more entries.
+dir-nomatch: No directory entries match your search.
+dir-nomore: There are no more compatible entries in the directory.
+invalid: I am sorry, that's not a valid extension. Please try again.
+pbx-invalidpark: I am sorry, there is no call parked on that extension. Please try again.
+pbx-parkingfailed: Parking attempt failed.
+privacy-incorrect: I'm sorry, that number is not valid.
+privacy-prompt: Please enter your phone number, starting with the area code.
+privacy-unident: The party you are trying to reach does not accept unidentified calls.
+priv-introsaved: Thank you. Please hold, while I attempt to connect you with your party
+priv-recordintro: At the tone, please say your name.
+queue-callswaiting: Waiting to speak with a representative
+queue-holdtime: The estimated hold time is currently
+queue-thankyou: Thank you for your patience
+queue-youarenext: Your call is now first in line and will be answered by the next available representative.
+ss-noservice: The number you have dialed is not in service. Please check the number and try again.
+tt-monkeysintro: They have been carried away by monkeys
+tt-somethingwrong: Something is terribly wrong
+tt-weasels: Weasels have eaten our phone system
+vm-dialout: please wait while i connect your call""".splitlines()
+
 # flite's phone set (radio) in IPA; a vowel and r apart, as it has them
 FLITE = {
     "aa": "ɑ", "ae": "æ", "ah": "ʌ", "ao": "ɔ", "aw": "aʊ", "ax": "ə", "ay": "aɪ", "b": "b", "ch": "tʃ", "d": "d", "dh": "ð",
@@ -57,6 +103,7 @@ FLITE = {
     "m": "m", "n": "n", "ng": "ŋ", "ow": "oʊ", "oy": "ɔɪ", "p": "p", "r": "ɹ", "s": "s", "sh": "ʃ", "t": "t", "th": "θ",
     "uh": "ʊ", "uw": "u", "v": "v", "w": "w", "y": "j", "z": "z", "zh": "ʒ",
 }  # fmt: skip
+PEOPLE = {name.upper(): symbol for name, symbol in FLITE.items()}  # pocketsphinx' are the same, but for two
 VOICES = ("kal16", "rms", "slt", "awb")
 MARKS, PAUSE = "ˈˌːˑʲ", 0.06  # s without a phone between two words that is a pause, and not the way from one to the other
 
@@ -123,6 +170,35 @@ def _clip(name: str, engine: str, voice: str, samples: np.ndarray, rate: int, ph
     return Clip(name, engine, voice, "en", Speech(samples, rate, moved, ()))
 
 
+def person(folder: Path) -> Iterator[Clip]:
+    import av
+    from pocketsphinx import Decoder
+
+    decoder = Decoder(lm=None, loglevel="FATAL", bestpath=False, beam=1e-120, wbeam=1e-100, pbeam=1e-120)
+    for line in PROMPTS:
+        name, text = line.split(": ", 1)
+        with av.open(str(folder / f"{name}.g722"), format="g722") as file:
+            frames = [frame.to_ndarray()[0] for frame in file.decode(audio=0)]
+        samples = np.concatenate(frames).astype(np.int16)
+        words = re.findall("[a-z']+", text.lower())
+        if unknown := [word for word in words if decoder.lookup_word(word) is None]:
+            raise SystemExit(f"{name}: pocketsphinx' dictionary has no {unknown[0]!r}")
+        decoder.set_align_text(" ".join(words))
+        for again in range(2):
+            if again:
+                decoder.set_alignment()
+            decoder.start_utt()
+            decoder.process_raw(samples.tobytes(), full_utt=True)
+            decoder.end_utt()
+        phones = [
+            [PEOPLE[phone.name], round(phone.start * 160), round((phone.start + phone.duration) * 160)]
+            for word in decoder.get_alignment()
+            if word.name not in ("<s>", "</s>", "<sil>", "[NOISE]")
+            for phone in word
+        ]
+        yield _clip(f"person-{name}", "person-en", "allison", samples.astype(np.float32) / 32768.0, 16_000, phones, 0)
+
+
 def bias(folder: Path) -> None:
     """How late each voice's phones come after the aligner's, median over all starts."""
     import align
@@ -149,17 +225,23 @@ def bias(folder: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("piper", "flite", "bias"))
+    parser.add_argument("what", choices=("piper", "flite", "person", "bias"))
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--sounds", type=Path, help="of the person")
     parser.add_argument("--offset", type=float, default=0.0, help="s to add to piper's times")
     args = parser.parse_args()
     if args.what == "bias":
         bias(args.folder)
         return 0
     args.out.mkdir(parents=True, exist_ok=True)
-    for clip in piper(args.model, args.offset) if args.what == "piper" else flite(VOICES):
+    made = {
+        "piper": lambda: piper(args.model, args.offset),
+        "flite": lambda: flite(VOICES),
+        "person": lambda: person(args.sounds),
+    }
+    for clip in made[args.what]():
         save(clip, args.out)
     return 0
 
