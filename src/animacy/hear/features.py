@@ -1,7 +1,7 @@
 """Sound -> what the network is given: 40 log-mel bands each 10 ms, brought to the voice's own level.
 
 The level follows the voice by a slow gain that knows the past alone, so that who speaks softly moves the mouth as who speaks up
-does. What lies 50 dB below it is all one silence to the network.
+does. What lies 60 dB below it is all one silence to the network.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ RATE = 16_000  # Hz
 HOP, WINDOW = 160, 400  # samples; row k is of the window whose middle is sample k * HOP
 BANDS = 40
 LOW, HIGH = 60.0, 7600.0  # Hz
-DEPTH = 1e-5  # of the level's power
+DEPTH = 1e-6  # of the level's power
 USUAL, LEAST = 10**-2.0, 10**-5.0  # power of a window of speech: what is taken for it at first, and -50 dBFS
 RISES, FALLS, FORGETS = 0.15, 5.0, 20.0  # s: the level over a louder sound, a softer one, and over silence
 SOFT = 10**-2.0  # of the level, below which is no speech

@@ -1,8 +1,9 @@
 """Phones as a model of people's speech hears them: for the network, which itself learnt from synthesis alone.
 
-CMU Sphinx' English acoustic model (mixtures of Gaussians, 42 phones of three states; BSD-2-Clause), on the rows that the
-network is given, in a loop of phones that knows RIGHT rows after an instant and no more. No words, no grammar. How far it is to
-be believed the networks have learnt, but for contacts, which it moves as far everywhere (train/hear_network.py).
+CMU Sphinx' English acoustic model (mixtures of Gaussians, 42 phones whose begin and end sound as their neighbours have it;
+BSD-2-Clause), on the rows that the network is given, in a loop of phones that knows RIGHT rows after an instant and no more,
+and which phone follows which, half as English has it and half as any may. No words. How far it is to be believed the networks
+have learnt, but for contacts, which it moves as far everywhere (train/hear_network.py).
 train/hear_people.py packs the model.
 """
 
@@ -21,14 +22,17 @@ from .features import DEPTH
 
 Array = NDArray[np.float32]
 
-PHONES, STATES = 42, 3  # states of a phone
+PHONES = 42
+# States of a phone: its begin, by what is before it, its end, by what follows, and its middle
+BEGIN, END, MIDDLE, STATES = slice(0, PHONES), slice(PHONES, 2 * PHONES), 2 * PHONES, 2 * PHONES + 1
 CEPSTRA = 13  # coefficients of a row
 EDGE = 3  # rows on either side of one, of which its deltas are made
 RIGHT = 6  # rows after an instant that the loop of phones waits for
 BEHIND = EDGE + RIGHT  # rows that what is told lies behind
+FAINT = 3e-7  # of the level, below which a band counts as silent
 SPEECH = 0.003  # of the level, above which a row counts for the microphone's colour
-BEFORE, REMEMBERS = 100.0, 500.0  # rows: what the usual colour weighs, and those that it is made of at most
-SCALE = 0.35  # of a row's log-likelihoods, as rows are not independent of each other
+BEFORE, REMEMBERS = 30.0, 500.0  # rows: what the usual colour weighs, and those that it is made of at most
+SCALE = 0.3  # of a row's log-likelihoods, as rows are not independent of each other
 LEAST, NEPERS = 1e-4, 4.61  # of a probability that is told, and nepers that are told as 1
 UNKNOWN = 0.0  # what is told where nothing is known yet
 
@@ -49,7 +53,10 @@ class Model:
                 self.mixture: Array = file["mixture"].astype(np.float32)  # [42, 3, N, STATES]
                 self.bands: Array = file["bands"].astype(np.float32)  # [25, BANDS]: power of bands -> of Sphinx' filters
                 self.usual: Array = file["usual"].astype(np.float32)  # [13]
-                self.transitions: Array = file["transitions"].astype(np.float32)  # [126, 126]: from state to state
+                # Of each phone's begin, middle and end: to stay, and to the next; begin and middle also to the end, which
+                # phones follow, [42, 42]
+                self.own: Array = file["own"].astype(np.float32)  # [42, 3, 4]
+                self.follow: Array = file["follow"].astype(np.float32)  # [42, 42]
         except (OSError, ValueError, KeyError) as error:
             raise UsageError(f"{path}: {type(error).__name__}: {error}; needed a file of train/hear_people.py") from error
         phones, streams, count, _ = means.shape
@@ -61,7 +68,7 @@ class Model:
         self.cosines = cosines(len(self.bands)).T
 
     def likelihoods(self, x: Array) -> Array:
-        """[T, 42 * STATES] log-likelihoods of x [T, 3, 13]: cepstra, how they change, and how that does."""
+        """[T, 42, STATES] log-likelihoods of x [T, 3, 13]: cepstra, how they change, and how that does."""
         phones, streams, count = self.shape
         found = np.zeros((phones, len(x), STATES), np.float32)
         for s in range(streams):
@@ -69,7 +76,27 @@ class Model:
             each = each.reshape(len(x), phones, count).transpose(1, 0, 2)
             top = each.max(2, keepdims=True)
             found += np.log(np.exp(each - top) @ self.mixture[:, s] + np.float32(1e-30)) + top
-        return found.transpose(1, 0, 2).reshape(len(x), phones * STATES)
+        return found.transpose(1, 0, 2)
+
+    def forth(self, likely: Array) -> Array:
+        """[42, STATES]: how likely each state is a row after `likely` [42, STATES]."""
+        begin, end, middle = likely[:, BEGIN], likely[:, END], likely[:, MIDDLE]
+        begun, own = begin.sum(1), self.own
+        found = np.empty_like(likely)
+        found[:, BEGIN] = begin * own[:, 0, 0, None] + (end * own[:, 2, 3, None]).T
+        found[:, MIDDLE] = middle * own[:, 1, 1] + begun * own[:, 0, 1]
+        found[:, END] = end * own[:, 2, 2, None] + (middle * own[:, 1, 2] + begun * own[:, 0, 2])[:, None] * self.follow
+        return found
+
+    def back(self, likely: Array) -> Array:
+        """[T, 42, STATES]: how likely what follows is from each state, where a row later it is `likely` from each."""
+        begin, end, middle = likely[:, :, BEGIN], likely[:, :, END], likely[:, :, MIDDLE]
+        ends, own = (end * self.follow).sum(2), self.own
+        found = np.empty_like(likely)
+        found[:, :, BEGIN] = begin * own[:, 0, 0, None] + (middle * own[:, 0, 1] + ends * own[:, 0, 2])[:, :, None]
+        found[:, :, MIDDLE] = middle * own[:, 1, 1] + ends * own[:, 1, 2]
+        found[:, :, END] = end * own[:, 2, 2, None] + begin.transpose(0, 2, 1) * own[:, 2, 3, None]
+        return found
 
 
 @lru_cache(maxsize=1)
@@ -86,8 +113,9 @@ class Phones:
         self._model = model
         self._sum, self._count = model.usual * BEFORE, BEFORE
         self._cepstra = np.zeros((0, CEPSTRA), np.float32)
-        self._forward = np.full(len(model.transitions), 1.0 / len(model.transitions), np.float32)
-        self._held: list[tuple[Array, Array]] = []  # how likely each state is by a row alone, and by all until it
+        shape = (0, model.shape[0], STATES)
+        self._own, self._ahead = np.zeros(shape, np.float32), np.zeros(shape, np.float32)  # of the last RIGHT rows
+        self._last: Array = np.full(shape[1:], 1.0 / (shape[1] * STATES), np.float32)
 
     def add(self, rows: Array) -> Array:
         """[K, phones] for rows [K, BANDS]: `told` of each phone BEHIND rows before each; UNKNOWN where there was none yet."""
@@ -101,12 +129,26 @@ class Phones:
         c = [whole[k : k + len(rows)] for k in range(2 * EDGE + 1)]
         x = np.stack([c[3], c[5] - c[1], (c[6] - c[2]) - (c[4] - c[0])], 1)
         likely = SCALE * self._model.likelihoods(x)
-        return np.stack([self._next(own) for own in np.exp(np.maximum(likely - likely.max(1, keepdims=True), -60.0))])
+        own = np.exp(np.maximum(likely - likely.max((1, 2), keepdims=True), -60.0))  # by a row alone
+        ahead = np.empty_like(own)  # by all until it
+        for k, by in enumerate(own):
+            found = self._model.forth(self._last) * by + np.float32(1e-12)
+            ahead[k] = self._last = found / found.sum()
+        own, ahead = np.concatenate([self._own, own]), np.concatenate([self._ahead, ahead])
+        known = max(len(own) - RIGHT, 0)
+        after = np.ones_like(own[:known])
+        for k in range(RIGHT, 0, -1):
+            after = self._model.back(own[k : k + known] * after)
+            after /= after.max((1, 2), keepdims=True)
+        state = ahead[:known] * after
+        self._own, self._ahead = own[known:], ahead[known:]
+        unknown = np.full((len(rows) - known, len(self._last)), UNKNOWN, np.float32)
+        return np.concatenate([unknown, told(state.sum(2) / state.sum((1, 2))[:, None])])
 
     def _plain(self, rows: Array) -> Array:
         """Cepstra less what the microphone and the voice are like as a whole, as far as is known of it."""
         power = np.exp((rows - np.float32(1.5)) * np.float32(4.0))
-        filters = np.maximum(power - np.float32(DEPTH), np.float32(0.1 * DEPTH)) @ self._model.bands.T
+        filters = np.maximum(power - np.float32(DEPTH), np.float32(FAINT)) @ self._model.bands.T
         cepstra = np.log(filters) @ self._model.cosines
         found: Array = np.empty_like(cepstra)
         for k, loud in enumerate(power.sum(1) > SPEECH):
@@ -115,20 +157,6 @@ class Phones:
                 less = min(REMEMBERS / (self._count + 1.0), 1.0)
                 self._sum, self._count = (self._sum + cepstra[k]) * np.float32(less), (self._count + 1.0) * less
         return found
-
-    def _next(self, own: Array) -> Array:
-        transitions = self._model.transitions
-        forward = (self._forward @ transitions) * own + np.float32(1e-12)
-        self._forward = forward / forward.sum()
-        self._held.append((own, self._forward))
-        if len(self._held) <= RIGHT:
-            return np.full(len(transitions) // STATES, UNKNOWN, np.float32)
-        after = np.ones(len(transitions), np.float32)
-        for later, _ in reversed(self._held[1:]):
-            after = transitions @ (later * after)
-            after /= after.max()
-        state = self._held.pop(0)[1] * after
-        return told(state.reshape(-1, STATES).sum(1) / state.sum())
 
 
 def cosines(filters: int) -> NDArray[np.float32]:

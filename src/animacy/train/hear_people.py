@@ -1,7 +1,7 @@
 # mypy: disable-error-code="misc,no-any-return,import-not-found,unused-ignore"
 """Pack CMU Sphinx' English model (PyPI `pocketsphinx`, BSD-2-Clause) for hear/people.py.
 
-python -m animacy.train.hear_people --model .../pocketsphinx/model/en-us/en-us --clips FOLDER --data hear-data.npz -o people.npz
+python -m animacy.train.hear_people --model .../pocketsphinx/model/en-us --clips FOLDER --data hear-data.npz -o people.npz
 
 `--clips`: any speech, of which is learnt how the bands of hear/features.py make up Sphinx' filters. `--data`: what the network
 is trained on, whose mean cepstra are taken for those of a voice of which nothing was heard yet.
@@ -10,7 +10,6 @@ is trained on, whose mean cepstra are taken for those of a voice of which nothin
 from __future__ import annotations
 
 import argparse
-import itertools
 import math
 import struct
 from pathlib import Path
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 
 from ..hear.clips import load
 from ..hear.features import DEPTH, HIGH, HOP, LOW, RATE, Powers
-from ..hear.people import SPEECH, STATES, cosines
+from ..hear.people import BEGIN, END, FAINT, MIDDLE, PHONES, SPEECH, STATES, cosines
 from .hear import Data, pool
 from .hear_data import at_rate
 
@@ -31,7 +30,7 @@ FILTERS, LOWEST, HIGHEST, SIZE = 25, 130.0, 6800.0, 410  # Sphinx' filters, Hz, 
 STREAMS, LENGTH = 3, 13
 STEP = 1024.0 * math.log(1.0001)  # of a mixture's weights, which are kept as logarithms
 FLOOR = 1e-4  # of variances
-QUIET, RARE = (b"+NSN+", b"+SPN+"), 0.05  # phones that are noise, and how much less often they come
+NOISE, RARE = ("+NSN+", "+SPN+"), 0.05  # phones that are noise, and how much less often they come
 
 
 def numbers(path: Path) -> Array:
@@ -44,36 +43,71 @@ def numbers(path: Path) -> Array:
     return np.frombuffer(data, "<f4", phones * streams * count * LENGTH, at).reshape(phones, streams, count, LENGTH)
 
 
-def mixture(path: Path, phones: int) -> Array:
-    """[42, 3, N, STATES]: of each phone's states without context, which are the first of all."""
+def mixture(path: Path, sides: Array) -> Array:
+    """[42, 3, N, STATES]: of each phone's begin, end and middle, where `sides` [42, STATES, senones] tells what they are of."""
     data, at = path.read_bytes(), 0
     while size := struct.unpack_from("<i", data, at)[0]:
         at += 4 + size
     count, states = struct.unpack_from("<2i", data, at + 4)
     kept = np.frombuffer(data, np.uint8, STREAMS * count * states, at + 12).reshape(STREAMS, count, states)
-    own = kept[:, :, : phones * STATES].reshape(STREAMS, count, phones, STATES)
-    return np.exp(-STEP * own.astype(np.float32)).transpose(2, 0, 1, 3)
+    own = np.exp(-STEP * kept[:, :, : sides.shape[2]].astype(np.float32))
+    found: Array = np.einsum("kij,scj->ksci", sides, own, optimize=True).astype(np.float32)
+    return found
 
 
-def names(path: Path, phones: int) -> list[bytes]:
+def definition(path: Path) -> tuple[list[str], Array]:
+    """The names of the phones; and, of the senones that phones in context are of, what each has in a phone's begin by the phone
+    before it, its end by the phone that follows, and its middle: [42, STATES, senones], each adding up to 1."""
     data = path.read_bytes()
-    return data[data.index(b"+NSN+") :].split(b"\0", phones)[:phones]
+    assert data[:4] == b"BMDF"
+    at = 12 + struct.unpack_from("<i", data, 8)[0]
+    phones, contexts, states, own, senones, _, sequences, _, trees, _ = struct.unpack_from("<10i", data, at)
+    assert (phones, states, own) == (PHONES, 3, 3 * PHONES)
+    at += 40
+    first, names = at, []
+    for _ in range(phones):
+        end = data.index(b"\0", at)
+        names.append(data[at:end].decode())
+        at = end + 1
+    at = first + (at - first + 3) // 4 * 4 + 8 * trees
+    kept = np.dtype(
+        [("sequence", "<i4"), ("transitions", "<i4"), ("where", "u1"), ("phone", "u1"), ("left", "u1"), ("right", "u1")]
+    )
+    each = np.frombuffer(data, kept, contexts, at)[phones:]
+    sequence = np.frombuffer(data, "<u2", sequences * states, at + kept.itemsize * contexts + 4).reshape(-1, states)
+    sides = np.zeros((phones, STATES, senones), np.float32)
+    heard = sequence[each["sequence"]]
+    np.add.at(sides, (each["phone"], BEGIN.start + each["left"].astype(int), heard[:, 0]), 1.0)
+    np.add.at(sides, (each["phone"], END.start + each["right"].astype(int), heard[:, 2]), 1.0)
+    for k in range(phones):  # contexts that there are none of, and the middle, as without any
+        for part, state in ((BEGIN, 0), (END, 2), (slice(MIDDLE, STATES), 1)):
+            none = sides[k, part].sum(1) == 0.0
+            sides[k, part][none, 3 * k + state] = 1.0
+    return names, sides / sides.sum(2, keepdims=True)
 
 
-def transitions(path: Path, phones: list[bytes]) -> Array:
-    """[126, 126]: each phone's own, and from its last to any phone's first."""
+def transitions(path: Path) -> Array:
+    """[42, 3, 4]: from begin, middle and end to each of them, and out."""
     data = path.read_bytes()
     at = data.index(b"endhdr\n") + 7 + 4
     shape = struct.unpack_from("<3i", data, at)
     own = np.frombuffer(data, "<f4", math.prod(shape), at + 16).reshape(shape)
-    own = own / own.sum(2, keepdims=True)
-    found = np.zeros((len(phones), STATES, len(phones), STATES))
-    for k, (row, after) in itertools.product(range(len(phones)), ((k, k2) for k in range(STATES) for k2 in range(STATES))):
-        found[k, row, k, after] = own[k, row, after]
-    found[:, :, :, 0] += own[:, :, STATES, None] / len(phones)
-    found[:, :, [phones.index(name) for name in QUIET]] *= RARE
-    flat = found.reshape(len(phones) * STATES, -1)
-    return (flat / flat.sum(1, keepdims=True)).astype(np.float32)
+    return own / own.sum(2, keepdims=True)
+
+
+def following(path: Path, names: list[str]) -> Array:
+    """[42, 42]: how often each phone follows each, half as Sphinx' grammar of English phones has it, half all alike."""
+    from pocketsphinx import Config, LogMath, NGramModel
+
+    logs = LogMath()
+    grammar = NGramModel(Config(), logs, str(path))
+    told = np.array([[logs.exp(grammar.prob([after, before])) for after in names] for before in names])
+    noise = np.array([name in NOISE for name in names])
+    alike = np.where(noise, RARE, 1.0)
+    told[:, noise] = 0.0
+    told = np.where(noise[:, None], alike, told)  # nothing is known of what follows noise
+    found: Array = (0.5 * told / told.sum(1, keepdims=True) + 0.5 * alike / alike.sum()).astype(np.float32)
+    return found
 
 
 def _mel(hertz: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -138,21 +172,23 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("-o", "--out", type=Path, required=True)
     arguments = parser.parse_args()
-    means, variances = (numbers(arguments.model / name) for name in ("means", "variances"))
-    phones = names(arguments.model / "mdef", len(means))
+    model = arguments.model / "en-us"
+    means, variances = (numbers(model / name) for name in ("means", "variances"))
+    phones, sides = definition(model / "mdef")
     made = bands(arguments.clips)
     rows = pool(Data(arguments.data, torch.device("cpu")), 64, (77, 0))[0].transpose(1, 2).numpy()
     power = np.exp((rows - 1.5) * 4.0)
     loud = power[power.sum(2) > SPEECH]
-    usual = (np.log(np.maximum(loud - DEPTH, 0.1 * DEPTH) @ made.T) @ cosines(FILTERS).T).mean(0)
+    usual = (np.log(np.maximum(loud - DEPTH, FAINT) @ made.T) @ cosines(FILTERS).T).mean(0)
     np.savez_compressed(
         arguments.out,
         means=means.astype(np.float16),
         precisions=(1.0 / np.maximum(variances, FLOOR)).astype(np.float16),
-        mixture=mixture(arguments.model / "sendump", len(phones)).astype(np.float16),
+        mixture=mixture(model / "sendump", sides).astype(np.float16),
         bands=made,
         usual=usual,
-        transitions=transitions(arguments.model / "transition_matrices", phones),
+        own=transitions(model / "transition_matrices"),
+        follow=following(arguments.model / "en-us-phone.lm.bin", phones),
     )
     print(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.2f} MB, {len(phones)} phones")
 

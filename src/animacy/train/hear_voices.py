@@ -138,12 +138,12 @@ def varied(
     noise = width * centres ** -uniform(0.0, 2.0)
     noise = noise / noise.sum(2, keepdim=True)
     rough = torch.randn(size, length, BANDS, 4, generator=generator, device=device).square().mean(3)
-    power = power + level * 10.0 ** (-uniform(6.0, 55.0) / 10.0) * noise * rough * sometimes(0.85)
+    power = power + level * 10.0 ** (-uniform(8.0, 62.0) / 10.0) * noise * rough * sometimes(0.7)
     beside = 10.0 ** (others[:, :length] / 10.0)
     beside = beside / beside.sum(2, keepdim=True).mean(1, keepdim=True).clamp(min=1e-9)
     power = power + level * 10.0 ** (-uniform(6.0, 30.0) / 10.0) * beside * sometimes(0.2)
 
-    power = power * 10.0 ** (uniform(-28.0, 8.0) / 10.0) + 10.0 ** (uniform(-10.0, -7.5)) * noise * rough
+    power = power * 10.0 ** (uniform(-28.0, 8.0) / 10.0) + 10.0 ** (uniform(-11.0, -7.5)) * noise * rough
     rows = rows_of(power, (uniform(0.0, 1.0)[:, 0, 0] < 0.5) & ~begins) + normal(0.08)
     gone = (torch.arange(BANDS, device=device) - uniform(0.0, BANDS)).abs() < uniform(0.0, 3.0) * sometimes(0.25)
     rows = torch.where(gone.transpose(1, 2), rows.mean((1, 2), keepdim=True), rows)
