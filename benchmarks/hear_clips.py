@@ -6,10 +6,10 @@
     python benchmarks/hear_clips.py bias CLIPS                                        # against pocketsphinx, see align.py
 
 All only speak here: nothing of them is in the package or in what it learnt from. The person is Allison Smith, who recorded the
-prompts of the telephone exchange Asterisk (CC BY-SA 3.0; FOLDER of Debian's asterisk-core-sounds-en-g722, which ends in
-en_US_f_Allison); pocketsphinx tells which of its dictionary's phones are heard when. piper (GPL-3) runs in an environment
-of its own (piper-tts, onnx, av) and tells phone times once `python -m piper.patch_voice_with_alignment MODEL` has been run.
-Its times come late: --offset is what `bias` found.
+prompts of the telephone exchange Asterisk (CC BY-SA 3.0; FOLDER is where asterisk-core-sounds-en-g722 1.6.1 was unpacked,
+with its core-sounds-en.txt, which Debian's package of it lacks); pocketsphinx tells which of its dictionary's phones are
+heard when. piper (GPL-3) runs in an environment of its own (piper-tts, onnx, av) and tells phone times once
+`python -m piper.patch_voice_with_alignment MODEL` has been run. Its times come late: --offset is what `bias` found.
 """
 
 from __future__ import annotations
@@ -54,47 +54,17 @@ Move the table a bit, the baby cannot pass.
 The vet gave the poor puppy some medicine for the fever.
 It was the worst movie that we had watched for months.""".splitlines()
 
-# Some of Asterisk's prompts, by the names of their files
-PROMPTS = """agent-alreadyon: That agent is already logged on. Please enter your agent number followed by the pound key.
-agent-incorrect: Login incorrect. Please enter your agent number followed by the pound key.
-agent-newlocation: Please enter a new extension, followed by pound.
-agent-pass: Please enter your password followed by the pound key.
-auth-incorrect: Password incorrect. Please enter your password followed by the pound key.
-conf-getchannel: Please enter the channel number followed by the pound key.
-conf-getconfno: Please enter your conference number followed by the pound key.
-conf-getpin: Please enter the conference pin number.
-conf-invalidpin: That pin is invalid for this conference.
-conf-invalid: That is not a valid conference number. Please try again.
-conf-kicked: You have been kicked from this conference
-conf-leaderhasleft: The leader has left the conference.
-conf-noempty: No empty conferences currently exist.
-conf-nonextended: The conference cannot be extended.
-conf-now-recording: The conference is now being recorded.
-conf-onlyone: There is currently one other participant in the conference.
-conf-onlyperson: You are currently the only person in this conference.
-conf-placeintoconf: You will now be placed into the conference.
-conf-waitforleader: The conference will begin when the leader arrives.
-demo-nomatch: I'm sorry there are no matches for those
-dir-multi9: Press nine for more entries.
-dir-nomatch: No directory entries match your search.
-dir-nomore: There are no more compatible entries in the directory.
-invalid: I am sorry, that's not a valid extension. Please try again.
-pbx-invalidpark: I am sorry, there is no call parked on that extension. Please try again.
-pbx-parkingfailed: Parking attempt failed.
-privacy-incorrect: I'm sorry, that number is not valid.
-privacy-prompt: Please enter your phone number, starting with the area code.
-privacy-unident: The party you are trying to reach does not accept unidentified calls.
-priv-introsaved: Thank you. Please hold, while I attempt to connect you with your party
-priv-recordintro: At the tone, please say your name.
-queue-callswaiting: Waiting to speak with a representative
-queue-holdtime: The estimated hold time is currently
-queue-thankyou: Thank you for your patience
-queue-youarenext: Your call is now first in line and will be answered by the next available representative.
-ss-noservice: The number you have dialed is not in service. Please check the number and try again.
-tt-monkeysintro: They have been carried away by monkeys
-tt-somethingwrong: Something is terribly wrong
-tt-weasels: Weasels have eaten our phone system
-vm-dialout: please wait while i connect your call""".splitlines()
+# Asterisk's prompts that are sentences
+PROMPTS = (
+    "agent-alreadyon", "agent-incorrect", "agent-newlocation", "agent-pass", "auth-incorrect", "conf-getchannel",
+    "conf-getconfno", "conf-getpin", "conf-invalidpin", "conf-invalid", "conf-kicked", "conf-leaderhasleft", "conf-noempty",
+    "conf-nonextended", "conf-now-recording", "conf-onlyone", "conf-onlyperson", "conf-placeintoconf", "conf-waitforleader",
+    "dir-multi9", "dir-nomatch", "dir-nomore", "invalid", "pbx-invalidpark", "pbx-parkingfailed", "privacy-incorrect",
+    "privacy-prompt", "privacy-unident", "priv-introsaved", "priv-recordintro", "queue-callswaiting", "queue-holdtime",
+    "queue-thankyou", "queue-youarenext", "ss-noservice", "tt-monkeysintro", "tt-somethingwrong", "tt-weasels",
+    "vm-dialout",
+)  # fmt: skip
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 # flite's phone set (radio) in IPA; a vowel and r apart, as it has them
 FLITE = {
@@ -175,8 +145,9 @@ def person(folder: Path) -> Iterator[Clip]:
     from pocketsphinx import Decoder
 
     decoder = Decoder(lm=None, loglevel="FATAL", bestpath=False, beam=1e-120, wbeam=1e-100, pbeam=1e-120)
-    for line in PROMPTS:
-        name, text = line.split(": ", 1)
+    texts = dict(re.findall(r"^([\w-]+): (.+)$", (folder / "core-sounds-en.txt").read_text(encoding="utf-8"), re.M))
+    for name in PROMPTS:
+        text = re.sub("[0-9]", lambda found: f" {DIGITS[int(found[0])]} ", texts[name])
         with av.open(str(folder / f"{name}.g722"), format="g722") as file:
             frames = [frame.to_ndarray()[0] for frame in file.decode(audio=0)]
         samples = np.concatenate(frames).astype(np.int16)
