@@ -171,6 +171,25 @@ def to_16k(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
     return (np.fft.irfft(spectrum[:keep], count) * (16000 / rate)).astype(np.float32)
 
 
+def forced(words: Sequence[str], samples: NDArray[np.float32]):  # type: ignore[no-untyped-def]
+    """pocketsphinx' alignment of words in its dictionary with samples at 16 kHz, or None where it gives up."""
+    decoder, pcm = _decoder(), (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+
+    def run() -> None:
+        decoder.start_utt()
+        decoder.process_raw(pcm, full_utt=True)
+        decoder.end_utt()
+
+    decoder.set_align_text(" ".join(words))
+    run()
+    try:
+        decoder.set_alignment()
+        run()
+        return decoder.get_alignment()
+    except RuntimeError:
+        return None
+
+
 def aligned(speech: Speech) -> list[tuple[str, float, int]] | None:
     """(ARPABET phone, start in seconds, index of our phone) by forced alignment, or None where the aligner gives up."""
     decoder = _decoder()
@@ -182,21 +201,7 @@ def aligned(speech: Speech) -> list[tuple[str, float, int]] | None:
         if decoder.lookup_word(name) is None:
             decoder.add_word(name, pron, True)
         names.append(name)
-    pcm = (np.clip(to_16k(speech.samples, speech.rate), -1, 1) * 32767).astype("<i2").tobytes()
-
-    def run() -> None:
-        decoder.start_utt()
-        decoder.process_raw(pcm, full_utt=True)
-        decoder.end_utt()
-
-    decoder.set_align_text(" ".join(names))
-    run()
-    try:
-        decoder.set_alignment()
-        run()
-        found = decoder.get_alignment()
-    except RuntimeError:
-        return None
+    found = forced(names, to_16k(speech.samples, speech.rate))
     if found is None:
         return None
     result, i = [], 0

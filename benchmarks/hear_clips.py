@@ -27,6 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from animacy.hear.clips import Clip, load, save
+from animacy.hear.file import opened
 from animacy.types import Phone, Speech, TimedWord
 
 TEXTS = """My brother bought a small boat and painted it blue.
@@ -73,7 +74,7 @@ FLITE = {
     "m": "m", "n": "n", "ng": "ŋ", "ow": "oʊ", "oy": "ɔɪ", "p": "p", "r": "ɹ", "s": "s", "sh": "ʃ", "t": "t", "th": "θ",
     "uh": "ʊ", "uw": "u", "v": "v", "w": "w", "y": "j", "z": "z", "zh": "ʒ",
 }  # fmt: skip
-PEOPLE = {name.upper(): symbol for name, symbol in FLITE.items()}  # pocketsphinx' are the same, but for two
+SPHINX = {name.upper(): symbol for name, symbol in FLITE.items()}  # pocketsphinx' names are the same
 VOICES = ("kal16", "rms", "slt", "awb")
 MARKS, PAUSE = "ˈˌːˑʲ", 0.06  # s without a phone between two words that is a pause, and not the way from one to the other
 
@@ -141,33 +142,25 @@ def _clip(name: str, engine: str, voice: str, samples: np.ndarray, rate: int, ph
 
 
 def person(folder: Path) -> Iterator[Clip]:
-    import av
-    from pocketsphinx import Decoder
+    import align
 
-    decoder = Decoder(lm=None, loglevel="FATAL", bestpath=False, beam=1e-120, wbeam=1e-100, pbeam=1e-120)
     texts = dict(re.findall(r"^([\w-]+): (.+)$", (folder / "core-sounds-en.txt").read_text(encoding="utf-8"), re.M))
     for name in PROMPTS:
         text = re.sub("[0-9]", lambda found: f" {DIGITS[int(found[0])]} ", texts[name])
-        with av.open(str(folder / f"{name}.g722"), format="g722") as file:
-            frames = [frame.to_ndarray()[0] for frame in file.decode(audio=0)]
-        samples = np.concatenate(frames).astype(np.int16)
-        words = re.findall("[a-z']+", text.lower())
-        if unknown := [word for word in words if decoder.lookup_word(word) is None]:
-            raise SystemExit(f"{name}: pocketsphinx' dictionary has no {unknown[0]!r}")
-        decoder.set_align_text(" ".join(words))
-        for again in range(2):
-            if again:
-                decoder.set_alignment()
-            decoder.start_utt()
-            decoder.process_raw(samples.tobytes(), full_utt=True)
-            decoder.end_utt()
+        with opened(folder / f"{name}.g722") as sound:
+            samples, rate = np.concatenate(list(sound.pieces)), sound.rate
+        found = align.forced(re.findall("[a-z']+", text.lower()), align.to_16k(samples, rate))
+        if found is None:
+            raise SystemExit(
+                f"{name}: pocketsphinx does not find {text!r}; needed prompts of asterisk-core-sounds-en-g722 1.6.1"
+            )
         phones = [
-            [PEOPLE[phone.name], round(phone.start * 160), round((phone.start + phone.duration) * 160)]
-            for word in decoder.get_alignment()
-            if word.name not in ("<s>", "</s>", "<sil>", "[NOISE]")
+            [SPHINX[phone.name], round(phone.start * rate / 100), round((phone.start + phone.duration) * rate / 100)]
+            for word in found
             for phone in word
+            if phone.name in SPHINX  # and no silence
         ]
-        yield _clip(f"person-{name}", "person-en", "allison", samples.astype(np.float32) / 32768.0, 16_000, phones, 0)
+        yield _clip(f"person-{name}", "person-en", "allison", samples, rate, phones, 0)
 
 
 def bias(folder: Path) -> None:

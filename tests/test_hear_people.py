@@ -21,7 +21,7 @@ def model(tmp_path: Path) -> Model:
     means = np.zeros((PHONES, 3, COUNT, CEPSTRA), np.float32)
     means[:, 0, :, 1] = np.concatenate([[-60.0, -20.0, 20.0, 60.0], np.full(PHONES - 4, 500.0)])[:, None]
     deviation = np.array([10.0, 200.0, 200.0])[:, None, None]
-    own = np.broadcast_to([[0.4, 0.4, 0.2, 0.0], [0.0, 0.5, 0.5, 0.0], [0.0, 0.0, 0.5, 0.5]], (PHONES, 3, 4))
+    transitions = np.broadcast_to([[0.4, 0.4, 0.2, 0.0], [0.0, 0.5, 0.5, 0.0], [0.0, 0.0, 0.5, 0.5]], (PHONES, 3, 4))
     bands = np.zeros((FILTERS, BANDS), np.float32)
     bands[np.arange(FILTERS), np.arange(FILTERS) * BANDS // FILTERS] = 1.0
     np.savez(
@@ -31,8 +31,8 @@ def model(tmp_path: Path) -> Model:
         mixture=np.full((PHONES, 3, COUNT, STATES), 1.0 / COUNT),
         bands=bands,
         usual=cosines(FILTERS) @ np.full(FILTERS, -6.0),
-        own=own,
-        follow=np.full((PHONES, PHONES), 1.0 / PHONES),
+        transitions=transitions,
+        bigram=np.full((PHONES, PHONES), 1.0 / PHONES),
     )
     return Model(tmp_path / "model.npz")
 
@@ -97,14 +97,16 @@ def test_what_follows_is_reckoned_back_as_what_was_before_is_forth(model: Model)
     """Over any two rows the sum of all paths is the same either way; and no likelihood is lost on the way."""
     rng = np.random.default_rng(2)
     before, after = rng.random((2, PHONES, STATES)).astype(np.float32)
-    assert (model.forth(before) * after).sum() == pytest.approx(float((before * model.back(after[None])[0]).sum()), rel=1e-4)
-    assert model.forth(before).sum() == pytest.approx(float(before.sum()), rel=1e-4)
+    assert (model.forward(before) * after).sum() == pytest.approx(
+        float((before * model.backward(after[None])[0]).sum()), rel=1e-4
+    )
+    assert model.forward(before).sum() == pytest.approx(float(before.sum()), rel=1e-4)
 
 
 @pytest.mark.skipif(not all(map(importlib.util.find_spec, ("pocketsphinx", "torch", "onnx"))), reason="needs them")
 def test_sphinx_files_are_read() -> None:
     from animacy.train.hear_network import MEETS
-    from animacy.train.hear_people import definition, following, mixture, numbers, transitions
+    from animacy.train.hear_people import bigram, definition, mixture, numbers, transitions
 
     found = importlib.util.find_spec("pocketsphinx")
     assert found is not None
@@ -116,7 +118,7 @@ def test_sphinx_files_are_read() -> None:
     assert np.allclose(sides.sum(2), 1.0, atol=1e-4)
     assert np.allclose(mixture(folder / "en-us" / "sendump", sides).sum(2), 1.0, atol=0.12)
     assert np.allclose(transitions(folder / "en-us" / "transition_matrices").sum(2), 1.0, atol=1e-5)
-    follow = following(folder / "en-us-phone.lm.bin", names)
+    follow = bigram(folder / "en-us-phone.lm.bin", names)
     assert np.allclose(follow.sum(1), 1.0, atol=1e-4)
     # "str" and "nd" are English, "sr" and "ng d" hardly
     by = {(a, b): follow[names.index(a), names.index(b)] for a, b in (("T", "R"), ("S", "R"), ("N", "D"), ("NG", "ZH"))}

@@ -1,4 +1,4 @@
-"""Phones as a model of people's speech hears them: for the network, which itself learnt from synthesis alone.
+"""Phones as a model of people's speech hears them: for networks that learnt from synthesis above all.
 
 CMU Sphinx' English acoustic model (mixtures of Gaussians, 42 phones whose begin and end sound as their neighbours have it;
 BSD-2-Clause), on the rows that the network is given, in a loop of phones that knows RIGHT rows after an instant and no more,
@@ -53,10 +53,8 @@ class Model:
                 self.mixture: Array = file["mixture"].astype(np.float32)  # [42, 3, N, STATES]
                 self.bands: Array = file["bands"].astype(np.float32)  # [25, BANDS]: power of bands -> of Sphinx' filters
                 self.usual: Array = file["usual"].astype(np.float32)  # [13]
-                # Of each phone's begin, middle and end: to stay, and to the next; begin and middle also to the end, which
-                # phones follow, [42, 42]
-                self.own: Array = file["own"].astype(np.float32)  # [42, 3, 4]
-                self.follow: Array = file["follow"].astype(np.float32)  # [42, 42]
+                self.transitions: Array = file["transitions"].astype(np.float32)  # [42, 3, 4]: begin, middle, end, out
+                self.bigram: Array = file["bigram"].astype(np.float32)  # [42, 42]: which phone follows which
         except (OSError, ValueError, KeyError) as error:
             raise UsageError(f"{path}: {type(error).__name__}: {error}; needed a file of train/hear_people.py") from error
         phones, streams, count, _ = means.shape
@@ -78,20 +76,20 @@ class Model:
             found += np.log(np.exp(each - top) @ self.mixture[:, s] + np.float32(1e-30)) + top
         return found.transpose(1, 0, 2)
 
-    def forth(self, likely: Array) -> Array:
+    def forward(self, likely: Array) -> Array:
         """[42, STATES]: how likely each state is a row after `likely` [42, STATES]."""
         begin, end, middle = likely[:, BEGIN], likely[:, END], likely[:, MIDDLE]
-        begun, own = begin.sum(1), self.own
+        begun, own = begin.sum(1), self.transitions
         found = np.empty_like(likely)
         found[:, BEGIN] = begin * own[:, 0, 0, None] + (end * own[:, 2, 3, None]).T
         found[:, MIDDLE] = middle * own[:, 1, 1] + begun * own[:, 0, 1]
-        found[:, END] = end * own[:, 2, 2, None] + (middle * own[:, 1, 2] + begun * own[:, 0, 2])[:, None] * self.follow
+        found[:, END] = end * own[:, 2, 2, None] + (middle * own[:, 1, 2] + begun * own[:, 0, 2])[:, None] * self.bigram
         return found
 
-    def back(self, likely: Array) -> Array:
+    def backward(self, likely: Array) -> Array:
         """[T, 42, STATES]: how likely what follows is from each state, where a row later it is `likely` from each."""
         begin, end, middle = likely[:, :, BEGIN], likely[:, :, END], likely[:, :, MIDDLE]
-        ends, own = (end * self.follow).sum(2), self.own
+        ends, own = (end * self.bigram).sum(2), self.transitions
         found = np.empty_like(likely)
         found[:, :, BEGIN] = begin * own[:, 0, 0, None] + (middle * own[:, 0, 1] + ends * own[:, 0, 2])[:, :, None]
         found[:, :, MIDDLE] = middle * own[:, 1, 1] + ends * own[:, 1, 2]
@@ -114,7 +112,7 @@ class Phones:
         self._sum, self._count = model.usual * BEFORE, BEFORE
         self._cepstra = np.zeros((0, CEPSTRA), np.float32)
         shape = (0, model.shape[0], STATES)
-        self._own, self._ahead = np.zeros(shape, np.float32), np.zeros(shape, np.float32)  # of the last RIGHT rows
+        self._own, self._forward = np.zeros(shape, np.float32), np.zeros(shape, np.float32)  # of the last RIGHT rows
         self._last: Array = np.full(shape[1:], 1.0 / (shape[1] * STATES), np.float32)
 
     def add(self, rows: Array) -> Array:
@@ -132,16 +130,16 @@ class Phones:
         own = np.exp(np.maximum(likely - likely.max((1, 2), keepdims=True), -60.0))  # by a row alone
         ahead = np.empty_like(own)  # by all until it
         for k, by in enumerate(own):
-            found = self._model.forth(self._last) * by + np.float32(1e-12)
+            found = self._model.forward(self._last) * by + np.float32(1e-12)
             ahead[k] = self._last = found / found.sum()
-        own, ahead = np.concatenate([self._own, own]), np.concatenate([self._ahead, ahead])
+        own, ahead = np.concatenate([self._own, own]), np.concatenate([self._forward, ahead])
         known = max(len(own) - RIGHT, 0)
         after = np.ones_like(own[:known])
         for k in range(RIGHT, 0, -1):
-            after = self._model.back(own[k : k + known] * after)
+            after = self._model.backward(own[k : k + known] * after)
             after /= after.max((1, 2), keepdims=True)
         state = ahead[:known] * after
-        self._own, self._ahead = own[known:], ahead[known:]
+        self._own, self._forward = own[known:], ahead[known:]
         unknown = np.full((len(rows) - known, len(self._last)), UNKNOWN, np.float32)
         return np.concatenate([unknown, told(state.sum(2) / state.sum((1, 2))[:, None])])
 

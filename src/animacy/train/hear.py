@@ -291,7 +291,8 @@ def train(arguments: argparse.Namespace) -> None:
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.set_float32_matmul_precision("high")  # TF32
     torch.backends.cudnn.allow_tf32 = True
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined,unused-ignore]  # nothing here reads what it did not write
+    # Nothing here reads what it did not write
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined,unused-ignore]
     torch.manual_seed(arguments.seed)
     device = torch.device(arguments.device)
     size = arguments.batch or (128 if device.type == "cuda" else 16)

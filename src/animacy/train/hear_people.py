@@ -95,7 +95,7 @@ def transitions(path: Path) -> Array:
     return own / own.sum(2, keepdims=True)
 
 
-def following(path: Path, names: list[str]) -> Array:
+def bigram(path: Path, names: list[str]) -> Array:
     """[42, 42]: how often each phone follows each, half as Sphinx' grammar of English phones has it, half all alike."""
     from pocketsphinx import Config, LogMath, NGramModel
 
@@ -187,8 +187,8 @@ def main() -> None:
         mixture=mixture(model / "sendump", sides).astype(np.float16),
         bands=made,
         usual=usual,
-        own=transitions(model / "transition_matrices"),
-        follow=following(arguments.model / "en-us-phone.lm.bin", phones),
+        transitions=transitions(model / "transition_matrices"),
+        bigram=bigram(arguments.model / "en-us-phone.lm.bin", phones),
     )
     print(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.2f} MB, {len(phones)} phones")
 

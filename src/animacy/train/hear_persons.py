@@ -1,6 +1,6 @@
 # mypy: disable-error-code="misc,no-any-return,import-not-found,unused-ignore"
 """Persons' recordings to learn from, whose text is known: what Tux Paint's stamps are called, and what the fish of Fish Fillets
-say, in ten languages.
+say, in eleven languages.
 
 python -m animacy.train.hear_persons --out FOLDER --network NETWORK.pt.. [--stamps FOLDER] [--fish FOLDER] [--threads N]
 
@@ -19,6 +19,7 @@ import logging
 import pickle
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from multiprocessing import Pool
 from pathlib import Path
@@ -144,10 +145,9 @@ def aligned(logs: NDArray[np.floating], parts: Sequence[Part], words: Sequence[i
         path[t] = at
         at -= back[t, at]
     own = owner[path]
-    edges = np.stack([np.searchsorted(np.maximum.accumulate(own), np.arange(len(parts))), np.zeros(len(parts), int)], 1)
-    edges[:, 1] = edges[:, 0] + np.bincount(own[own >= 0], minlength=len(parts))
+    firsts = np.searchsorted(np.maximum.accumulate(own), np.arange(len(parts)))
     below = logs[np.arange(len(logs)), sound[path]] - logs.max(1)
-    return edges, float(below[own >= 0].mean())
+    return np.stack([firsts, firsts + np.bincount(own[own >= 0])], 1), float(below[own >= 0].mean())
 
 
 class Namer:
@@ -184,14 +184,13 @@ def _reads(language: str) -> tuple[Reader, Espeak]:
 
 
 def phones_of(spoken: Spoken) -> tuple[list[Phone], int]:
-    """The phones that espeak-ng says a text in, each with its own times, and its rate."""
+    """The phones that espeak-ng says a text in, as long as it says them, their words counted through; and its rate."""
     reader, speaker = _reads(spoken.language)
     phones: list[Phone] = []
-    words = at = 0
+    words = 0
     for sentence in reader.read(spoken.text):
         for said in speaker.speak(sentence):
-            phones += [Phone(p.symbol, p.start + at, p.end + at, p.word + words) for p in said.phones]
-            at += len(said.samples)
+            phones += [replace(phone, word=phone.word + words) for phone in said.phones]
         words += len(sentence.words)
     return phones, speaker.rate
 
